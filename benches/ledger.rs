@@ -1,0 +1,189 @@
+//! What recording and verifying cost, as ratios to floors measured in the same run: a raw write with
+//! fdatasync, and one SHA-256 stream over the same bytes.
+//!
+//! `cargo bench --bench ledger`. Directories are made below `LICTOR_BENCH_DIR`, or the directory for
+//! temporary files: to mean anything it has to be on a real disk.
+#![expect(
+    clippy::unwrap_used,
+    clippy::print_stdout,
+    clippy::disallowed_methods,
+    clippy::arithmetic_side_effects,
+    clippy::indexing_slicing,
+    reason = "a benchmark fails by panicking, prints, and is told by the environment where to write"
+)]
+
+use std::fs::File;
+use std::hint::black_box;
+use std::io::Write;
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use lictor::ledger::verify::{VerifyOptions, verify};
+use lictor::ledger::{Draft, Kind, Ledger, Options, RunId, prove};
+use sha2::{Digest, Sha256};
+
+fn main() {
+    let parent =
+        std::env::var_os("LICTOR_BENCH_DIR").unwrap_or_else(|| std::env::temp_dir().into());
+    let dir = tempfile::tempdir_in(parent).unwrap();
+    append(dir.path());
+    append_by_64_threads(dir.path());
+    verify_and_prove(dir.path());
+    open(dir.path());
+}
+
+/// A decision of about 512 bytes, as a line.
+fn draft(run: RunId) -> Draft {
+    Draft::new(Kind::Decision)
+        .of(run)
+        .with("effect", "allow")
+        .with("reason", serde_json::Value::Null)
+        .with(
+            "policy",
+            "5feceb66ffc86f38d952786c6d696c79c2dbc239dd4e91b46729d73a27fb57e9",
+        )
+        .with("actor", "ci")
+        .with("argv", vec!["pytest", "runtime/tests/test_login.py", "-q"])
+        .with("message", "allowed by rule `tests`")
+}
+
+/// The two alternate, so that a noisy disk is noisy for both.
+fn append(dir: &Path) {
+    let ledger = Ledger::open(&dir.join("append"), &Options::default()).unwrap();
+    let run = RunId::random().unwrap();
+    let line = vec![b'x'; 512];
+    let mut raw = File::options()
+        .append(true)
+        .create(true)
+        .open(dir.join("raw"))
+        .unwrap();
+    let (mut ours, mut floor) = (Vec::new(), Vec::new());
+    for _ in 0..2000 {
+        floor.push(time(|| {
+            raw.write_all(&line).unwrap();
+            raw.sync_data().unwrap();
+        }));
+        let draft = draft(run);
+        ours.push(time(|| _ = ledger.commit(vec![draft]).unwrap()));
+    }
+    let (ours, floor) = (median(ours), median(floor));
+    println!(
+        "append, one writer: p50 {ours:?}, raw write+fdatasync {floor:?}, ratio {:.2} (goal 1.25)",
+        ratio(ours, floor)
+    );
+}
+
+/// Raw: as many lines in one write and fdatasync as there are threads.
+fn append_by_64_threads(dir: &Path) {
+    const THREADS: u64 = 64;
+    const EACH: u64 = 300;
+    let line = vec![b'x'; 512 * 64];
+    let mut raw = File::options()
+        .append(true)
+        .create(true)
+        .open(dir.join("raw64"))
+        .unwrap();
+    let floor = time(|| {
+        for _ in 0..EACH {
+            raw.write_all(&line).unwrap();
+            raw.sync_data().unwrap();
+        }
+    });
+    let ledger = Ledger::open(&dir.join("threads"), &Options::default()).unwrap();
+    let run = RunId::random().unwrap();
+    let ours = time(|| {
+        std::thread::scope(|scope| {
+            for _ in 0..THREADS {
+                scope
+                    .spawn(|| (0..EACH).for_each(|_| _ = ledger.commit(vec![draft(run)]).unwrap()));
+            }
+        });
+    });
+    let rate = |time: Duration| (THREADS * EACH) as f64 / time.as_secs_f64();
+    println!(
+        "append, 64 threads: {:.0}/s, raw batched {:.0}/s, ratio {:.2} (goal 0.6)",
+        rate(ours),
+        rate(floor),
+        ratio(floor, ours)
+    );
+}
+
+fn verify_and_prove(dir: &Path) {
+    const ENTRIES: u64 = 1_000_000;
+    let dir = dir.join("verify");
+    let ledger = Ledger::open(&dir, &Options::default()).unwrap();
+    for _ in 0..ENTRIES / 10_000 {
+        let drafts = (0..10_000)
+            .map(|_| draft(RunId::random().unwrap()))
+            .collect();
+        ledger.commit(drafts).unwrap();
+    }
+    ledger.close().unwrap();
+    let mut bytes = Vec::new();
+    let mut segments: Vec<_> = std::fs::read_dir(dir.join("segments"))
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .collect();
+    segments.sort();
+    for segment in &segments {
+        bytes.extend(std::fs::read(segment).unwrap());
+    }
+    let rate = |time: Duration| bytes.len() as f64 / time.as_secs_f64() / 1e9;
+    let (mut ours, mut floor) = (Vec::new(), Vec::new());
+    for _ in 0..5 {
+        floor.push(time(|| _ = black_box(Sha256::digest(&bytes))));
+        ours.push(time(|| {
+            let report = verify(&dir, &VerifyOptions::default(), &mut |_, _| {}).unwrap();
+            assert!(report.verdict.is_intact() && report.entries > ENTRIES);
+        }));
+    }
+    let (ours, floor) = (median(ours), median(floor));
+    println!(
+        "verify with meaning, {ENTRIES} entries: {:.2} GB/s, one SHA-256 stream {:.2} GB/s, ratio {:.2} (goal 0.5 GB/s)",
+        rate(ours),
+        rate(floor),
+        ratio(floor, ours),
+    );
+    let tiles = time(|| drop(prove::prove(&dir, 5).unwrap()));
+    let proof = median(
+        (0..100)
+            .map(|n| time(|| drop(prove::prove(&dir, n * 9973).unwrap())))
+            .collect(),
+    );
+    println!(
+        "inclusion proof in {ENTRIES} entries: {proof:?} (goal 1 ms); the first makes the tiles: {tiles:?}"
+    );
+}
+
+/// What a process pays that records one decision and ends.
+fn open(dir: &Path) {
+    let dir = dir.join("verify");
+    let run = RunId::random().unwrap();
+    let whole = median(
+        (0..100)
+            .map(|_| {
+                time(|| {
+                    let ledger = Ledger::open(&dir, &Options::default()).unwrap();
+                    ledger.commit_last(vec![draft(run)]).unwrap();
+                    ledger.close().unwrap();
+                })
+            })
+            .collect(),
+    );
+    println!("open a ledger of a million entries, record one, sign, close: {whole:?}");
+}
+
+fn time(work: impl FnOnce()) -> Duration {
+    let start = Instant::now();
+    work();
+    start.elapsed()
+}
+
+fn median(mut times: Vec<Duration>) -> Duration {
+    times.sort();
+    times[times.len() / 2]
+}
+
+fn ratio(a: Duration, b: Duration) -> f64 {
+    a.as_secs_f64() / b.as_secs_f64()
+}

@@ -1,0 +1,221 @@
+//! `lictor check`: decides and records, and runs nothing.
+
+#![forbid(unsafe_code)]
+
+use std::io::BufRead;
+
+use clap::Args;
+use serde_json::{Value as Json, json};
+
+use super::exit::Exit;
+use super::explain::{place, quoted};
+use super::request::RequestArgs;
+use super::{Failure, Global, discover, print_json};
+use crate::decision::{Context, Decision, Effect, Request};
+use crate::governor::{Checked, Governor, OnDisk};
+use crate::policy::{CompiledPolicy, parse_time};
+
+#[derive(Args, Debug)]
+pub(super) struct Check {
+    /// Do not record the decision
+    #[arg(long)]
+    dry_run: bool,
+    /// Ask the disk too, as before a run
+    #[arg(long)]
+    on_disk: bool,
+    /// Read requests from standard input, one JSON object a line, and answer each with a line
+    #[arg(long, conflicts_with_all = ["tool", "argv"])]
+    batch: bool,
+    #[command(flatten)]
+    given: Given,
+    #[command(flatten)]
+    request: RequestArgs,
+}
+
+/// What to suppose instead of what is
+#[derive(Args, Debug)]
+pub(super) struct Given {
+    /// Suppose that this variable is set; implies --dry-run
+    #[arg(long = "given-env", value_name = "NAME=VALUE")]
+    env: Vec<String>,
+    /// Suppose that this approval is granted; implies --dry-run
+    #[arg(long = "given-approval", value_name = "NAME")]
+    approvals: Vec<String>,
+    /// Suppose that it is this time; implies --dry-run
+    #[arg(long, value_name = "TIME")]
+    at: Option<String>,
+}
+
+impl Given {
+    fn is_empty(&self) -> bool {
+        self.env.is_empty() && self.approvals.is_empty() && self.at.is_none()
+    }
+
+    /// What is, changed by what is supposed.
+    pub(super) fn applied(
+        &self,
+        policy: &CompiledPolicy,
+        mut context: Context,
+    ) -> Result<Context, Failure> {
+        for given in &self.env {
+            let Some((name, value)) = given.split_once('=') else {
+                return Err(Failure::new(format!(
+                    "`--given-env {}` is not NAME=VALUE",
+                    given.escape_debug()
+                )));
+            };
+            context = context.with_switch(name, value);
+        }
+        for name in &self.approvals {
+            if !policy
+                .approvals()
+                .iter()
+                .any(|approval| approval.name == *name)
+            {
+                return Err(Failure::new(format!(
+                    "the policy has no approval `{}`",
+                    name.escape_debug()
+                )));
+            }
+            context = context.with_approval(name);
+        }
+        if let Some(text) = &self.at {
+            let Some(time) = parse_time(text) else {
+                return Err(Failure::new(format!(
+                    "`--at {}` is no time; write 2027-01-31 or 2027-01-31T12:00:00Z",
+                    text.escape_debug()
+                )));
+            };
+            context = context.with_time(time);
+        }
+        Ok(context)
+    }
+}
+
+pub(super) fn main(command: Check, global: &Global) -> Result<Exit, Failure> {
+    let governor = Governor::new(discover::policy(global)?);
+    let actor = discover::actor(global);
+    let context = command
+        .given
+        .applied(governor.policy(), governor.context(&actor))?;
+    let answer = Answer {
+        governor: &governor,
+        context: &context,
+        on_disk: if command.on_disk {
+            OnDisk::Yes
+        } else {
+            OnDisk::No
+        },
+        is_recorded: !command.dry_run && command.given.is_empty(),
+    };
+    if command.batch {
+        return answer.batch(&actor);
+    }
+    let request = command.request.into_request(&actor)?;
+    let checked = answer.one(&request);
+    if global.json {
+        print_json(&answer.json(&checked, None));
+    } else {
+        print_head(&checked.decision);
+        print_rest(&checked.decision);
+    }
+    warn(&checked, answer.is_recorded);
+    Ok(Exit::of_check(&checked.decision))
+}
+
+/// How requests are answered.
+struct Answer<'a> {
+    governor: &'a Governor,
+    context: &'a Context,
+    on_disk: OnDisk,
+    is_recorded: bool,
+}
+
+impl Answer<'_> {
+    fn one(&self, request: &Request) -> Checked {
+        self.finish(self.governor.decide(request, self.context, self.on_disk))
+    }
+
+    fn finish(&self, decision: Decision) -> Checked {
+        if self.is_recorded {
+            self.governor.recorded(decision)
+        } else {
+            Checked::unrecorded(decision)
+        }
+    }
+
+    /// One answer for each line, in order; a line that cannot be read is denied.
+    fn batch(&self, actor: &str) -> Result<Exit, Failure> {
+        for line in std::io::stdin().lock().split(b'\n') {
+            let line = line
+                .map_err(|error| Failure::new(format!("standard input cannot be read: {error}")))?;
+            let (id, checked) = match read(&line) {
+                Ok((id, request)) => (id, self.one(&request)),
+                Err((id, why)) => (
+                    id,
+                    self.finish(Decision::unreadable(self.governor.policy(), actor, &why)),
+                ),
+            };
+            print_json(&self.json(&checked, id));
+        }
+        Ok(Exit::Good)
+    }
+
+    fn json(&self, checked: &Checked, id: Option<Json>) -> Json {
+        let mut json = checked.decision.to_json();
+        if let Some(fields) = json.as_object_mut() {
+            fields.insert("recorded".to_owned(), json!(checked.recorded));
+            if let Some(id) = id {
+                // Right after the version, where a reader looks for it.
+                fields.shift_insert(1, "id".to_owned(), id);
+            }
+        }
+        json
+    }
+}
+
+fn read(line: &[u8]) -> Result<(Option<Json>, Request), (Option<Json>, String)> {
+    let text = std::str::from_utf8(line).map_err(|_| (None, "the line is not UTF-8".to_owned()))?;
+    Request::from_json(text).map_err(|error| (error.id.clone(), error.to_string()))
+}
+
+/// The decision in two lines.
+pub(super) fn print_head(decision: &Decision) {
+    let reason = decision
+        .reason()
+        .map(|reason| format!("  {reason}"))
+        .unwrap_or_default();
+    anstream::println!("{}{reason}", decision.effect().word());
+    anstream::println!("  {}", decision.message());
+}
+
+fn print_rest(decision: &Decision) {
+    let first = decision.rules().first();
+    if let Some(rule) = first.filter(|rule| rule.at.is_some()) {
+        anstream::println!("  rule `{}`{}", rule.id, place(rule.at.as_ref()));
+    }
+    if let Some(argv) = decision.argv() {
+        anstream::println!(
+            "  command: {}",
+            argv.iter()
+                .map(|word| quoted(word))
+                .collect::<Vec<_>>()
+                .join(" ")
+        );
+    }
+    if let Some(instead) = decision.instead() {
+        let word = if decision.effect() == Effect::Ask {
+            "to approve"
+        } else {
+            "instead"
+        };
+        anstream::println!("  {word}: {instead}");
+    }
+}
+
+/// Says when a decision that should be on record is not.
+pub(super) fn warn(checked: &Checked, was_wanted: bool) {
+    if let (true, Some(error)) = (was_wanted, &checked.unrecorded_because) {
+        anstream::eprintln!("warning: the decision is not recorded: {error}");
+    }
+}

@@ -1,0 +1,110 @@
+//! Which policy, which ledger, who asks: from flags, the environment, and the directories above.
+
+#![forbid(unsafe_code)]
+#![expect(
+    clippy::disallowed_methods,
+    reason = "the one place of the program that reads its environment"
+)]
+
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+
+use super::{Failure, Global};
+use crate::governor::{LoadError, LoadedPolicy, load, load_default};
+use crate::lint::render;
+
+/// The name a policy is looked for by.
+const FILE_NAME: &str = "lictor.yaml";
+
+/// Finds and loads the policy; what is wrong with it is told whole.
+pub(super) fn policy(global: &Global) -> Result<LoadedPolicy, Failure> {
+    let directory = current_directory()?;
+    let mut loaded = match path(global, &directory) {
+        Some(path) => load_file(&path, &directory)?,
+        None => {
+            anstream::eprintln!(
+                "note: no policy was found, so everything is denied; name one with `--policy`, or write a {FILE_NAME}"
+            );
+            load_default(&directory, &state_directory()).map_err(|error| failure(&error))?
+        }
+    };
+    if let Some(ledger) = &global.ledger {
+        loaded.ledger = directory.join(ledger);
+    }
+    Ok(loaded)
+}
+
+/// Where the policy is, if one is named or found.
+pub(super) fn path(global: &Global, directory: &Path) -> Option<PathBuf> {
+    let named = global.policy.clone().or_else(|| {
+        std::env::var_os("LICTOR_POLICY")
+            .filter(|path| !path.is_empty())
+            .map(PathBuf::from)
+    });
+    named.or_else(|| outermost(directory))
+}
+
+/// Loads one policy file.
+pub(super) fn load_file(path: &Path, directory: &Path) -> Result<LoadedPolicy, Failure> {
+    load(path, directory, &state_directory()).map_err(|error| failure(&error))
+}
+
+fn failure(error: &LoadError) -> Failure {
+    match error {
+        LoadError::Invalid(errors) => Failure(render::human(errors)),
+        LoadError::Unreadable { .. } => Failure::new(error),
+    }
+}
+
+pub(super) fn current_directory() -> Result<PathBuf, Failure> {
+    std::env::current_dir()
+        .map_err(|error| Failure::new(format!("the current directory cannot be read: {error}")))
+}
+
+/// Who asks: a claim, recorded as such.
+pub(super) fn actor(global: &Global) -> String {
+    let claimed = global.actor.clone().or_else(|| {
+        std::env::var("LICTOR_ACTOR")
+            .ok()
+            .filter(|name| !name.is_empty())
+    });
+    claimed.unwrap_or_else(|| format!("uid-{}", crate::governor::user_id()))
+}
+
+/// The policy in the outermost directory that has one, if only its owner and root could have written
+/// it. The outermost, because a file further in can be written by those whom it would bound.
+fn outermost(directory: &Path) -> Option<PathBuf> {
+    let found = directory
+        .ancestors()
+        .map(|above| above.join(FILE_NAME))
+        .filter(|path| path.symlink_metadata().is_ok())
+        .last()?;
+    let why_not = match std::fs::metadata(&found) {
+        Ok(file) if file.uid() != 0 && file.uid() != crate::governor::user_id() => {
+            Some("it belongs to somebody else")
+        }
+        Ok(file) if file.mode() & 0o022 != 0 => Some("others may write to it"),
+        Ok(_) => None,
+        Err(_) => Some("it cannot be read"),
+    };
+    match why_not {
+        None => Some(found),
+        Some(why) => {
+            anstream::eprintln!("warning: {} is not used: {why}", found.display());
+            None
+        }
+    }
+}
+
+/// `$XDG_STATE_HOME/lictor`, or its default.
+fn state_directory() -> PathBuf {
+    let absolute = |name: &str| {
+        std::env::var_os(name)
+            .map(PathBuf::from)
+            .filter(|path| path.is_absolute())
+    };
+    let state = absolute("XDG_STATE_HOME").or_else(|| Some(absolute("HOME")?.join(".local/state")));
+    state
+        .unwrap_or_else(|| PathBuf::from("/var/lib"))
+        .join("lictor")
+}

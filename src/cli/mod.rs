@@ -1,0 +1,176 @@
+//! The program: one file per command. The only code that prints or picks an exit code.
+//!
+//! Answers go to standard output, messages to standard error. Nothing here decides.
+
+#![forbid(unsafe_code)]
+
+mod attack;
+mod check;
+mod discover;
+mod doctor;
+mod exit;
+mod explain;
+mod ledger;
+mod lint;
+mod list;
+mod request;
+mod run;
+mod test;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::error::{ContextKind, ContextValue, ErrorKind};
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+use exit::Exit;
+
+/// Decides what may run on which paths, runs it contained, and records it.
+#[derive(Parser, Debug)]
+#[command(name = "lictor", version, max_term_width = 100, after_help = EXIT_CODES)]
+struct Cli {
+    #[command(flatten)]
+    global: Global,
+    #[command(subcommand)]
+    command: Command,
+}
+
+const EXIT_CODES: &str = "\
+Exit codes: 0 allowed or clean, 1 denied or findings, 2 could not decide (nothing was allowed),
+3 a person has to be asked. `run` ends with the command's own code; 124 timed out, 125 lictor failed
+or the outcome is not recorded, 126 denied or not approved, 127 program not found, 128+n died of
+signal n.";
+
+/// Flags that stand before or after the command.
+#[derive(Args, Debug)]
+#[command(next_help_heading = "Global options")]
+struct Global {
+    /// The policy; else $LICTOR_POLICY, else the outermost lictor.yaml above this directory
+    #[arg(long, global = true, value_name = "FILE")]
+    policy: Option<PathBuf>,
+    /// The ledger's directory, instead of the one the policy names
+    #[arg(long, global = true, value_name = "DIR")]
+    ledger: Option<PathBuf>,
+    /// Who asks; else $LICTOR_ACTOR, else uid-<n>
+    #[arg(long, global = true, value_name = "NAME")]
+    actor: Option<String>,
+    /// Answer in JSON
+    #[arg(long, global = true)]
+    json: bool,
+    /// Colour of messages for people
+    #[arg(long, global = true, value_name = "WHEN", default_value = "auto")]
+    color: Color,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Color {
+    Auto,
+    Always,
+    Never,
+}
+
+#[derive(Subcommand, Debug)]
+enum Command {
+    /// Decide a request; record the decision; run nothing
+    Check(check::Check),
+    /// Tell why a request is decided as it is, and what would change that; records nothing
+    Explain(explain::Explain),
+    /// Decide a request, record it, run it contained, record how it ended
+    Run(run::Run),
+    /// Find what is wrong with policies
+    Lint(lint::Lint),
+    /// Run the tests that policies hold
+    Test(test::Test),
+    /// Show which files of the workspace may be touched
+    List(list::List),
+    /// Try hostile requests against a policy, and report any that is allowed and leads elsewhere
+    Attack(attack::Attack),
+    /// Look at the record and check it
+    Ledger(ledger::Ledger),
+    /// Tell what this machine can enforce, and what to do about the rest
+    Doctor(doctor::Doctor),
+}
+
+/// Runs the program.
+#[must_use]
+pub fn main() -> ExitCode {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => {
+            let error = with_tip(error);
+            let _ = error.print();
+            return if error.use_stderr() {
+                Exit::CouldNot.into()
+            } else {
+                Exit::Good.into()
+            };
+        }
+    };
+    cli.global.color.apply();
+    let exit = match cli.command {
+        Command::Check(command) => check::main(command, &cli.global),
+        Command::Explain(command) => explain::main(command, &cli.global),
+        Command::Run(command) => run::main(command, &cli.global),
+        Command::Lint(command) => lint::main(&command, &cli.global),
+        Command::Test(command) => test::main(&command, &cli.global),
+        Command::List(command) => list::main(&command, &cli.global),
+        Command::Attack(command) => attack::main(&command, &cli.global),
+        Command::Ledger(command) => ledger::main(command, &cli.global),
+        Command::Doctor(command) => doctor::main(&command, &cli.global),
+    };
+    match exit {
+        Ok(exit) => exit.into(),
+        Err(failure) => {
+            anstream::eprintln!("{failure}");
+            Exit::CouldNot.into()
+        }
+    }
+}
+
+/// Whoever forgets `--` has written a command line where no word belongs.
+fn with_tip(mut error: clap::Error) -> clap::Error {
+    let is_word = matches!(
+        error.get(ContextKind::InvalidArg),
+        Some(ContextValue::String(word)) if !word.starts_with('-')
+    );
+    if error.kind() == ErrorKind::UnknownArgument && is_word {
+        let tip = "a command line stands behind `--`: lictor check -- ls -l";
+        error.insert(
+            ContextKind::Suggested,
+            ContextValue::StyledStrs(vec![tip.into()]),
+        );
+    }
+    error
+}
+
+impl Color {
+    fn apply(self) {
+        match self {
+            Color::Auto => {}
+            Color::Always => anstream::ColorChoice::Always.write_global(),
+            Color::Never => anstream::ColorChoice::Never.write_global(),
+        }
+    }
+}
+
+/// Why a command could not be done, as it is printed.
+#[derive(Debug)]
+struct Failure(String);
+
+impl Failure {
+    fn new(message: impl std::fmt::Display) -> Failure {
+        Failure(format!("error: {message}"))
+    }
+}
+
+impl std::fmt::Display for Failure {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// Prints one line of JSON. A reader that went away is not an error of ours.
+fn print_json(json: &serde_json::Value) {
+    use std::io::Write;
+    let _ = writeln!(std::io::stdout(), "{json}");
+}

@@ -1,0 +1,172 @@
+//! `lictor run`: decides, records, runs, records.
+
+#![forbid(unsafe_code)]
+
+use std::io::Write;
+use std::path::PathBuf;
+
+use clap::Args;
+use serde_json::{Value as Json, json};
+
+use super::exit::Exit;
+use super::request::RequestArgs;
+use super::{Failure, Global, discover, print_json};
+use crate::evidence::{EmptyProof, Evidence, Level, Process, Status};
+use crate::executor::{CancelToken, Observer, Stream, cancel_on_signals};
+use crate::governor::{Governor, Ran};
+
+#[derive(Args, Debug)]
+pub(super) struct Run {
+    /// Write the decision and the evidence there, in JSON, and pass the command's output through
+    #[arg(long, value_name = "FILE")]
+    outcome: Option<PathBuf>,
+    #[command(flatten)]
+    request: RequestArgs,
+}
+
+pub(super) fn main(command: Run, global: &Global) -> Result<Exit, Failure> {
+    let governor = Governor::new(discover::policy(global)?);
+    let actor = discover::actor(global);
+    let request = command.request.into_request(&actor)?;
+    // Before anything runs: a place that cannot be written is a usage error, not a lost outcome.
+    let outcome = match &command.outcome {
+        Some(path) => Some(std::fs::File::create(path).map_err(|error| {
+            Failure::new(format!("`{}` cannot be written: {error}", path.display()))
+        })?),
+        None => None,
+    };
+    let mut observer = PassThrough {
+        cancel: CancelToken::new(),
+        silent: global.json,
+    };
+    cancel_on_signals(&observer.cancel)
+        .map_err(|error| Failure::new(format!("signals cannot be watched: {error}")))?;
+    let ran = governor.run(&request, &governor.context(&actor), &mut observer);
+
+    if let Some(mut file) = outcome {
+        writeln!(file, "{}", to_json(&governor, &ran))
+            .map_err(|error| Failure::new(format!("the outcome cannot be written: {error}")))?;
+    }
+    if global.json {
+        print_json(&to_json(&governor, &ran));
+    } else {
+        tell(&ran);
+    }
+    if let Some(error) = &ran.unrecorded_because {
+        let what = if ran.evidence.is_some() {
+            "outcome"
+        } else {
+            "decision"
+        };
+        anstream::eprintln!("lictor: the {what} is not recorded: {error}");
+    }
+    Ok(match &ran.evidence {
+        Some(evidence) => Exit::of_run(evidence, ran.recorded),
+        None => Exit::of_refusal(&ran.decision),
+    })
+}
+
+fn to_json(governor: &Governor, ran: &Ran) -> Json {
+    json!({
+        "v": 1,
+        "decision": ran.decision.to_json(),
+        "evidence": ran.evidence,
+        "recorded": ran.recorded,
+        "ledger": ran.entries.map(|(first, last)| json!({
+            "path": governor.ledger_path().display().to_string(),
+            "first": first,
+            "last": last,
+        })),
+    })
+}
+
+/// Passes output on as it comes.
+struct PassThrough {
+    cancel: CancelToken,
+    silent: bool,
+}
+
+impl Observer for PassThrough {
+    fn output(&mut self, stream: Stream, bytes: &[u8]) {
+        if self.silent {
+            return;
+        }
+        // A reader that went away changes nothing about the run.
+        let _ = match stream {
+            Stream::Stdout => std::io::stdout()
+                .write_all(bytes)
+                .and_then(|()| std::io::stdout().flush()),
+            Stream::Stderr => std::io::stderr().write_all(bytes),
+        };
+    }
+
+    fn cancellation(&self) -> Option<CancelToken> {
+        Some(self.cancel.clone())
+    }
+}
+
+/// Says on standard error what the command's own output does not.
+fn tell(ran: &Ran) {
+    let Some(evidence) = &ran.evidence else {
+        anstream::eprintln!(
+            "lictor: {} {}",
+            ran.decision.effect().word(),
+            ran.decision.reason().map_or("", |reason| reason.code())
+        );
+        anstream::eprintln!("  {}", ran.decision.message());
+        if let Some(instead) = ran.decision.instead() {
+            anstream::eprintln!("  {instead}");
+        }
+        return;
+    };
+    let secs = format_args!(
+        "{}.{:03} s",
+        evidence.duration_ms / 1000,
+        evidence.duration_ms % 1000
+    );
+    match evidence.status {
+        Status::Pass | Status::Fail => {}
+        Status::SpawnFailed => {
+            anstream::eprintln!(
+                "lictor: the command could not be started: {}",
+                evidence.error.as_deref().unwrap_or("unknown")
+            );
+        }
+        Status::Signaled | Status::Timeout | Status::Cancelled | Status::Limit | Status::Lost => {
+            anstream::eprintln!("lictor: {} after {secs}", evidence.status.code());
+        }
+    }
+    tell_containment(evidence);
+    list("still running", &evidence.survivors);
+    list("left behind and killed", &evidence.leaked);
+    if !evidence.tree.is_empty() {
+        anstream::eprintln!("lictor: the processes when it was stopped:");
+        anstream::eprint!("{}", crate::evidence::drawing(&evidence.tree));
+    }
+}
+
+fn tell_containment(evidence: &Evidence) {
+    let containment = &evidence.containment;
+    if containment.level == Level::ProcessGroup && evidence.status != Status::SpawnFailed {
+        let why = containment
+            .degraded_because
+            .first()
+            .map(|why| format!(" ({why})"))
+            .unwrap_or_default();
+        anstream::eprintln!(
+            "lictor: contained by a process group only: that nothing is left cannot be shown{why}"
+        );
+    } else if containment.empty_proof == EmptyProof::None && evidence.proof_failed() {
+        anstream::eprintln!("lictor: it could not be shown that nothing is left");
+    }
+}
+
+fn list(what: &str, processes: &[Process]) {
+    for process in processes {
+        anstream::eprintln!(
+            "lictor: {what}: {} {}",
+            process.pid,
+            process.command.escape_debug()
+        );
+    }
+}

@@ -1,0 +1,233 @@
+//! The paths of a call: from the caller's text to canonical paths below the workspace.
+//!
+//! Relative paths start from the request's own directory (`--cwd`) and from the call's `base` option,
+//! both of which are paths to be decided like the others.
+
+#![forbid(unsafe_code)]
+
+use super::Request;
+use super::call::{Call, Given, argument, slots};
+use crate::path::{CanonicalPath, Denial, Syntax, Target, lexical, shown};
+use crate::policy::CompiledPolicy;
+use crate::policy::model::{Access, Action, ArgumentKind, PathArgument, Tool, Tree};
+use crate::reason::Reason;
+
+/// The name that findings and rules know the request's own directory by.
+pub(crate) const CWD: &str = "cwd";
+
+/// One path that has to be decided.
+#[derive(Clone, Debug)]
+pub(crate) struct Decided {
+    pub(crate) argument: String,
+    pub(crate) access: Access,
+    pub(crate) tree: Tree,
+    /// As the caller wrote it; none if it was implied.
+    pub(crate) text: Option<Vec<u8>>,
+    pub(crate) canonical: CanonicalPath,
+    /// The word that is passed on.
+    pub(crate) rendered: String,
+    /// It stands for a word of the command line.
+    pub(crate) is_given: bool,
+}
+
+/// A path that the lexical layer refused.
+#[derive(Clone, Debug)]
+pub(crate) struct Refused {
+    pub(crate) argument: String,
+    pub(crate) text: Option<Vec<u8>>,
+    pub(crate) denial: Option<Denial>,
+}
+
+impl Refused {
+    pub(crate) fn reason(&self) -> Reason {
+        self.denial
+            .as_ref()
+            .map_or(Reason::PathEmptyOrNone, Denial::reason)
+    }
+
+    pub(crate) fn message(&self) -> String {
+        match (&self.denial, &self.text) {
+            (Some(denial), Some(text)) => denial.message(text),
+            _ => format!("argument `{}` is no path: it is empty", self.argument),
+        }
+    }
+}
+
+/// All paths of a call, in the order in which they are rendered, and the refused ones.
+pub(crate) struct Paths {
+    pub(crate) decided: Vec<Decided>,
+    pub(crate) refused: Vec<Refused>,
+    /// The directory the command starts in.
+    pub(crate) cwd: CanonicalPath,
+}
+
+pub(super) fn read(
+    policy: &CompiledPolicy,
+    tool: &Tool,
+    action: &Action,
+    call: &Call,
+    request: &Request,
+) -> Paths {
+    let mut reader = Reader {
+        policy,
+        paths: Paths {
+            decided: Vec::new(),
+            refused: Vec::new(),
+            cwd: CanonicalPath::workspace(),
+        },
+        base: CanonicalPath::workspace(),
+    };
+    if let Some(text) = &request.cwd {
+        reader.cwd(text);
+    }
+    let given = || {
+        call.given
+            .iter()
+            .filter_map(|(slot, given)| Some((argument(tool, action, *slot)?, given)))
+    };
+    // The base first: it is what the others start from, wherever it stands.
+    for is_base in [true, false] {
+        for (argument, given) in given() {
+            if let ArgumentKind::Path(kind) = &argument.kind
+                && kind.base == is_base
+            {
+                reader.argument(&argument.name, kind, given);
+            }
+        }
+    }
+    for (slot, argument) in slots(tool, action) {
+        if let ArgumentKind::Path(kind) = &argument.kind
+            && kind.absent_is_workspace
+            && !call.given.iter().any(|(at, _)| *at == slot)
+        {
+            reader.implied(&argument.name, kind);
+        }
+    }
+    let mut paths = reader.paths;
+    in_rendered_order(&mut paths.decided, tool, action, call);
+    paths
+}
+
+/// The request's own directory first, for all others start from it; then the values of a call in
+/// rendered order, of which bases were read before the others; what is implied last.
+fn in_rendered_order(decided: &mut [Decided], tool: &Tool, action: &Action, call: &Call) {
+    let order: Vec<&str> = call
+        .given
+        .iter()
+        .filter_map(|(slot, _)| argument(tool, action, *slot))
+        .map(|argument| argument.name.as_str())
+        .collect();
+    decided.sort_by_key(|path| {
+        (
+            path.text.is_none(),
+            order.iter().position(|name| *name == path.argument),
+        )
+    });
+}
+
+struct Reader<'r> {
+    policy: &'r CompiledPolicy,
+    paths: Paths,
+    base: CanonicalPath,
+}
+
+impl Reader<'_> {
+    fn cwd(&mut self, text: &[u8]) {
+        let read =
+            lexical(text, Syntax::Path, self.policy.switches()).map(|target| target.to_canonical());
+        match read {
+            Ok(path) => {
+                self.base = path.clone();
+                self.paths.cwd = path.clone();
+                let rendered = path.as_str().to_owned();
+                let text = Some(text.to_vec());
+                self.decide(Decided {
+                    argument: CWD.to_owned(),
+                    access: Access::Read,
+                    tree: Tree::Names,
+                    text,
+                    canonical: path,
+                    rendered,
+                    is_given: false,
+                });
+            }
+            Err(denial) => self.refuse(CWD, Some(text), Some(denial)),
+        }
+    }
+
+    fn argument(&mut self, name: &str, kind: &PathArgument, given: &Given) {
+        match given {
+            Given::Path(text) => self.given(name, kind, text),
+            Given::NoPath => self.refuse(name, None, None),
+            Given::Flag | Given::Text(_) | Given::Bare => {}
+        }
+    }
+
+    fn given(&mut self, name: &str, kind: &PathArgument, text: &[u8]) {
+        let read = lexical(text, kind.syntax, self.policy.switches()).and_then(|target| {
+            let below = target.to_canonical();
+            Ok((self.base.join(&below)?, rendered(&below, &target)))
+        });
+        match read {
+            Ok((canonical, rendered)) => {
+                if kind.base {
+                    self.base = canonical.clone();
+                }
+                let text = Some(text.to_vec());
+                self.decide(Decided {
+                    argument: name.to_owned(),
+                    access: kind.access,
+                    tree: kind.tree,
+                    text,
+                    canonical,
+                    rendered,
+                    is_given: true,
+                });
+            }
+            Err(denial) => self.refuse(name, Some(text), Some(denial)),
+        }
+    }
+
+    /// An argument that is left out and then means everything, from whichever directory: `git -C src
+    /// diff` shows the whole repository.
+    fn implied(&mut self, name: &str, kind: &PathArgument) {
+        let canonical = CanonicalPath::workspace();
+        self.decide(Decided {
+            argument: name.to_owned(),
+            access: kind.access,
+            tree: kind.tree,
+            text: None,
+            canonical,
+            rendered: String::new(),
+            is_given: false,
+        });
+    }
+
+    fn decide(&mut self, path: Decided) {
+        self.paths.decided.push(path);
+    }
+
+    fn refuse(&mut self, name: &str, text: Option<&[u8]>, denial: Option<Denial>) {
+        self.paths.refused.push(Refused {
+            argument: name.to_owned(),
+            text: text.map(<[u8]>::to_vec),
+            denial,
+        });
+    }
+}
+
+/// The path as the program is to read it from the directory it starts in. The text was relative to
+/// that directory, so what was read is what is left when the directory is taken away.
+fn rendered(below: &CanonicalPath, target: &Target<'_>) -> String {
+    format!("{}{}", below.to_argument(), target.suffix())
+}
+
+impl Decided {
+    /// The path for a message: as it was written, or as what it stands for.
+    pub(crate) fn shown(&self) -> String {
+        match &self.text {
+            Some(text) => shown(text),
+            None => self.canonical.as_str().to_owned(),
+        }
+    }
+}

@@ -1,0 +1,106 @@
+//! A call whose paths are decided -> the words that are executed.
+//!
+//! What comes out is made of declared words and checked values only, in declared order; nothing of
+//! the caller's own spelling is left but the values.
+
+#![forbid(unsafe_code)]
+
+use super::call::{Call, Given, Part, argument};
+use super::grammar::{is_letter, is_option};
+use super::paths::Decided;
+use crate::policy::model::{Action, Argument, Join, Spelling, Tool};
+
+/// The words behind the program.
+pub(super) fn render(tool: &Tool, action: &Action, call: &Call, paths: &[Decided]) -> Vec<String> {
+    let mut words = tool.fixed.clone();
+    let mut paths = paths.iter().filter(|path| path.is_given);
+    let mut rendered: Vec<(Part, bool, Vec<String>)> = Vec::new();
+    for (slot, given) in &call.given {
+        let Some(argument) = argument(tool, action, *slot) else {
+            continue;
+        };
+        let value = match given {
+            Given::Flag | Given::Bare => None,
+            Given::Text(text) => Some(text.clone()),
+            Given::Path(_) => paths.next().map(|path| path.rendered.clone()),
+            Given::NoPath => continue,
+        };
+        let is_positional = argument.spelling == Spelling::Positional;
+        rendered.push((slot.part, is_positional, spelled(argument, value)));
+    }
+    let take = |part: Part, positional: bool| {
+        let of_part = rendered
+            .iter()
+            .filter(|(at, is_positional, _)| *at == part && *is_positional == positional);
+        of_part
+            .flat_map(|(_, _, words)| words.clone())
+            .collect::<Vec<_>>()
+    };
+    words.extend(take(Part::Tool, false));
+    // Where there are no command words: `find` reads where to look before what to look for.
+    words.extend(take(Part::Tool, true));
+    words.extend(action.command.first().into_iter().flatten().cloned());
+    words.extend(action.fixed.iter().cloned());
+    words.extend(take(Part::Action, false));
+    let positional = take(Part::Action, true);
+    // A word that begins like an option was written behind `--`, and is read as it was only there.
+    let needs_dashes = positional.iter().any(|word| is_option(word.as_bytes()));
+    if needs_dashes && action.after.is_none() {
+        words.push("--".to_owned());
+    }
+    words.extend(positional);
+    if action.after.is_some() {
+        words.push("--".to_owned());
+        words.extend(take(Part::After, false));
+        words.extend(take(Part::After, true));
+    }
+    words
+}
+
+fn spelled(argument: &Argument, value: Option<String>) -> Vec<String> {
+    let first = || {
+        argument
+            .spelling
+            .names()
+            .first()
+            .cloned()
+            .unwrap_or_default()
+    };
+    match (&argument.spelling, value) {
+        (Spelling::Positional, value) => value.into_iter().collect(),
+        (Spelling::Flag { .. } | Spelling::Option { .. }, None) => vec![first()],
+        (Spelling::Flag { .. }, Some(_)) => Vec::new(),
+        (
+            Spelling::Option {
+                value_optional,
+                join,
+                ..
+            },
+            Some(value),
+        ) => {
+            let is_number = !value.is_empty() && value.bytes().all(|byte| byte.is_ascii_digit());
+            let mut names = argument.spelling.names().iter();
+            // `-k` alone is the option without its value; `--long=` says an empty one.
+            let says_empty =
+                |name: &String| !(*value_optional && value.is_empty() && is_letter(name));
+            let fitting = names.find(|name| (*name != "-<n>" || is_number) && says_empty(name));
+            let name = fitting.cloned().unwrap_or_else(first);
+            if name == "-<n>" {
+                return vec![format!("-{value}")];
+            }
+            let join = join.unwrap_or(match (is_letter(&name), value_optional) {
+                (false, _) => Join::Equals,
+                (true, true) => Join::Glued,
+                (true, false) => Join::Space,
+            });
+            // Glued to nothing, an option would take the next word.
+            let glues_nothing = join == Join::Glued && value.is_empty() && !value_optional;
+            let join = if glues_nothing { Join::Space } else { join };
+            match join {
+                Join::Equals => vec![format!("{name}={value}")],
+                Join::Space => vec![name, value],
+                Join::Glued => vec![format!("{name}{value}")],
+            }
+        }
+    }
+}

@@ -1,0 +1,434 @@
+//! What happened in one run: plain data, filled in by an executor and recorded by the ledger.
+//!
+//! Nothing here runs or measures anything. The field names are those of the JSON form, which is a
+//! promise: a field is added, never changed in meaning. Times are in milliseconds since the start of
+//! the run unless a name says otherwise; sizes are in bytes.
+
+#![forbid(unsafe_code)]
+
+pub mod cargo_test;
+mod drawing;
+pub mod junit;
+pub mod pytest;
+pub mod tap;
+mod terminal;
+
+use serde::{Deserialize, Serialize};
+
+pub use drawing::drawing;
+
+/// What happened in one run.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct Evidence {
+    /// How the run ended.
+    pub status: Status,
+    /// The command's own exit code, if it exited by itself.
+    pub exit_code: Option<i32>,
+    /// The signal that ended the command, if one did.
+    pub signal: Option<i32>,
+    /// Which limit ended the run, for [`Status::Limit`].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub limit: Option<String>,
+    /// Why the command could not be started, for [`Status::SpawnFailed`].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub error: Option<String>,
+    /// Wall time from the start of the command to the end of the run.
+    pub duration_ms: u64,
+    /// What kept the run's processes together, and how it is known that none is left.
+    pub containment: Containment,
+    /// How the run was stopped.
+    pub stop: Stop,
+    /// The process tree as it was when the run was stopped; empty if it ended by itself.
+    pub tree: Vec<Process>,
+    /// Processes that the command left behind on a normal exit; they have been killed.
+    pub leaked: Vec<Process>,
+    /// Processes that could not be shown to be gone.
+    pub survivors: Vec<Process>,
+    /// Noteworthy events, such as a path that was exchanged during the run.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub events: Vec<Event>,
+    /// Standard output.
+    pub stdout: Output,
+    /// Standard error.
+    pub stderr: Output,
+    /// What the run used.
+    pub resources: Resources,
+    /// What the command's own summary says, if the action declares a report.
+    pub report: Option<Report>,
+}
+
+impl Evidence {
+    /// Nothing was started, because of `error`.
+    #[must_use]
+    pub fn spawn_failed(containment: Containment, error: String) -> Evidence {
+        Evidence {
+            status: Status::SpawnFailed,
+            exit_code: None,
+            signal: None,
+            limit: None,
+            error: Some(error),
+            duration_ms: 0,
+            containment,
+            stop: Stop::default(),
+            tree: Vec::new(),
+            leaked: Vec::new(),
+            survivors: Vec::new(),
+            events: Vec::new(),
+            stdout: Output::default(),
+            stderr: Output::default(),
+            resources: Resources::default(),
+            report: None,
+        }
+    }
+}
+
+impl Evidence {
+    /// Whether the level in use offers a proof that nothing is left, and it was not had.
+    #[must_use]
+    pub fn proof_failed(&self) -> bool {
+        let offers_proof = self.containment.level != Level::ProcessGroup;
+        let has_run = !matches!(self.status, Status::SpawnFailed | Status::Lost);
+        offers_proof && has_run && self.containment.empty_proof == EmptyProof::None
+    }
+}
+
+/// How a run ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
+#[non_exhaustive]
+pub enum Status {
+    /// The command exited with 0.
+    Pass,
+    /// The command exited with another code.
+    Fail,
+    /// The command was killed by a signal that was not ours.
+    Signaled,
+    /// The deadline passed.
+    Timeout,
+    /// Whoever started the run cancelled it.
+    Cancelled,
+    /// A limit other than time ended the run.
+    Limit,
+    /// The command could not be started.
+    SpawnFailed,
+    /// The run's supervisor is gone and nobody saw the end. Written by the ledger, never by an executor.
+    Lost,
+}
+
+impl Status {
+    /// The status as it is printed, for example `SPAWN_FAILED`.
+    #[must_use]
+    pub fn code(self) -> &'static str {
+        match self {
+            Status::Pass => "PASS",
+            Status::Fail => "FAIL",
+            Status::Signaled => "SIGNALED",
+            Status::Timeout => "TIMEOUT",
+            Status::Cancelled => "CANCELLED",
+            Status::Limit => "LIMIT",
+            Status::SpawnFailed => "SPAWN_FAILED",
+            Status::Lost => "LOST",
+        }
+    }
+}
+
+/// How strongly a run's processes are kept together, weakest first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+#[non_exhaustive]
+pub enum Level {
+    /// A POSIX process group: everything that calls `setsid` leaves it. Offers no proof of emptiness.
+    ProcessGroup,
+    /// Linux: orphans come back to the supervisor, which walks its descendants.
+    Subreaper,
+    /// Linux: a cgroup of the run's own.
+    Cgroup,
+    /// Linux: a PID namespace whose init is ours; when init is gone, the kernel has killed everything in it.
+    PidNamespace,
+}
+
+impl Level {
+    /// All levels, weakest first.
+    pub const ALL: [Level; 4] = [
+        Level::ProcessGroup,
+        Level::Subreaper,
+        Level::Cgroup,
+        Level::PidNamespace,
+    ];
+
+    /// The name used in policies and JSON, for example `pid-namespace`.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Level::ProcessGroup => "process-group",
+            Level::Subreaper => "subreaper",
+            Level::Cgroup => "cgroup",
+            Level::PidNamespace => "pid-namespace",
+        }
+    }
+
+    /// The level of that name.
+    #[must_use]
+    pub fn from_name(name: &str) -> Option<Level> {
+        Level::ALL.into_iter().find(|level| level.name() == name)
+    }
+}
+
+/// What kept a run's processes together.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct Containment {
+    /// The strongest level in use.
+    pub level: Level,
+    /// Why a stronger level is not in use, one line for each level that was tried.
+    pub degraded_because: Vec<String>,
+    /// Whether the run's processes end when lictor itself is killed.
+    pub crash_safe: bool,
+    /// How it is known that no process is left.
+    pub empty_proof: EmptyProof,
+    /// What the command sees as `/proc`.
+    pub proc_view: ProcView,
+}
+
+/// How it is known that no process of a run is left.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+#[non_exhaustive]
+pub enum EmptyProof {
+    /// It is not known.
+    None,
+    /// The init of the run's PID namespace was reaped: the kernel has killed and reaped all others first.
+    InitReaped,
+    /// The run's cgroup reported `populated 0`.
+    CgroupEmpty,
+    /// As subreaper: no child is left (`ECHILD`), and the last walk of descendants was empty.
+    NoDescendants,
+}
+
+/// What the command sees as `/proc`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+#[non_exhaustive]
+pub enum ProcView {
+    /// The machine's.
+    Host,
+    /// A fresh one that shows the run's own processes only.
+    Fresh,
+}
+
+/// How a run was stopped. All fields are empty or zero if it ended by itself.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct Stop {
+    /// Why the run was stopped.
+    pub why: Option<StopReason>,
+    /// When the first signal was sent.
+    pub term_at_ms: Option<u64>,
+    /// When `SIGKILL` was sent.
+    pub kill_at_ms: Option<u64>,
+    /// When the last process was seen to be gone.
+    pub empty_at_ms: Option<u64>,
+    /// How much of the grace period was used.
+    pub grace_used_ms: Option<u64>,
+    /// Each signal that was sent, and to how many processes.
+    pub signals: Vec<SignalSent>,
+}
+
+/// Why a run was stopped before its command ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+#[non_exhaustive]
+pub enum StopReason {
+    /// The deadline passed.
+    Timeout,
+    /// The run was cancelled.
+    Cancelled,
+    /// A limit other than time was reached.
+    Limit,
+    /// The command exited and left processes behind.
+    Leaked,
+}
+
+/// One signal that was sent.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct SignalSent {
+    /// When.
+    pub at_ms: u64,
+    /// Which.
+    pub signal: i32,
+    /// To how many processes, as far as they could be counted.
+    pub to: u32,
+}
+
+impl SignalSent {
+    /// A signal sent at `at_ms` to `to` processes.
+    #[must_use]
+    pub fn new(at_ms: u64, signal: i32, to: u32) -> SignalSent {
+        SignalSent { at_ms, signal, to }
+    }
+}
+
+/// One process as it was seen.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct Process {
+    /// Process id, as the command's own processes see it where that is known.
+    pub pid: i32,
+    /// Parent's process id.
+    pub ppid: i32,
+    /// Process group.
+    pub pgid: i32,
+    /// Session.
+    pub sid: i32,
+    /// State letter of `/proc/PID/stat`.
+    pub state: String,
+    /// Command line, cut and escaped.
+    pub command: String,
+    /// Processor time used.
+    pub cpu_ms: u64,
+    /// Resident memory.
+    pub rss_bytes: u64,
+    /// Time since the process was started.
+    pub age_ms: u64,
+}
+
+/// One noteworthy event of a run.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct Event {
+    /// What happened, as a reason code or a word.
+    pub what: String,
+    /// About which path or process.
+    pub about: String,
+}
+
+impl Event {
+    /// The event `what` about `about`.
+    #[must_use]
+    pub fn new(what: impl Into<String>, about: impl Into<String>) -> Event {
+        Event {
+            what: what.into(),
+            about: about.into(),
+        }
+    }
+}
+
+/// One output stream: exact totals, and as much of the text as the policy keeps.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct Output {
+    /// Bytes written by the command.
+    pub bytes: u64,
+    /// Line feeds written by the command.
+    pub lines: u64,
+    /// Bytes kept of the beginning.
+    pub kept_head: u64,
+    /// Bytes kept of the end.
+    pub kept_tail: u64,
+    /// Bytes left out between the two.
+    pub dropped: u64,
+    /// SHA-256 of the whole stream, in lower-case hex.
+    pub sha256: String,
+    /// What was kept, with one line marking the cut. Bytes that are not UTF-8 make it base64.
+    pub text: Text,
+    /// The stream was still held open by somebody when reading stopped.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub held_open: bool,
+}
+
+/// Text as it was written, or its bytes where they are not UTF-8.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(untagged)]
+#[non_exhaustive]
+pub enum Text {
+    /// UTF-8.
+    Utf8(String),
+    /// Anything else.
+    Bytes {
+        /// The bytes, in base64.
+        b64: String,
+    },
+}
+
+impl Default for Text {
+    fn default() -> Text {
+        Text::Utf8(String::new())
+    }
+}
+
+impl From<Vec<u8>> for Text {
+    fn from(bytes: Vec<u8>) -> Text {
+        match String::from_utf8(bytes) {
+            Ok(text) => Text::Utf8(text),
+            Err(error) => Text::Bytes {
+                b64: data_encoding::BASE64.encode(error.as_bytes()),
+            },
+        }
+    }
+}
+
+impl Text {
+    /// The text for a person: bytes that are not UTF-8 are shown as U+FFFD.
+    #[must_use]
+    pub fn to_lossy(&self) -> String {
+        match self {
+            Text::Utf8(text) => text.clone(),
+            Text::Bytes { b64 } => {
+                let bytes = data_encoding::BASE64
+                    .decode(b64.as_bytes())
+                    .unwrap_or_default();
+                String::from_utf8_lossy(&bytes).into_owned()
+            }
+        }
+    }
+}
+
+/// What a run used, as far as the machine told.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct Resources {
+    /// Processor time in user mode.
+    pub cpu_user_ms: u64,
+    /// Processor time in the kernel.
+    pub cpu_system_ms: u64,
+    /// Largest resident memory of one process.
+    pub max_rss_bytes: u64,
+    /// Most processes at one time, where counted.
+    pub peak_processes: Option<u32>,
+}
+
+/// What a test runner said in its own summary.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct Report {
+    /// Which format was read, for example `pytest`.
+    pub kind: String,
+    /// How many tests ended how.
+    pub counts: Counts,
+    /// Ids of failed tests.
+    pub failed: Vec<String>,
+    /// Ids of passed tests, where the runner printed them.
+    pub passed: Vec<String>,
+    /// The messages of failures and errors, in the order printed.
+    pub messages: Vec<String>,
+}
+
+/// How many tests ended how.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct Counts {
+    /// Passed.
+    pub passed: u64,
+    /// Failed.
+    pub failed: u64,
+    /// Skipped.
+    pub skipped: u64,
+    /// Errors outside a test's own body.
+    pub errors: u64,
+    /// Expected to fail, and did.
+    pub xfailed: u64,
+    /// Expected to fail, and passed.
+    pub xpassed: u64,
+}

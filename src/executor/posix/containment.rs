@@ -1,0 +1,580 @@
+//! The levels of containment: which of them work here, found by building the strongest one, and
+//! what each knows about its processes.
+
+#![forbid(unsafe_code)]
+
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::path::PathBuf;
+use std::time::Duration;
+
+use rustix::event::{PollFd, PollFlags};
+use rustix::process::{
+    Pid, PidfdFlags, Signal, WaitId, WaitIdOptions, getegid, geteuid, getpid, kill_process,
+    pidfd_open, pidfd_send_signal, waitid,
+};
+
+use super::cgroup::{self, Cgroups};
+use super::init::{self, Task};
+use super::payload::{self, Descriptors, Setting};
+use super::poll;
+use super::reaper::Reaper;
+use super::stop::Kept;
+use super::sys::{self, Cloned, Forked};
+use super::tree::{self, Stat};
+use super::verdict::Ended;
+use super::wire::{Channel, FromHelper, FromInit, Limit, Order, Prepare, Ready, ToInit};
+use crate::evidence::{Containment, EmptyProof, Event, Level, ProcView};
+use crate::policy::terms::StopTarget;
+
+/// A contained tree: empty first, then with the command and all that comes out of it.
+#[derive(Debug)]
+pub(super) struct Tree {
+    level: Level,
+    degraded_because: Vec<String>,
+    events: Vec<Event>,
+    init: Option<Init>,
+    cgroups: Cgroups,
+    reaper: Reaper,
+    /// How the command ended, as init has told.
+    ended: Option<Ended>,
+}
+
+/// The init of a PID namespace, as the helper sees it.
+#[derive(Debug)]
+struct Init {
+    pid: i32,
+    pidfd: OwnedFd,
+    channel: Option<Channel>,
+    fresh_proc: bool,
+    reaped: bool,
+}
+
+/// Builds the strongest tree that works here.
+///
+/// # Errors
+///
+/// What to tell the host, if nothing that is acceptable works.
+pub(super) fn build(prepare: &Prepare) -> Result<Tree, FromHelper> {
+    let reaper = Reaper::new().map_err(|error| FromHelper::NoLevel(vec![error.to_string()]))?;
+    let mut degraded = Vec::new();
+    let mut cgroups = Cgroups::default();
+    let no_pids_controller = limit_by_cgroup(prepare, &mut cgroups)?;
+    let (init, mut events) = match start_init_somehow(prepare, no_pids_controller.is_some()) {
+        Ok((init, events)) => (Some(init), events),
+        Err(because) => {
+            degraded = because;
+            (None, Vec::new())
+        }
+    };
+    if let (Some(error), None) = (&no_pids_controller, &init) {
+        return Err(no_limit(Limit::Processes, error));
+    }
+    let limits_by_cgroup = prepare.memory_bytes.map(|_| Limit::Memory).or(prepare
+        .processes
+        .filter(|_| no_pids_controller.is_none())
+        .map(|_| Limit::Processes));
+    if let Err(error) = fill_cgroups(prepare, &mut cgroups, init.as_ref(), limits_by_cgroup) {
+        if let Some(limit) = limits_by_cgroup {
+            return Err(no_limit(limit, &error));
+        }
+        cgroups.remove();
+        if init.is_none() {
+            degraded.push(format!("cgroup: {error}"));
+        }
+    }
+    let level = match &init {
+        Some(_) => Level::PidNamespace,
+        None if cgroups.is_unified() && prepare.at_most >= Level::Cgroup => Level::Cgroup,
+        None => Level::Subreaper,
+    };
+    let can_see = level > Level::Subreaper || tree::stat(getpid().as_raw_pid()).is_some();
+    if !can_see {
+        degraded.push("subreaper: no /proc".to_owned());
+    }
+    if !can_see || level < prepare.at_least {
+        return Err(FromHelper::NoLevel(degraded));
+    }
+    if level < Level::PidNamespace {
+        for path in prepare.hidden.iter().chain(&prepare.read_only) {
+            events.push(init::not_protected(
+                &PathBuf::from(path),
+                "no mount namespace",
+            ));
+        }
+    }
+    Ok(Tree {
+        level,
+        degraded_because: degraded,
+        events,
+        init,
+        cgroups,
+        reaper,
+        ended: None,
+    })
+}
+
+/// Sets the limits that controllers enforce. Where there is none for processes and RLIMIT_NPROC may
+/// do, returns why.
+fn limit_by_cgroup(
+    prepare: &Prepare,
+    cgroups: &mut Cgroups,
+) -> Result<Option<io::Error>, FromHelper> {
+    if let Some(bytes) = prepare.memory_bytes {
+        cgroups
+            .limit_memory(bytes)
+            .map_err(|error| no_limit(Limit::Memory, &error))?;
+    }
+    match prepare.processes.map(|most| cgroups.limit_processes(most)) {
+        None | Some(Ok(())) => Ok(None),
+        // It binds no process of root, in no namespace.
+        Some(Err(error)) if geteuid().is_root() || prepare.at_most < Level::PidNamespace => {
+            Err(no_limit(Limit::Processes, &error))
+        }
+        Some(Err(error)) => Ok(Some(error)),
+    }
+}
+
+/// Makes a PID namespace in one of the ways in which it may be permitted, or tells why none is.
+fn start_init_somehow(
+    prepare: &Prepare,
+    by_rlimit: bool,
+) -> Result<(Init, Vec<Event>), Vec<String>> {
+    if prepare.at_most < Level::PidNamespace {
+        return Err(vec!["pid-namespace: not asked for".to_owned()]);
+    }
+    let mut because = Vec::new();
+    for (with_user, how) in [(false, "directly"), (true, "with a user namespace")] {
+        // Only in a user namespace of its own does RLIMIT_NPROC count this run's processes alone.
+        if by_rlimit && !with_user {
+            continue;
+        }
+        // Init is one more, which the policy does not know of.
+        let most = prepare
+            .processes
+            .filter(|_| by_rlimit)
+            .map(|most| most.saturating_add(1));
+        match start_init(prepare, with_user, most) {
+            Ok(started) => return Ok(started),
+            Err(error) => because.push(format!("pid-namespace, {how}: {error}")),
+        }
+    }
+    Err(because)
+}
+
+/// Makes the cgroup that the level or the processor time needs, and moves the tree into all there
+/// are. A directory can sometimes be made where no process may be moved to.
+fn fill_cgroups(
+    prepare: &Prepare,
+    cgroups: &mut Cgroups,
+    init: Option<&Init>,
+    limits: Option<Limit>,
+) -> io::Result<()> {
+    // Below a PID namespace a cgroup is only for what it counts, and `/proc` can count as well.
+    if prepare.at_most >= Level::Cgroup && (init.is_none() || prepare.cpu) {
+        let made = cgroups.make_unified();
+        if init.is_none() && limits.is_none() {
+            made?;
+        }
+    } else if init.is_none() && limits.is_none() {
+        return Err(io::Error::other("not asked for"));
+    }
+    if let (Some(_), Some(most), true) = (init, prepare.processes, cgroups.limits_processes()) {
+        cgroups.limit_processes(most.saturating_add(1))?;
+    }
+    move_in(cgroups, init)
+}
+
+/// Moves init into the cgroups; without one, tries with a process that does nothing else, since the
+/// command will move itself.
+fn move_in(cgroups: &Cgroups, init: Option<&Init>) -> io::Result<()> {
+    if let Some(init) = init {
+        return cgroups.add(init.pid);
+    }
+    if cgroups.is_none() {
+        return Ok(());
+    }
+    match sys::fork()? {
+        Forked::Child => sys::exit_now(
+            cgroups
+                .add_self()
+                .err()
+                .and_then(|error| error.raw_os_error())
+                .unwrap_or(0),
+        ),
+        Forked::Parent(pid) => {
+            let pid = Pid::from_raw(pid).ok_or_else(|| io::Error::other("no pid"))?;
+            let status = waitid(WaitId::Pid(pid), WaitIdOptions::EXITED)?;
+            match status.and_then(|status| status.exit_status()) {
+                Some(0) => Ok(()),
+                Some(error) => Err(io::Error::from_raw_os_error(error)),
+                None => Err(io::Error::other("killed")),
+            }
+        }
+    }
+}
+
+fn no_limit(limit: Limit, error: &io::Error) -> FromHelper {
+    FromHelper::NoLimit {
+        limit,
+        because: cgroup::refusal(limit, error),
+    }
+}
+
+/// Makes a PID namespace, and waits until its init has set it up.
+fn start_init(
+    prepare: &Prepare,
+    with_user: bool,
+    most_processes: Option<u64>,
+) -> io::Result<(Init, Vec<Event>)> {
+    let mut flags = libc::CLONE_NEWPID | libc::CLONE_NEWNS;
+    let mut map = None;
+    if with_user {
+        flags |= libc::CLONE_NEWUSER;
+        map = Some((geteuid().as_raw(), getegid().as_raw()));
+    }
+    let (ours, theirs) = Channel::pair()?;
+    match sys::clone_into_namespaces(flags)? {
+        Cloned::Child => {
+            // Or the helper's death would not be the end of the channel.
+            drop(ours);
+            init::run(&Task::new(theirs, map, prepare, most_processes))
+        }
+        Cloned::Parent { pid, pidfd } => {
+            drop(theirs);
+            match ours.receive::<FromInit>() {
+                Ok(Some((FromInit::Ready { fresh_proc, events }, _))) => Ok((
+                    Init {
+                        pid,
+                        pidfd,
+                        channel: Some(ours),
+                        fresh_proc,
+                        reaped: false,
+                    },
+                    events,
+                )),
+                told => {
+                    let _ = pidfd_send_signal(&pidfd, Signal::KILL);
+                    let _ = waitid(WaitId::PidFd(pidfd.as_fd()), WaitIdOptions::EXITED);
+                    Err(match told {
+                        Ok(Some((FromInit::Failed(what), _))) => io::Error::other(what),
+                        _ => io::Error::other("init ended while setting up"),
+                    })
+                }
+            }
+        }
+    }
+}
+
+impl Tree {
+    /// What the host is told about the empty tree.
+    pub(super) fn ready(&self) -> Ready {
+        Ready {
+            containment: Containment {
+                level: self.level,
+                degraded_because: self.degraded_because.clone(),
+                crash_safe: self.level == Level::PidNamespace,
+                empty_proof: match self.level {
+                    Level::PidNamespace => EmptyProof::InitReaped,
+                    Level::Cgroup => EmptyProof::CgroupEmpty,
+                    Level::Subreaper => EmptyProof::NoDescendants,
+                    Level::ProcessGroup => EmptyProof::None,
+                },
+                proc_view: match &self.init {
+                    Some(init) if init.fresh_proc => ProcView::Fresh,
+                    _ => ProcView::Host,
+                },
+            },
+            events: self.events.clone(),
+            cgroup: self.cgroups.directory().map(Into::into),
+        }
+    }
+
+    /// Readable when init has ended.
+    pub(super) fn init_pidfd(&self) -> Option<BorrowedFd<'_>> {
+        self.init.as_ref().map(|init| init.pidfd.as_fd())
+    }
+
+    /// Starts the command.
+    ///
+    /// # Errors
+    ///
+    /// If it cannot be started; the tree is of no more use then.
+    pub(super) fn start(&mut self, order: &Order, descriptors: &Descriptors) -> io::Result<()> {
+        let Some(init) = &self.init else {
+            let setting = Setting {
+                own_mounts: false,
+                most_processes: None,
+                cgroups: Some(&self.cgroups),
+                dies_with_parent: true,
+            };
+            let pid = payload::start(order, descriptors, &setting)?;
+            self.reaper.started(pid);
+            return Ok(());
+        };
+        let channel = init
+            .channel
+            .as_ref()
+            .ok_or_else(|| io::Error::other("init is gone"))?;
+        let Descriptors {
+            cwd,
+            stdio: [stdin, stdout, stderr],
+        } = &descriptors;
+        let beside = [cwd.as_fd(), stdin.as_fd(), stdout.as_fd(), stderr.as_fd()];
+        channel.send(&ToInit::Go(Box::new(order.clone())), &beside)?;
+        match channel.receive::<FromInit>()? {
+            Some((FromInit::Started, _)) => Ok(()),
+            Some((FromInit::NotStarted(why) | FromInit::Failed(why), _)) => {
+                Err(io::Error::other(why))
+            }
+            _ => Err(io::Error::other("init ended before the command started")),
+        }
+    }
+
+    /// What to poll for anything that happens in the tree.
+    pub(super) fn fds(&self) -> Vec<PollFd<'_>> {
+        let mut fds = vec![PollFd::from_borrowed_fd(self.reaper.as_fd(), PollFlags::IN)];
+        if let Some(init) = &self.init {
+            fds.push(PollFd::from_borrowed_fd(init.pidfd.as_fd(), PollFlags::IN));
+            if let Some(channel) = &init.channel {
+                fds.push(PollFd::from_borrowed_fd(channel.as_fd(), PollFlags::IN));
+            }
+        } else if let Some(events) = self.cgroups.events() {
+            fds.push(PollFd::from_borrowed_fd(events, PollFlags::PRI));
+        }
+        fds
+    }
+
+    /// Takes note of what has happened.
+    pub(super) fn listen(&mut self) {
+        let Some(init) = &mut self.init else {
+            self.reaper.reap();
+            return;
+        };
+        // Ended first: what it has said before that is then in the channel for sure.
+        let init_has_ended = poll::is_readable(init.pidfd.as_fd());
+        while let Some(channel) = &init.channel {
+            if !poll::is_readable(channel.as_fd()) {
+                break;
+            }
+            match channel.receive::<FromInit>() {
+                Ok(Some((FromInit::Ended(ended), _))) => self.ended = Some(ended),
+                Ok(Some(_)) => {}
+                Ok(None) | Err(_) => init.channel = None,
+            }
+        }
+        if init_has_ended && !init.reaped {
+            // A namespace without init is killed and reaped by the kernel before this can return.
+            init.reaped = waitid(WaitId::PidFd(init.pidfd.as_fd()), WaitIdOptions::EXITED).is_ok();
+        }
+    }
+
+    /// Whether somebody has sent the helper itself a signal that asks it to end.
+    pub(super) fn is_asked_to_end(&self) -> bool {
+        !self.reaper.take_signals().is_empty()
+    }
+
+    /// How the command ended.
+    pub(super) fn ended(&self) -> Option<Ended> {
+        match &self.init {
+            None => self.reaper.ended(),
+            // Killed with the namespace, if nobody has told otherwise.
+            Some(init) if init.reaped => {
+                Some(self.ended.unwrap_or(Ended::Killed(Signal::KILL.as_raw())))
+            }
+            Some(_) => self.ended,
+        }
+    }
+
+    /// How it is known that nothing is left; nothing if something may be.
+    pub(super) fn proof(&self) -> Option<EmptyProof> {
+        match (&self.init, self.level) {
+            (Some(init), _) => init.reaped.then_some(EmptyProof::InitReaped),
+            (None, Level::Cgroup) => (self.reaper.is_childless() && self.cgroups.is_empty())
+                .then_some(EmptyProof::CgroupEmpty),
+            (None, _) => (self.reaper.is_childless()
+                && tree::descendants(getpid().as_raw_pid()).is_empty())
+            .then_some(EmptyProof::NoDescendants),
+        }
+    }
+
+    /// Whether one `SIGKILL` is enough.
+    pub(super) fn kills_at_once(&self) -> bool {
+        self.init.is_some()
+    }
+
+    /// Processor time that the run has used.
+    pub(super) fn cpu(&self) -> Duration {
+        self.cgroups.cpu().unwrap_or_else(|| {
+            let root = self.root();
+            let mut all = tree::descendants(root);
+            // What orphans used is with who has waited for them.
+            all.extend(tree::stat(root));
+            Duration::from_millis(tree::cpu_ms(&all))
+        })
+    }
+
+    /// Whether the kernel has killed something because the limit of memory was reached.
+    pub(super) fn is_out_of_memory(&self) -> bool {
+        self.cgroups.is_out_of_memory()
+    }
+
+    /// Most tasks at one time, where counted.
+    pub(super) fn peak(&self) -> Option<u32> {
+        let own = u32::from(self.init.is_some());
+        self.cgroups.peak().map(|peak| peak.saturating_sub(own))
+    }
+
+    /// Ends what is left of the tree, and removes what was made for it.
+    pub(super) fn take_down(&mut self) {
+        if let Some(init) = &mut self.init
+            && !init.reaped
+        {
+            let _ = pidfd_send_signal(&init.pidfd, Signal::KILL);
+            let options = WaitIdOptions::EXITED | WaitIdOptions::NOHANG;
+            if poll::wait_readable(init.pidfd.as_fd(), TAKE_DOWN_TIME) {
+                init.reaped = waitid(WaitId::PidFd(init.pidfd.as_fd()), options).is_ok();
+            }
+        }
+        self.reaper.reap();
+        self.cgroups.remove();
+    }
+
+    /// Whose descendants the run is.
+    fn root(&self) -> i32 {
+        self.init
+            .as_ref()
+            .map_or_else(|| getpid().as_raw_pid(), |init| init.pid)
+    }
+
+    /// All candidates for a signal, where there is no init to pass it on.
+    fn candidates(&self) -> Vec<i32> {
+        let mut pids: Vec<i32> = tree::descendants(self.root())
+            .into_iter()
+            .map(|stat| stat.pid)
+            .collect();
+        pids.extend(self.cgroups.processes());
+        pids.sort_unstable();
+        pids.dedup();
+        pids
+    }
+
+    /// Kills what can be found, again and again, as long as that finds something new.
+    fn hunt(&mut self) {
+        let own = getpid().as_raw_pid();
+        for _ in 0..HUNTS {
+            self.cgroups.kill();
+            // Orphans come to us, so a chain of forks passes through our children. They are ours to
+            // reap: their pids cannot be anybody else's. Reading this list is quick enough to
+            // catch a process before it has forked and ended.
+            let children = tree::children(own).unwrap_or_default();
+            for pid in &children {
+                kill_child(*pid);
+            }
+            for pid in self.candidates() {
+                if !children.contains(&pid) {
+                    kill_descendant(pid);
+                }
+            }
+            self.reaper.reap();
+            if self.reaper.is_childless() {
+                return;
+            }
+        }
+    }
+}
+
+/// Rounds of killing before events are looked at again.
+const HUNTS: usize = 32;
+
+/// Time for a tree that never ran, or that could not be proven to be empty.
+const TAKE_DOWN_TIME: Duration = Duration::from_millis(500);
+
+impl Kept for Tree {
+    fn living(&mut self) -> Vec<Stat> {
+        let mut living: Vec<Stat> = tree::descendants(self.root())
+            .into_iter()
+            .filter(Stat::is_alive)
+            .collect();
+        if self.init.is_none() {
+            for pid in self.cgroups.processes() {
+                if !living.iter().any(|stat| stat.pid == pid) {
+                    living.extend(tree::stat(pid).filter(Stat::is_alive));
+                }
+            }
+        }
+        living
+    }
+
+    fn signal(&mut self, signal: i32, to: StopTarget) {
+        if let Some(init) = &self.init {
+            let leader_only = to == StopTarget::Leader;
+            if let Some(channel) = &init.channel {
+                // If init is gone, so is everybody else.
+                let _ = channel.send(
+                    &ToInit::Signal {
+                        signal,
+                        leader_only,
+                    },
+                    &[],
+                );
+            }
+            return;
+        }
+        let Some(signal) = Signal::from_named_raw(signal) else {
+            return;
+        };
+        let pids = match to {
+            StopTarget::Leader => self.reaper.leader().into_iter().collect(),
+            StopTarget::All => self.candidates(),
+        };
+        for pid in pids {
+            if let Some(pidfd) = descendant(pid) {
+                let _ = pidfd_send_signal(pidfd, signal);
+            }
+        }
+    }
+
+    fn kill(&mut self) {
+        match &self.init {
+            Some(init) => {
+                let _ = pidfd_send_signal(&init.pidfd, Signal::KILL);
+            }
+            None => self.hunt(),
+        }
+    }
+}
+
+/// Kills a child of this process that has not been reaped.
+fn kill_child(pid: i32) {
+    if let Some(pid) = Pid::from_raw(pid) {
+        let _ = kill_process(pid, Signal::KILL);
+    }
+}
+
+fn kill_descendant(pid: i32) {
+    if let Some(pidfd) = descendant(pid) {
+        let _ = pidfd_send_signal(pidfd, Signal::KILL);
+    }
+}
+
+/// A descriptor of `pid`, if that is still a process that was started after the helper's run: one
+/// whose number was taken by somebody else is not below this process.
+fn descendant(pid: i32) -> Option<OwnedFd> {
+    let pidfd = pidfd_open(Pid::from_raw(pid)?, PidfdFlags::empty()).ok()?;
+    let own = getpid().as_raw_pid();
+    let mut at = pid;
+    for _ in 0..MAX_DEPTH {
+        at = tree::stat(at)?.ppid;
+        if at == own {
+            return Some(pidfd);
+        }
+        if at <= 1 {
+            return None;
+        }
+    }
+    None
+}
+
+/// A chain of parents longer than this is a loop made by reused pids.
+const MAX_DEPTH: usize = 100_000;

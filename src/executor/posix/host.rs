@@ -1,0 +1,355 @@
+//! The host's side of a run with a helper: starts the helper, drains the output, hears how it went.
+
+#![forbid(unsafe_code)]
+#![expect(
+    clippy::disallowed_methods,
+    reason = "the one place that starts the helper"
+)]
+
+use std::io;
+use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use rustix::event::{PollFd, PollFlags};
+use rustix::process::{Pid, PidfdFlags, pidfd_open};
+
+use super::stop::ms_between;
+use super::streams::{Streams, WriteEnds};
+use super::verdict::{self, Ended};
+use super::wire::{Bytes, Channel, Finished, FromHelper, Order, Prepare, Ready, ToHelper};
+use super::{cgroup, helper, payload, poll};
+use crate::evidence::{Containment, EmptyProof, Event, Evidence, Level, Resources, Stop};
+use crate::executor::{CancelToken, EmptyTree, Observer, PrepareError};
+use crate::policy::terms::Containment as Wanted;
+use crate::resolve::Launch;
+
+/// An empty tree that a helper keeps.
+#[derive(Debug)]
+pub(super) struct Helped {
+    helper: Helper,
+    ready: Ready,
+    /// The init of the run's PID namespace, if it has one.
+    init: Option<OwnedFd>,
+    streams: Streams,
+    ends: WriteEnds,
+    null: OwnedFd,
+}
+
+/// Why there is no helper's tree.
+#[derive(Debug)]
+pub(super) enum Refused {
+    /// There is no helper; a weaker level may do.
+    NoHelper(String),
+    /// There is one, and what it says is final.
+    Final(PrepareError),
+}
+
+/// Time for a helper to build the empty tree. It takes milliseconds; a program that is no helper
+/// would never answer.
+const BUILD_TIME: Duration = Duration::from_secs(10);
+
+/// Time for a helper to end when it has nothing left to do.
+const END_TIME: Duration = Duration::from_secs(2);
+
+/// Starts the helper at `path` and lets it build the tree for `launch`.
+pub(super) fn prepare(path: &Path, launch: &Launch, at_most: Level) -> Result<Helped, Refused> {
+    let machine = |what: &'static str| {
+        move |error: io::Error| {
+            Refused::Final(PrepareError::Machine {
+                what,
+                because: error.to_string(),
+            })
+        }
+    };
+    let (streams, ends) = Streams::new(&launch.limits).map_err(machine("pipes"))?;
+    let null = payload::null().map_err(machine("/dev/null"))?;
+    let no_helper = |error: io::Error| Refused::NoHelper(format!("no helper: {error}"));
+    let helper = Helper::start(path).map_err(no_helper)?;
+    let texts = |paths: &[PathBuf]| {
+        paths
+            .iter()
+            .map(|path| Bytes::from(path.as_os_str()))
+            .collect()
+    };
+    let prepare = Prepare {
+        host: i32::try_from(std::process::id()).unwrap_or_default(),
+        at_least: match launch.containment {
+            Wanted::Auto => Level::ProcessGroup,
+            Wanted::AtLeast(level) => level,
+        },
+        at_most,
+        processes: launch.limits.processes,
+        memory_bytes: launch.limits.memory_bytes,
+        cpu: launch.limits.cpu.is_some(),
+        hidden: texts(&launch.hidden),
+        read_only: texts(&launch.read_only),
+    };
+    helper
+        .channel
+        .send(&ToHelper::Prepare(prepare), &[])
+        .map_err(no_helper)?;
+    if !poll::wait_readable(helper.channel.as_fd(), BUILD_TIME) {
+        return Err(Refused::NoHelper(
+            "no helper: it does not answer".to_owned(),
+        ));
+    }
+    match helper.channel.receive::<FromHelper>() {
+        Ok(Some((FromHelper::Ready(ready), fds))) => {
+            let init = fds.into_iter().next();
+            Ok(Helped {
+                helper,
+                ready,
+                init,
+                streams,
+                ends,
+                null,
+            })
+        }
+        Ok(Some((FromHelper::NoLevel(because), _))) => match launch.containment {
+            Wanted::AtLeast(wanted) => Err(Refused::Final(PrepareError::Containment {
+                wanted,
+                because,
+            })),
+            Wanted::Auto => Err(Refused::NoHelper(because.join("; "))),
+        },
+        Ok(Some((FromHelper::NoLimit { limit, because }, _))) => {
+            Err(Refused::Final(PrepareError::Limit {
+                limit: limit.name(),
+                because,
+            }))
+        }
+        Ok(Some((FromHelper::NotStarted(_) | FromHelper::Finished(_), _)) | None) | Err(_) => Err(
+            Refused::NoHelper("no helper: it ended without an answer".to_owned()),
+        ),
+    }
+}
+
+impl Helped {
+    /// How the run will be kept together.
+    pub(super) fn containment(&self) -> &Containment {
+        &self.ready.containment
+    }
+}
+
+impl EmptyTree for Helped {
+    fn run(self: Box<Self>, launch: &Launch, observer: &mut dyn Observer) -> Evidence {
+        let Helped {
+            helper,
+            ready,
+            init,
+            mut streams,
+            ends,
+            null,
+        } = *self;
+        let cancel = observer.cancellation();
+        let started = Instant::now();
+        let beside = [
+            launch.cwd.as_fd(),
+            null.as_fd(),
+            ends.stdout.as_fd(),
+            ends.stderr.as_fd(),
+        ];
+        let order = ToHelper::Go(Box::new(Order::from(launch)));
+        let sent = helper.channel.send(&order, &beside);
+        // Only the run may hold them, or the streams never end.
+        drop(ends);
+        let told = match sent {
+            Ok(()) => follow(&helper.channel, &mut streams, cancel.as_ref(), observer),
+            Err(error) => Told::NotStarted(format!("the helper is gone: {error}")),
+        };
+
+        let mut containment = ready.containment;
+        let mut events = ready.events;
+        let (finished, error) = match told {
+            Told::Finished(finished) => (*finished, None),
+            Told::NotStarted(why) => {
+                containment.empty_proof = EmptyProof::None;
+                let mut evidence = Evidence::spawn_failed(containment, why);
+                evidence.events = events;
+                return evidence;
+            }
+            Told::HelperLost => {
+                events.push(Event::new("HELPER_LOST", "the helper ended before its run"));
+                let proof = clean_up(init.as_ref(), ready.cgroup.as_deref());
+                (
+                    lost(started, proof),
+                    Some("the helper ended before its run".to_owned()),
+                )
+            }
+        };
+        containment.empty_proof = finished.proof;
+        streams.drain(finished.proof != EmptyProof::None, observer);
+        let (stdout, stderr) = streams.finish();
+        let limit = finished.limit.or_else(|| {
+            let too_large = finished.ended == Some(Ended::Killed(SIGXFSZ));
+            (too_large && launch.limits.file_size_bytes.is_some()).then(|| "file_size".to_owned())
+        });
+        Evidence {
+            status: verdict::status(
+                finished.ended,
+                finished.stop.why,
+                limit.is_some(),
+                !finished.leaked.is_empty(),
+                launch.leaks,
+            ),
+            exit_code: finished.ended.and_then(Ended::exit_code),
+            signal: finished.ended.and_then(Ended::signal),
+            limit,
+            error,
+            duration_ms: finished.duration_ms,
+            containment,
+            stop: finished.stop,
+            tree: finished.tree,
+            leaked: finished.leaked,
+            survivors: finished.survivors,
+            events,
+            stdout,
+            stderr,
+            resources: finished.resources,
+            report: None,
+        }
+    }
+}
+
+/// What became of a run.
+enum Told {
+    Finished(Box<Finished>),
+    NotStarted(String),
+    HelperLost,
+}
+
+/// Drains the output and passes cancellations on, until the helper has said its last word.
+fn follow(
+    channel: &Channel,
+    streams: &mut Streams,
+    cancel: Option<&CancelToken>,
+    observer: &mut dyn Observer,
+) -> Told {
+    let (mut cancelled, mut hurried) = (false, false);
+    loop {
+        if let Some(token) = cancel {
+            // A helper that is gone is noticed below.
+            if token.is_cancelled() && !cancelled {
+                cancelled = true;
+                let _ = channel.send(&ToHelper::Cancel, &[]);
+            }
+            if token.is_urgent() && !hurried {
+                hurried = true;
+                let _ = channel.send(&ToHelper::Hurry, &[]);
+            }
+        }
+        wait(channel, streams, cancel);
+        streams.pump(observer);
+        if poll::is_readable(channel.as_fd()) {
+            return match channel.receive::<FromHelper>() {
+                Ok(Some((FromHelper::Finished(finished), _))) => Told::Finished(finished),
+                Ok(Some((FromHelper::NotStarted(why), _))) => Told::NotStarted(why),
+                Ok(Some(_)) => continue,
+                Ok(None) | Err(_) => Told::HelperLost,
+            };
+        }
+    }
+}
+
+fn wait(channel: &Channel, streams: &Streams, cancel: Option<&CancelToken>) {
+    let mut until = None;
+    let mut fds: Vec<_> = streams.fds().collect();
+    fds.push(channel.as_fd());
+    if let Some(token) = cancel.filter(|token| !token.is_urgent()) {
+        match if token.is_cancelled() {
+            token.urgent()
+        } else {
+            token.cancelled()
+        } {
+            Some(bell) => fds.push(bell),
+            None => until = super::no_bell(until),
+        }
+    }
+    let mut fds: Vec<PollFd<'_>> = fds
+        .into_iter()
+        .map(|fd| PollFd::from_borrowed_fd(fd, PollFlags::IN))
+        .collect();
+    poll::wait(&mut fds, until);
+}
+
+/// Ends what a lost helper has left, as far as it can be reached from here.
+fn clean_up(init: Option<&OwnedFd>, cgroup: Option<&Path>) -> EmptyProof {
+    if let Some(directory) = cgroup {
+        cgroup::kill(directory);
+        let _ = std::fs::remove_dir(directory);
+    }
+    // The kernel kills init when the helper ends, and with it the namespace; it says that init has
+    // ended only when nothing is left in there.
+    match init {
+        Some(init) if poll::wait_readable(init.as_fd(), END_TIME) => EmptyProof::InitReaped,
+        _ => EmptyProof::None,
+    }
+}
+
+/// A run whose end nobody has seen: its processes were killed because their supervisor was.
+fn lost(started: Instant, proof: EmptyProof) -> Finished {
+    Finished {
+        ended: Some(Ended::Killed(SIGKILL)),
+        duration_ms: ms_between(started, Instant::now()),
+        limit: None,
+        proof,
+        stop: Stop::default(),
+        tree: Vec::new(),
+        leaked: Vec::new(),
+        survivors: Vec::new(),
+        resources: Resources::default(),
+    }
+}
+
+/// A helper process. It ends when this is dropped.
+#[derive(Debug)]
+struct Helper {
+    process: Child,
+    pidfd: Option<OwnedFd>,
+    channel: Channel,
+}
+
+impl Helper {
+    /// Starts the program at `path` as a helper, with a socket as its standard input.
+    ///
+    /// Nothing here makes `Command` copy this process: it uses `posix_spawn`.
+    fn start(path: &Path) -> io::Result<Helper> {
+        let (ours, theirs) = Channel::pair()?;
+        let process = Command::new(path)
+            .arg0("lictor-helper")
+            .arg(helper::ARGUMENT)
+            .env_clear()
+            .stdin(Stdio::from(theirs.into_fd()))
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()?;
+        let pid = i32::try_from(process.id()).ok().and_then(Pid::from_raw);
+        let pidfd = pid.and_then(|pid| pidfd_open(pid, PidfdFlags::empty()).ok());
+        Ok(Helper {
+            process,
+            pidfd,
+            channel: ours,
+        })
+    }
+}
+
+impl Drop for Helper {
+    fn drop(&mut self) {
+        // The end of what we say ends the helper, after it has ended its run.
+        self.channel.hang_up();
+        let ended = self
+            .pidfd
+            .as_ref()
+            .is_some_and(|pidfd| poll::wait_readable(pidfd.as_fd(), END_TIME));
+        if !ended {
+            let _ = self.process.kill();
+        }
+        let _ = self.process.wait();
+    }
+}
+
+const SIGKILL: i32 = 9;
+const SIGXFSZ: i32 = 25;

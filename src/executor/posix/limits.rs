@@ -1,0 +1,129 @@
+//! Limits other than time: which of them can be enforced, and the processor time of a whole tree.
+
+#![forbid(unsafe_code)]
+
+use std::time::{Duration, Instant};
+
+use super::stop::later;
+use super::tree::{self, Stat};
+use crate::executor::PrepareError;
+use crate::policy::terms::Limits;
+
+/// Refuses what a run without a helper cannot enforce. Only the clock and the processor time can
+/// be: everything else has to be set in the new process before the command's first instruction.
+pub(super) fn refuse_without_helper(limits: &Limits) -> Result<(), PrepareError> {
+    let asked = [
+        ("processes", limits.processes),
+        ("memory", limits.memory_bytes),
+        ("open_files", limits.open_files),
+        ("file_size", limits.file_size_bytes),
+    ];
+    match asked.into_iter().find(|(_, value)| value.is_some()) {
+        None => Ok(()),
+        Some((limit, _)) => Err(PrepareError::Limit {
+            limit,
+            because: "a run without a helper process cannot set it".to_owned(),
+        }),
+    }
+}
+
+/// Watches the processor time of all processes of a run together.
+///
+/// `RLIMIT_CPU` would count each process for itself. The time is looked at just often enough: as
+/// long as even all processors together could not have used it up, nobody looks.
+#[derive(Debug)]
+pub(super) struct CpuWatch {
+    limit: Option<Duration>,
+    look_at: Option<Instant>,
+    processors: u32,
+}
+
+/// Nobody looks more often than this: it is the resolution of the clock that is looked at.
+const SHORTEST: Duration = Duration::from_millis(10);
+
+impl CpuWatch {
+    pub(super) fn new(limit: Option<Duration>, started: Instant) -> CpuWatch {
+        let processors = std::thread::available_parallelism()
+            .map_or(1, |count| u32::try_from(count.get()).unwrap_or(u32::MAX));
+        let mut watch = CpuWatch {
+            limit,
+            look_at: None,
+            processors,
+        };
+        watch.schedule(Duration::ZERO, started);
+        watch
+    }
+
+    /// When to look next.
+    pub(super) fn next_look(&self) -> Option<Instant> {
+        self.look_at
+    }
+
+    /// Whether it is time to look.
+    pub(super) fn is_due(&self, now: Instant) -> bool {
+        self.look_at.is_some_and(|at| now >= at)
+    }
+
+    /// Whether `processes` have used more than they may.
+    pub(super) fn is_used_up(&mut self, now: Instant, processes: &[Stat]) -> bool {
+        self.is_more_than_allowed(now, Duration::from_millis(tree::cpu_ms(processes)))
+    }
+
+    /// Whether `used` is more than is allowed.
+    pub(super) fn is_more_than_allowed(&mut self, now: Instant, used: Duration) -> bool {
+        self.schedule(used, now);
+        self.limit.is_some_and(|limit| used >= limit)
+    }
+
+    fn schedule(&mut self, used: Duration, now: Instant) {
+        self.look_at = self.limit.map(|limit| {
+            let left = limit.saturating_sub(used);
+            let soonest = left.checked_div(self.processors).unwrap_or(left);
+            later(now, soonest.max(SHORTEST))
+        });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn without_a_helper_the_first_limit_that_cannot_be_set_is_named() {
+        let mut limits = Limits::default();
+        assert!(refuse_without_helper(&limits).is_ok());
+        limits.cpu = Some(Duration::from_secs(1));
+        assert!(refuse_without_helper(&limits).is_ok());
+        limits.file_size_bytes = Some(1);
+        limits.memory_bytes = Some(1);
+        let error = refuse_without_helper(&limits).unwrap_err();
+        assert!(
+            matches!(
+                error,
+                PrepareError::Limit {
+                    limit: "memory",
+                    ..
+                }
+            ),
+            "{error}"
+        );
+        assert_eq!(error.reason(), crate::reason::Reason::LimitNotEnforceable);
+    }
+
+    #[test]
+    fn processor_time_is_looked_at_when_it_could_first_be_used_up() {
+        let start = Instant::now();
+        let mut watch = CpuWatch {
+            limit: Some(Duration::from_secs(8)),
+            look_at: None,
+            processors: 4,
+        };
+        assert!(!watch.is_more_than_allowed(start, Duration::ZERO));
+        assert_eq!(watch.next_look(), Some(start + Duration::from_secs(2)));
+        assert!(!watch.is_due(start + Duration::from_millis(1999)));
+        assert!(!watch.is_more_than_allowed(start, Duration::from_millis(7999)));
+        assert_eq!(watch.next_look(), Some(start + SHORTEST));
+        assert!(watch.is_more_than_allowed(start, Duration::from_secs(8)));
+        assert_eq!(CpuWatch::new(None, start).next_look(), None);
+    }
+}

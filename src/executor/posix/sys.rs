@@ -1,0 +1,380 @@
+//! The system calls that no safe wrapper has, each with a safe signature. The only unsafe code.
+
+#![expect(
+    unsafe_code,
+    reason = "posix_spawn, wait4 and clone3 have no safe wrapper"
+)]
+
+use std::ffi::{CStr, CString, OsString};
+use std::io;
+use std::mem::MaybeUninit;
+use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
+use std::os::unix::ffi::OsStringExt;
+use std::ptr;
+use std::time::Duration;
+
+use super::wire::{Bytes, Order};
+use crate::resolve::Launch;
+
+/// Program, arguments and environment in the form that `exec` takes.
+#[derive(Debug)]
+pub(super) struct Image {
+    program: CString,
+    argv: Vec<CString>,
+    env: Vec<CString>,
+}
+
+impl Image {
+    /// # Errors
+    ///
+    /// If a text contains a zero byte.
+    pub(super) fn new(launch: &Launch) -> io::Result<Image> {
+        Image::from_order(&Order::from(launch))
+    }
+
+    /// As [`new`](Image::new), from what came over the wire.
+    pub(super) fn from_order(order: &Order) -> io::Result<Image> {
+        let text =
+            |text: &Bytes| CString::new(OsString::from(text).into_vec()).map_err(io::Error::from);
+        Ok(Image {
+            program: text(&order.program)?,
+            argv: order.argv.iter().map(text).collect::<io::Result<_>>()?,
+            env: order
+                .env
+                .iter()
+                .map(|(name, value)| {
+                    let mut entry = OsString::from(name);
+                    entry.push("=");
+                    entry.push(OsString::from(value));
+                    CString::new(entry.into_vec()).map_err(io::Error::from)
+                })
+                .collect::<io::Result<_>>()?,
+        })
+    }
+
+    /// Replaces this process. Returns only what went wrong.
+    pub(super) fn exec(&self) -> io::Error {
+        match nix::unistd::execve(&self.program, &self.argv, &self.env) {
+            Ok(never) => match never {},
+            Err(error) => error.into(),
+        }
+    }
+}
+
+/// Starts `image` in a session of its own, in `cwd`, with `stdio` as descriptors 0 to 2 and no
+/// others, with no signal blocked or ignored. Returns its pid.
+///
+/// Nothing of the calling process is copied, so its size does not matter.
+///
+/// # Errors
+///
+/// Those of `exec`, and of starting a process.
+pub(super) fn spawn(
+    image: &Image,
+    cwd: BorrowedFd<'_>,
+    stdio: [BorrowedFd<'_>; 3],
+) -> io::Result<i32> {
+    /// Destroys what was initialised, on every way out.
+    struct Actions(libc::posix_spawn_file_actions_t);
+    impl Drop for Actions {
+        fn drop(&mut self) {
+            // SAFETY: initialised by `posix_spawn_file_actions_init` before the guard was made.
+            unsafe { libc::posix_spawn_file_actions_destroy(&raw mut self.0) };
+        }
+    }
+    struct Attributes(libc::posix_spawnattr_t);
+    impl Drop for Attributes {
+        fn drop(&mut self) {
+            // SAFETY: initialised by `posix_spawnattr_init` before the guard was made.
+            unsafe { libc::posix_spawnattr_destroy(&raw mut self.0) };
+        }
+    }
+
+    // Above 2, so that no dup2 overwrites the source of a later one. They close on exec.
+    let sources = [
+        rustix::io::fcntl_dupfd_cloexec(stdio[0], 3)?,
+        rustix::io::fcntl_dupfd_cloexec(stdio[1], 3)?,
+        rustix::io::fcntl_dupfd_cloexec(stdio[2], 3)?,
+    ];
+
+    let mut actions = MaybeUninit::uninit();
+    // SAFETY: the pointer is valid for writes.
+    check(unsafe { libc::posix_spawn_file_actions_init(actions.as_mut_ptr()) })?;
+    // SAFETY: initialised by the call above, which succeeded.
+    let mut actions = Actions(unsafe { actions.assume_init() });
+    // SAFETY: `actions` is initialised; the descriptor is open for the whole of this function.
+    check(unsafe {
+        libc::posix_spawn_file_actions_addfchdir_np(&raw mut actions.0, cwd.as_raw_fd())
+    })?;
+    for (target, source) in (0..).zip(&sources) {
+        // SAFETY: as above.
+        check(unsafe {
+            libc::posix_spawn_file_actions_adddup2(&raw mut actions.0, source.as_raw_fd(), target)
+        })?;
+    }
+    // What others in this process forgot to mark as close-on-exec. musl has no such action.
+    #[cfg(target_env = "gnu")]
+    // SAFETY: as above.
+    check(unsafe { libc::posix_spawn_file_actions_addclosefrom_np(&raw mut actions.0, 3) })?;
+
+    let mut attributes = MaybeUninit::uninit();
+    // SAFETY: the pointer is valid for writes.
+    check(unsafe { libc::posix_spawnattr_init(attributes.as_mut_ptr()) })?;
+    // SAFETY: initialised by the call above, which succeeded.
+    let mut attributes = Attributes(unsafe { attributes.assume_init() });
+    let (mut none, mut every) = (MaybeUninit::uninit(), MaybeUninit::uninit());
+    let flags = i32::from(libc::POSIX_SPAWN_SETSID)
+        | libc::POSIX_SPAWN_SETSIGMASK
+        | libc::POSIX_SPAWN_SETSIGDEF;
+    let flags = libc::c_short::try_from(flags).map_err(io::Error::other)?;
+    // SAFETY: the pointers are valid for writes and the sets are initialised before they are read;
+    // `attributes` is initialised.
+    unsafe {
+        libc::sigemptyset(none.as_mut_ptr());
+        libc::sigfillset(every.as_mut_ptr());
+        check(libc::posix_spawnattr_setsigmask(
+            &raw mut attributes.0,
+            none.as_ptr(),
+        ))?;
+        check(libc::posix_spawnattr_setsigdefault(
+            &raw mut attributes.0,
+            every.as_ptr(),
+        ))?;
+        check(libc::posix_spawnattr_setflags(&raw mut attributes.0, flags))?;
+    }
+
+    let (argv, env) = (pointers(&image.argv), pointers(&image.env));
+    let mut pid = 0;
+    // SAFETY: all pointers are valid for the call; `argv` and `env` end with a null pointer and
+    // their strings outlive the call.
+    check(unsafe {
+        libc::posix_spawn(
+            &raw mut pid,
+            image.program.as_ptr(),
+            &raw const actions.0,
+            &raw const attributes.0,
+            argv.as_ptr(),
+            env.as_ptr(),
+        )
+    })?;
+    Ok(pid)
+}
+
+/// What a process used that was waited for.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Usage {
+    pub(super) user: Duration,
+    pub(super) system: Duration,
+    pub(super) max_rss_bytes: u64,
+}
+
+/// Reaps `pid`, which has ended already, and tells what it and the children it waited for used.
+pub(super) fn reap(pid: i32) -> Option<Usage> {
+    let mut status = 0;
+    let mut usage = MaybeUninit::zeroed();
+    // SAFETY: both pointers are valid for writes.
+    let reaped = unsafe { libc::wait4(pid, &raw mut status, libc::WNOHANG, usage.as_mut_ptr()) };
+    // SAFETY: all bit patterns are valid, zero among them.
+    let usage: libc::rusage = unsafe { usage.assume_init() };
+    let time = |time: libc::timeval| {
+        let seconds = Duration::from_secs(time.tv_sec.try_into().unwrap_or_default());
+        seconds.saturating_add(Duration::from_micros(
+            time.tv_usec.try_into().unwrap_or_default(),
+        ))
+    };
+    (reaped == pid).then(|| Usage {
+        user: time(usage.ru_utime),
+        system: time(usage.ru_stime),
+        max_rss_bytes: u64::try_from(usage.ru_maxrss)
+            .unwrap_or_default()
+            .saturating_mul(1024),
+    })
+}
+
+/// Which of the two processes this is.
+pub(super) enum Forked {
+    Parent(i32),
+    Child,
+}
+
+/// `fork(2)`, for the helper and its init only: a process with one thread.
+pub(super) fn fork() -> io::Result<Forked> {
+    // SAFETY: the helper starts no threads, so no lock is held by a thread that does not exist in
+    // the child, and the child may do anything that the parent may.
+    match unsafe { nix::unistd::fork() }? {
+        nix::unistd::ForkResult::Parent { child } => Ok(Forked::Parent(child.as_raw())),
+        nix::unistd::ForkResult::Child => Ok(Forked::Child),
+    }
+}
+
+/// Which of the two processes this is, after [`clone_into_namespaces`].
+pub(super) enum Cloned {
+    Parent { pid: i32, pidfd: OwnedFd },
+    Child,
+}
+
+/// As [`fork`], with the child in new namespaces.
+///
+/// # Errors
+///
+/// Those of `clone3`, or of `clone` where a filter says that `clone3` does not exist.
+pub(super) fn clone_into_namespaces(flags: libc::c_int) -> io::Result<Cloned> {
+    let mut pidfd: libc::c_int = -1;
+    let flags = u64::try_from(flags | libc::CLONE_PIDFD).map_err(io::Error::other)?;
+    // SAFETY: all fields are integers, for which zero is a value.
+    let mut arguments: libc::clone_args = unsafe { std::mem::zeroed() };
+    arguments.flags = flags;
+    arguments.pidfd = ptr::from_mut(&mut pidfd).expose_provenance() as u64;
+    arguments.exit_signal = libc::SIGCHLD.unsigned_abs().into();
+    // SAFETY: without CLONE_VM the child has its own copy of everything, as after `fork`; that one
+    // thread is all there is makes the copy usable. `pidfd` outlives the call.
+    let mut pid = unsafe {
+        libc::syscall(
+            libc::SYS_clone3,
+            &raw mut arguments,
+            size_of::<libc::clone_args>(),
+        )
+    };
+    // Filters of containers answer ENOSYS because they cannot see flags behind a pointer.
+    #[cfg(not(target_arch = "s390x"))] // where the first two arguments are the other way round
+    if pid < 0 && io::Error::last_os_error().raw_os_error() == Some(libc::ENOSYS) {
+        let flags = flags | u64::from(libc::SIGCHLD.unsigned_abs());
+        let none = ptr::null_mut::<libc::c_void>();
+        // SAFETY: as above. Stack 0 means the same one, in the child's own copy. The order of the
+        // arguments behind the third differs by architecture, and those are null.
+        pid = unsafe { libc::syscall(libc::SYS_clone, flags, none, &raw mut pidfd, none, none) };
+    }
+    match pid {
+        0 => Ok(Cloned::Child),
+        pid if pid > 0 && pidfd >= 0 => {
+            let pid = i32::try_from(pid).map_err(io::Error::other)?;
+            // SAFETY: the kernel has just opened it for us, close-on-exec, and nobody else has it.
+            Ok(Cloned::Parent {
+                pid,
+                pidfd: unsafe { OwnedFd::from_raw_fd(pidfd) },
+            })
+        }
+        _ => Err(io::Error::last_os_error()),
+    }
+}
+
+/// Ends this process without running anything that the parent has registered for its end.
+pub(super) fn exit_now(code: i32) -> ! {
+    // SAFETY: has no precondition.
+    unsafe { libc::_exit(code) }
+}
+
+/// The kernel kills this process when its parent ends.
+pub(super) fn die_with_parent() -> io::Result<()> {
+    Ok(nix::sys::prctl::set_pdeathsig(
+        nix::sys::signal::Signal::SIGKILL,
+    )?)
+}
+
+/// Unblocks every signal and gives each its default action.
+pub(super) fn reset_signals() -> io::Result<()> {
+    for signal in 1..=64 {
+        // SAFETY: sets no handler. Fails for SIGKILL, SIGSTOP and the C library's own two, which
+        // nobody else can have changed either.
+        unsafe { libc::signal(signal, libc::SIG_DFL) };
+    }
+    let none = nix::sys::signal::SigSet::empty();
+    Ok(nix::sys::signal::sigprocmask(
+        nix::sys::signal::SigmaskHow::SIG_SETMASK,
+        Some(&none),
+        None,
+    )?)
+}
+
+/// Makes `fds` the descriptors 0 to 2.
+pub(super) fn set_stdio(fds: &[OwnedFd; 3]) -> io::Result<()> {
+    for (target, fd) in (0..).zip(fds) {
+        // SAFETY: both are numbers; what 0 to 2 were before belongs to nobody in this process.
+        if unsafe { libc::dup2(fd.as_raw_fd(), target) } < 0 {
+            return Err(io::Error::last_os_error());
+        }
+    }
+    Ok(())
+}
+
+/// Marks all descriptors from `first` on as close-on-exec.
+pub(super) fn close_on_exec_from(first: u32) -> io::Result<()> {
+    // SAFETY: closes nothing now.
+    let done = unsafe {
+        libc::syscall(
+            libc::SYS_close_range,
+            first,
+            u32::MAX,
+            libc::CLOSE_RANGE_CLOEXEC,
+        )
+    };
+    // Before Linux 5.11 it does not exist; our own descriptors are close-on-exec anyway.
+    let error = io::Error::last_os_error();
+    if done == 0 || matches!(error.raw_os_error(), Some(libc::ENOSYS | libc::EINVAL)) {
+        Ok(())
+    } else {
+        Err(error)
+    }
+}
+
+/// Closes all descriptors from `first` on. For the start of a process that owns none of them yet.
+pub(super) fn close_from(first: u32) {
+    // SAFETY: called before anything in this process has opened a descriptor of its own.
+    unsafe { libc::syscall(libc::SYS_close_range, first, u32::MAX, 0) };
+}
+
+/// Takes over descriptor 0, and puts `/dev/null` in its place.
+pub(super) fn take_stdin() -> io::Result<OwnedFd> {
+    let own = rustix::io::fcntl_dupfd_cloexec(rustix::stdio::stdin(), 3)?;
+    let null = std::fs::File::open("/dev/null")?;
+    // SAFETY: as in `set_stdio`.
+    if unsafe { libc::dup2(null.as_raw_fd(), 0) } < 0 {
+        return Err(io::Error::last_os_error());
+    }
+    Ok(own)
+}
+
+/// Closes descriptors 0 to 2.
+pub(super) fn close_stdio() {
+    for fd in 0..3 {
+        // SAFETY: nothing in this process uses the standard streams.
+        unsafe { libc::close(fd) };
+    }
+}
+
+/// The strings' addresses, and a null pointer behind them.
+fn pointers(strings: &[CString]) -> Vec<*mut libc::c_char> {
+    strings
+        .iter()
+        .map(|text| CStr::as_ptr(text).cast_mut())
+        .chain([ptr::null_mut()])
+        .collect()
+}
+
+/// The result of a call that returns an error number.
+fn check(error: libc::c_int) -> io::Result<()> {
+    if error == 0 {
+        Ok(())
+    } else {
+        Err(io::Error::from_raw_os_error(error))
+    }
+}
+
+/// Sets a handler; system calls that it interrupts go on by themselves.
+pub(super) fn on_signal(
+    signal: libc::c_int,
+    handler: extern "C" fn(libc::c_int),
+) -> io::Result<()> {
+    // SAFETY: an all-zero `sigaction` is a valid one: no flags, an empty mask.
+    let mut action: libc::sigaction = unsafe { std::mem::zeroed() };
+    action.sa_sigaction = handler as libc::sighandler_t;
+    action.sa_flags = libc::SA_RESTART;
+    // SAFETY: `action` outlives the call. The only handler, in `signals`, does an atomic addition and a
+    // `write`, which a handler may do.
+    let done = unsafe { libc::sigaction(signal, &raw const action, std::ptr::null_mut()) };
+    if done == 0 {
+        Ok(())
+    } else {
+        Err(io::Error::last_os_error())
+    }
+}

@@ -1,0 +1,199 @@
+//! Puts lines together: a group of batches in, the bytes to append and the head after them out.
+//!
+//! Every line is read back by the same strict code that everybody else reads it with before it is
+//! written, so a ledger never gets a line that its next reader would refuse.
+
+#![forbid(unsafe_code)]
+
+use jiff::Timestamp;
+
+use super::LedgerError;
+use super::decode::Decoder;
+use super::entry::{Kind, Prepared, Stamp, prepare, write_line, write_text};
+use super::head::Head;
+use super::keys::Keys;
+use super::note::{Checkpoint, Signer, sign_all};
+use super::queue::Batch;
+use super::redact::Redactor;
+
+/// Lines that are ready to be appended, and where the ledger ends with them.
+pub(super) struct Composed {
+    pub(super) bytes: Vec<u8>,
+    pub(super) head: Head,
+    /// A checkpoint is among them.
+    pub(super) signed: bool,
+}
+
+/// Puts lines together.
+pub(super) struct Composer<'a> {
+    signer: Option<&'a Signer>,
+    /// The signer that hands over to this one.
+    previous: Option<&'a Signer>,
+    boot: &'a str,
+    bytes: Vec<u8>,
+    pub(super) head: Head,
+    decoder: Decoder,
+    ts: String,
+    mono_us: u64,
+    signed: bool,
+    /// How far the clock on the wall went back since the last entry, until a line says so.
+    clock_back_us: Option<i64>,
+}
+
+impl<'a> Composer<'a> {
+    /// Nothing yet, but for the first line of a segment that has none.
+    pub(super) fn new(
+        head: &Head,
+        keys: &'a Keys,
+        origin: &str,
+        boot: &'a str,
+    ) -> Result<Composer<'a>, LedgerError> {
+        let now = Timestamp::now();
+        let mut lines = Composer {
+            signer: keys.signer.as_ref(),
+            previous: keys.previous.as_ref(),
+            boot,
+            bytes: Vec::new(),
+            head: head.clone(),
+            decoder: Decoder::new(),
+            ts: format!("{now:.6}"),
+            mono_us: monotonic_us(),
+            signed: false,
+            clock_back_us: clock_back(&head.last_ts, now),
+        };
+        if lines.head.offset == 0 {
+            let verifier = lines.signer.map(Signer::verifier);
+            let body = lines.head.segment_body(origin, verifier);
+            lines.push(&prepare(&body.draft(), &Redactor::none())?)?;
+        }
+        if lines.head.handover.is_some() {
+            lines.push_checkpoint()?;
+        }
+        Ok(lines)
+    }
+
+    /// Whether the batch may be recorded as things stand now, under the lock.
+    pub(super) fn admits(&self, batch: &Batch) -> Result<(), LedgerError> {
+        let mut ended = Vec::new();
+        for entry in &batch.entries {
+            if let (Kind::Outcome, Some(run)) = (entry.kind, entry.run) {
+                let starts = batch
+                    .entries
+                    .iter()
+                    .any(|other| other.kind == Kind::Start && other.run == Some(run));
+                if ended.contains(&run) || !(starts || self.head.open.contains_key(&run)) {
+                    return Err(LedgerError::RunEnded { run });
+                }
+                ended.push(run);
+            }
+        }
+        for (at, id) in batch.grants.iter().enumerate() {
+            let earlier = batch
+                .grants
+                .iter()
+                .take(at)
+                .filter(|other| *other == id)
+                .count();
+            let grant = self
+                .head
+                .grants
+                .grant(id)
+                .filter(|grant| grant.counts_at(&self.ts));
+            let left = grant.map(|grant| grant.left().unwrap_or(u64::MAX));
+            if left.is_none_or(|left| left <= u64::try_from(earlier).unwrap_or(u64::MAX)) {
+                return Err(LedgerError::GrantGone { id: id.clone() });
+            }
+        }
+        Ok(())
+    }
+
+    /// One line.
+    pub(super) fn push(&mut self, entry: &Prepared) -> Result<(), LedgerError> {
+        let stamp = Stamp {
+            ts: &self.ts,
+            mono_us: self.mono_us,
+            boot: self.boot,
+        };
+        let start = self.bytes.len();
+        match self.clock_back_us.take() {
+            Some(back) => {
+                let mut entry = entry.clone();
+                entry
+                    .tail
+                    .extend_from_slice(format!(",\"clock_back_us\":{back}").as_bytes());
+                write_line(
+                    &mut self.bytes,
+                    self.head.seq(),
+                    &self.head.prev,
+                    &stamp,
+                    &entry,
+                );
+            }
+            None => write_line(
+                &mut self.bytes,
+                self.head.seq(),
+                &self.head.prev,
+                &stamp,
+                entry,
+            ),
+        }
+        let line = self.bytes.get(start..).unwrap_or(&[]);
+        self.head.extend(&mut self.decoder, line)
+    }
+
+    /// A checkpoint over all lines so far.
+    pub(super) fn push_checkpoint(&mut self) -> Result<(), LedgerError> {
+        let Some(signer) = self.signer else {
+            return Ok(());
+        };
+        let checkpoint = Checkpoint::new(
+            self.head.origin.as_str(),
+            self.head.seq(),
+            self.head.tree.root(),
+        );
+        let previous = self.previous.filter(|_| self.head.handover.is_some());
+        let signers: Vec<&Signer> = previous.into_iter().chain([signer]).collect();
+        let mut tail = b",\"note\":".to_vec();
+        write_text(&mut tail, &sign_all(&signers, &checkpoint));
+        self.signed = true;
+        self.push(&Prepared {
+            kind: Kind::Checkpoint,
+            run: None,
+            tail,
+        })
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.bytes.is_empty()
+    }
+
+    pub(super) fn finish(self) -> Composed {
+        Composed {
+            bytes: self.bytes,
+            head: self.head,
+            signed: self.signed,
+        }
+    }
+}
+
+/// Microseconds since the machine was started, time asleep included where the system counts it.
+fn monotonic_us() -> u64 {
+    #[cfg(target_os = "linux")]
+    let clock = rustix::time::ClockId::Boottime;
+    #[cfg(not(target_os = "linux"))]
+    let clock = rustix::time::ClockId::Monotonic;
+    let now = rustix::time::clock_gettime(clock);
+    let seconds = u64::try_from(now.tv_sec).unwrap_or(0);
+    let micros = u64::try_from(now.tv_nsec)
+        .unwrap_or(0)
+        .checked_div(1000)
+        .unwrap_or(0);
+    seconds.saturating_mul(1_000_000).saturating_add(micros)
+}
+
+/// By how much `now` is before the time of the last entry.
+fn clock_back(last_ts: &str, now: Timestamp) -> Option<i64> {
+    let last: Timestamp = last_ts.parse().ok()?;
+    let back = last.as_microsecond().saturating_sub(now.as_microsecond());
+    (back > 0).then_some(back)
+}

@@ -1,0 +1,442 @@
+//! What happens to a ledger when the machine fails: every call of the store in turn, and every crash
+//! between two syncs.
+//!
+//! The store here is memory that forgets. What was synced survives; of the rest a crash keeps any
+//! beginning. Whatever happens, what was acknowledged is there afterwards, nothing starts without a
+//! durable start, and the next writer goes on.
+
+#![forbid(unsafe_code)]
+#![cfg(test)]
+
+use std::collections::HashMap;
+use std::fs;
+use std::io;
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use super::show::{Filter, show};
+use super::store::{Durability, SideFile, Store, segment_name};
+use super::verify::{Report, VerifyOptions, verify};
+use super::{Draft, Kind, Ledger, LedgerError, Options, Reservation, RunId};
+
+/// A file: what is in it, and how much of that survives.
+#[derive(Clone, Debug, Default)]
+struct File {
+    bytes: Vec<u8>,
+    synced: usize,
+}
+
+#[derive(Clone, Debug, Default)]
+struct Disk {
+    segments: Vec<File>,
+    side: HashMap<SideFile, Vec<u8>>,
+    staged: HashMap<String, Vec<u8>>,
+    calls: u64,
+    fault: Option<(u64, Fault)>,
+    /// Nothing more fits.
+    full: bool,
+    /// Up to where space was kept: segment and offset.
+    reserved: (u64, usize),
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Fault {
+    /// The call fails and nothing happens.
+    Error,
+    /// An append writes its first half and then fails.
+    Half,
+    /// The call and all after it fail: the process is as good as dead.
+    Forever,
+}
+
+#[derive(Debug, Default)]
+struct Memory(Mutex<Disk>);
+
+impl Memory {
+    /// The disk, unless this is the call that fails.
+    fn call(&self) -> io::Result<std::sync::MutexGuard<'_, Disk>> {
+        let mut disk = self.0.lock().unwrap();
+        disk.calls += 1;
+        match disk.fault {
+            Some((at, Fault::Error | Fault::Half)) if disk.calls == at => {
+                Err(io::Error::other("fault"))
+            }
+            Some((at, Fault::Forever)) if disk.calls >= at => Err(io::Error::other("fault")),
+            _ => Ok(disk),
+        }
+    }
+
+    fn disk(&self) -> Disk {
+        self.0.lock().unwrap().clone()
+    }
+}
+
+fn index(segment: u64) -> usize {
+    usize::try_from(segment).unwrap()
+}
+
+impl Store for Memory {
+    fn lock(&self, _wait: Duration, moves: &mut dyn FnMut() -> bool) -> io::Result<()> {
+        moves();
+        self.call().map(|_| ())
+    }
+
+    fn unlock(&self) {}
+
+    fn segments(&self) -> io::Result<Vec<u64>> {
+        let disk = self.call()?;
+        Ok((0..).take(disk.segments.len()).collect())
+    }
+
+    fn segment_bytes(&self, segment: u64) -> io::Result<Option<u64>> {
+        let disk = self.call()?;
+        Ok(disk
+            .segments
+            .get(index(segment))
+            .map(|file| u64::try_from(file.bytes.len()).unwrap()))
+    }
+
+    fn read_at(&self, segment: u64, offset: u64, buffer: &mut [u8]) -> io::Result<usize> {
+        let disk = self.call()?;
+        let rest = &disk.segments[index(segment)].bytes[index(offset)..];
+        let got = rest.len().min(buffer.len());
+        buffer[..got].copy_from_slice(&rest[..got]);
+        Ok(got)
+    }
+
+    fn create_segment(&self, segment: u64) -> io::Result<()> {
+        let mut disk = self.call()?;
+        if disk.full {
+            return Err(io::ErrorKind::StorageFull.into());
+        }
+        assert_eq!(disk.segments.len(), index(segment));
+        disk.segments.push(File::default());
+        Ok(())
+    }
+
+    fn append(&self, segment: u64, bytes: &[u8]) -> io::Result<usize> {
+        let half = {
+            let disk = self.0.lock().unwrap();
+            disk.fault == Some((disk.calls + 1, Fault::Half))
+        };
+        let mut disk = match self.call() {
+            Ok(disk) => disk,
+            Err(_) if half => self.0.lock().unwrap(),
+            Err(error) => return Err(error),
+        };
+        let kept = if disk.reserved.0 == segment {
+            disk.reserved.1
+        } else {
+            0
+        };
+        let full = disk.full;
+        let file = &mut disk.segments[index(segment)];
+        let room = if full {
+            kept.saturating_sub(file.bytes.len())
+        } else {
+            usize::MAX
+        };
+        let fits = bytes
+            .len()
+            .min(room)
+            .min(if half { bytes.len() / 2 } else { usize::MAX });
+        if fits == 0 {
+            return Err(io::ErrorKind::StorageFull.into());
+        }
+        file.bytes.extend_from_slice(&bytes[..fits]);
+        Ok(fits)
+    }
+
+    fn sync(&self, segment: u64) -> io::Result<()> {
+        let mut disk = self.call()?;
+        let file = &mut disk.segments[index(segment)];
+        file.synced = file.bytes.len();
+        Ok(())
+    }
+
+    fn reserve(&self, segment: u64, offset: u64, bytes: u64) -> io::Result<()> {
+        let mut disk = self.call()?;
+        let end = index(offset + bytes);
+        if disk.full && (disk.reserved.0 != segment || disk.reserved.1 < end) {
+            return Err(io::ErrorKind::StorageFull.into());
+        }
+        disk.reserved = (segment, end);
+        Ok(())
+    }
+
+    fn read(&self, file: SideFile) -> io::Result<Option<Vec<u8>>> {
+        Ok(self.call()?.side.get(&file).cloned())
+    }
+
+    fn stage(&self, file: SideFile, bytes: &[u8], _durability: Durability) -> io::Result<String> {
+        let mut disk = self.call()?;
+        if disk.full {
+            return Err(io::ErrorKind::StorageFull.into());
+        }
+        disk.staged.insert(file.name().to_owned(), bytes.to_vec());
+        Ok(file.name().to_owned())
+    }
+
+    fn install(&self, staged: &str, file: SideFile, _durability: Durability) -> io::Result<()> {
+        let mut disk = self.call()?;
+        let bytes = disk.staged.remove(staged).unwrap();
+        disk.side.insert(file, bytes);
+        Ok(())
+    }
+
+    fn discard(&self, staged: &str) -> io::Result<()> {
+        self.call()?.staged.remove(staged);
+        Ok(())
+    }
+
+    fn remove(&self, file: SideFile) -> io::Result<()> {
+        self.call()?.side.remove(&file);
+        Ok(())
+    }
+}
+
+/// What a crash leaves: all that was synced, and of what was not as many thousandths.
+#[expect(
+    clippy::iter_over_hash_type,
+    reason = "each file is written on its own"
+)]
+fn after_crash(disk: &Disk, thousandths: usize, dir: &Path) {
+    fs::create_dir_all(dir.join("segments")).unwrap();
+    let write = |path: &Path, bytes: &[u8]| {
+        fs::write(path, bytes).unwrap();
+        fs::set_permissions(path, fs::Permissions::from_mode(0o600)).unwrap();
+    };
+    for (file, number) in disk.segments.iter().zip(0..) {
+        let kept = file.synced + (file.bytes.len() - file.synced) * thousandths / 1000;
+        write(
+            &dir.join("segments").join(segment_name(number)),
+            &file.bytes[..kept],
+        );
+    }
+    for (file, bytes) in &disk.side {
+        write(&dir.join(file.name()), bytes);
+    }
+    for path in [dir, &dir.join("segments")] {
+        fs::set_permissions(path, fs::Permissions::from_mode(0o700)).unwrap();
+    }
+}
+
+fn report(dir: &Path) -> Report {
+    verify(dir, &VerifyOptions::default(), &mut |_, _| {}).unwrap()
+}
+
+fn options() -> Options {
+    Options {
+        segment_bytes: 3000,
+        ..Options::default()
+    }
+}
+
+/// Numbers of the `observed` entries, and runs with a start.
+fn recorded(dir: &Path) -> (Vec<u64>, Vec<RunId>) {
+    let (mut numbers, mut started) = (Vec::new(), Vec::new());
+    for shown in show(dir, Filter::default()).unwrap().unwrap() {
+        let Ok(entry) = shown.unwrap().entry else {
+            continue;
+        };
+        if entry.kind == Kind::Observed {
+            numbers.extend(entry.value()["n"].as_u64());
+        } else if entry.kind == Kind::Start {
+            started.extend(entry.run);
+        }
+    }
+    (numbers, started)
+}
+
+/// A day in the life of a ledger; returns what was acknowledged.
+#[derive(Debug, Default)]
+struct Day {
+    acknowledged: Vec<u64>,
+    started: Vec<RunId>,
+    errors: Vec<LedgerError>,
+}
+
+fn live(store: &Arc<Memory>) -> Day {
+    let mut day = Day::default();
+    for round in 0..2_u64 {
+        let ledger = match Ledger::open_store(Arc::clone(store) as Arc<dyn Store>, &options()) {
+            Ok(ledger) => ledger,
+            Err(error) => {
+                day.errors.push(error);
+                continue;
+            }
+        };
+        for n in round * 10..round * 10 + 4 {
+            match ledger.commit(vec![
+                Draft::new(Kind::Observed)
+                    .with("n", n)
+                    .with("text", "x".repeat(200)),
+            ]) {
+                Ok(_) => day.acknowledged.push(n),
+                Err(error) => day.errors.push(error),
+            }
+        }
+        match start(&ledger) {
+            Ok((run, reservation)) => {
+                day.started.push(run);
+                let outcome = Draft::new(Kind::Outcome).of(run).with("status", "PASS");
+                day.errors
+                    .extend(ledger.finish(reservation, vec![outcome]).err());
+            }
+            Err(error) => day.errors.push(error),
+        }
+    }
+    day
+}
+
+fn start(ledger: &Ledger) -> Result<(RunId, Reservation), LedgerError> {
+    let run = RunId::random().unwrap();
+    let decision = Draft::new(Kind::Decision).of(run).with("effect", "allow");
+    let decision = decision.with("argv", vec!["a"]).with("policy", "p");
+    let start = Draft::new(Kind::Start)
+        .of(run)
+        .with("argv", vec!["a"])
+        .with("policy", "p");
+    let (_, reservation) = ledger.commit_reserving(vec![decision, start])?;
+    Ok((run, reservation))
+}
+
+#[track_caller]
+fn check_survives(disk: &Disk, day: &Day, what: &str) {
+    for thousandths in [0, 370, 1000] {
+        let dir = tempfile::tempdir().unwrap();
+        after_crash(disk, thousandths, dir.path());
+        if disk.segments.is_empty() {
+            assert!(
+                day.acknowledged.is_empty() && day.started.is_empty(),
+                "{what}"
+            );
+            continue;
+        }
+        let (numbers, started) = recorded(dir.path());
+        assert!(
+            day.acknowledged.iter().all(|n| numbers.contains(n)),
+            "{what}: {day:?} {numbers:?}"
+        );
+        assert!(
+            day.started.iter().all(|run| started.contains(run)),
+            "{what}: {day:?}"
+        );
+        let ledger = Ledger::open(dir.path(), &options());
+        let ledger = ledger.unwrap_or_else(|error| panic!("{what} {thousandths}: {error}"));
+        ledger
+            .commit(vec![Draft::new(Kind::Observed).with("n", 99)])
+            .unwrap();
+        ledger.close().unwrap();
+        let report = report(dir.path());
+        assert!(
+            report.verdict.is_intact() && report.unsigned_tail == 0,
+            "{what} {thousandths}: {report:#?}"
+        );
+        let (numbers, _) = recorded(dir.path());
+        let mut unique = numbers.clone();
+        unique.dedup();
+        assert_eq!(numbers, unique, "{what}");
+    }
+}
+
+#[test]
+fn whichever_call_fails_nothing_acknowledged_is_lost_and_the_next_writer_goes_on() {
+    let healthy = Arc::new(Memory::default());
+    let day = live(&healthy);
+    assert!(
+        day.errors.is_empty() && day.acknowledged.len() == 8,
+        "{day:?}"
+    );
+    let calls = healthy.disk().calls;
+    for fault in [Fault::Error, Fault::Half, Fault::Forever] {
+        for at in 1..=calls {
+            let store = Arc::new(Memory::default());
+            store.0.lock().unwrap().fault = Some((at, fault));
+            let day = live(&store);
+            check_survives(&store.disk(), &day, &format!("{fault:?} at call {at}"));
+        }
+    }
+}
+
+#[test]
+fn after_a_failed_sync_nothing_more_is_acknowledged_and_the_next_open_writes_a_gap() {
+    let store = Arc::new(Memory::default());
+    let ledger = Ledger::open_store(Arc::clone(&store) as Arc<dyn Store>, &options()).unwrap();
+    // Find the sync among the calls of one commit: it is the last.
+    let before = store.disk().calls;
+    ledger
+        .commit(vec![Draft::new(Kind::Observed).with("n", 1)])
+        .unwrap();
+    let calls = store.disk().calls;
+    store.0.lock().unwrap().fault = Some((calls + (calls - before), Fault::Error));
+    let failed = ledger
+        .commit(vec![Draft::new(Kind::Observed).with("n", 2)])
+        .unwrap_err();
+    assert!(matches!(failed, LedgerError::Poisoned { .. }), "{failed}");
+    for _ in 0..3 {
+        let again = ledger
+            .commit(vec![Draft::new(Kind::Observed).with("n", 3)])
+            .unwrap_err();
+        assert_eq!(again, failed);
+    }
+    assert!(ledger.close().is_ok());
+    let ledger = Ledger::open_store(Arc::clone(&store) as Arc<dyn Store>, &options()).unwrap();
+    ledger
+        .commit(vec![Draft::new(Kind::Observed).with("n", 4)])
+        .unwrap();
+    ledger.close().unwrap();
+    let dir = tempfile::tempdir().unwrap();
+    after_crash(&store.disk(), 0, dir.path());
+    let text = fs::read_to_string(dir.path().join("segments").join(segment_name(0))).unwrap();
+    assert_eq!(text.matches("\"type\":\"gap\"").count(), 1);
+    assert!(report(dir.path()).verdict.is_intact());
+}
+
+#[test]
+fn a_run_that_started_is_recorded_to_its_end_on_a_full_disk_and_nothing_else_is() {
+    let store = Arc::new(Memory::default());
+    let ledger =
+        Ledger::open_store(Arc::clone(&store) as Arc<dyn Store>, &Options::default()).unwrap();
+    let mut open = Vec::new();
+    for _ in 0..3 {
+        open.push(start(&ledger).unwrap());
+    }
+    store.0.lock().unwrap().full = true;
+    // What was kept in advance may let one or two more start, each with its own space.
+    let denied = (0..10)
+        .find_map(|_| match start(&ledger) {
+            Ok(started) => {
+                open.push(started);
+                None
+            }
+            Err(error) => Some(error),
+        })
+        .unwrap();
+    assert_eq!(denied.reason(), crate::reason::Reason::LedgerNoSpace);
+    // Other entries may use what is left over, but never what is kept for the runs.
+    let big = "x".repeat(7000);
+    let refused = (0..200).any(|_| {
+        ledger
+            .commit(vec![Draft::new(Kind::Observed).with("text", big.clone())])
+            .is_err()
+    });
+    assert!(refused);
+    for (run, reservation) in open {
+        let whole = Draft::new(Kind::Outcome).of(run).with("status", "PASS");
+        let whole = (0..8).fold(whole, |draft, n| {
+            draft.with(&format!("text{n}"), "y".repeat(7900))
+        });
+        ledger.finish(reservation, vec![whole]).unwrap();
+    }
+    drop(ledger);
+    let dir = tempfile::tempdir().unwrap();
+    after_crash(&store.disk(), 0, dir.path());
+    let report = report(dir.path());
+    assert!(
+        report.verdict.is_intact() && report.open_runs == 0,
+        "{report:#?}"
+    );
+}

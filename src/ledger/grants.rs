@@ -1,0 +1,145 @@
+//! Grants: approvals that people gave, for how often and until when.
+//!
+//! A grant is made and revoked by `grant` entries; the decision that uses one names it, and that line is
+//! the spending. What is left of a grant is therefore always counted from the ledger itself, under the
+//! lock, so that two processes cannot spend the same use.
+//!
+//! ```text
+//! {… "type":"grant","grant":"g-1","change":"made","uses":1,"until":"2026-11-22T23:00:00.000000Z", …}
+//! {… "type":"decision", …,"grants":["g-1"], …}
+//! {… "type":"grant","grant":"g-1","change":"revoked", …}
+//! ```
+
+#![forbid(unsafe_code)]
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use super::decode::Line;
+use super::entry::Kind;
+
+/// The most grants that are kept in view. The oldest that are used up go first.
+const MAX_GRANTS: usize = 10_000;
+
+/// One grant as the ledger stands.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct Grant {
+    /// Its name.
+    pub id: String,
+    /// How often it may be used; `None` if there is no bound.
+    pub uses: Option<u64>,
+    /// How often it has been used.
+    pub spent: u64,
+    /// Until when it counts, as in `ts`; `None` if there is no end.
+    pub until: Option<String>,
+    /// Somebody took it back.
+    pub revoked: bool,
+    /// The `grant` entry that made it, one line of JSON.
+    pub entry: String,
+}
+
+impl Grant {
+    /// Whether it can be used at the time `ts`.
+    #[must_use]
+    pub fn counts_at(&self, ts: &str) -> bool {
+        !self.revoked
+            && self.left() != Some(0)
+            && self.until.as_deref().is_none_or(|until| ts <= until)
+    }
+
+    /// How many uses are left; `None` if there is no bound.
+    #[must_use]
+    pub fn left(&self) -> Option<u64> {
+        self.uses.map(|uses| uses.saturating_sub(self.spent))
+    }
+}
+
+/// All grants of a ledger.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Grants(BTreeMap<String, Grant>);
+
+/// The fields of a `grant` entry that are looked at.
+#[derive(Deserialize)]
+struct GrantBody {
+    grant: String,
+    change: String,
+    #[serde(default)]
+    uses: Option<u64>,
+    #[serde(default)]
+    until: Option<String>,
+}
+
+impl Grants {
+    /// Takes note of a line.
+    pub(super) fn see(&mut self, line: &Line<'_>) {
+        match line.kind {
+            Kind::Grant => {
+                let Ok(body) = serde_json::from_str::<GrantBody>(line.text()) else {
+                    return;
+                };
+                match body.change.as_str() {
+                    "made" => self.make(body, line.text()),
+                    "revoked" => {
+                        if let Some(grant) = self.0.get_mut(&body.grant) {
+                            grant.revoked = true;
+                        }
+                    }
+                    _ => {}
+                }
+            }
+            Kind::Decision => {
+                let Some(json) = line.field("grants") else {
+                    return;
+                };
+                for id in serde_json::from_str::<Vec<String>>(json).unwrap_or_default() {
+                    self.spend(&id);
+                }
+            }
+            Kind::Segment
+            | Kind::Policy
+            | Kind::Approval
+            | Kind::Start
+            | Kind::Stop
+            | Kind::Outcome
+            | Kind::Checkpoint
+            | Kind::Anchor
+            | Kind::Gap
+            | Kind::Observed => {}
+        }
+    }
+
+    fn make(&mut self, body: GrantBody, entry: &str) {
+        if self.0.len() >= MAX_GRANTS {
+            self.0
+                .retain(|_, grant| !grant.revoked && grant.left() != Some(0));
+        }
+        // A name is given once: making it again must not give uses back.
+        self.0.entry(body.grant.clone()).or_insert_with(|| Grant {
+            id: body.grant,
+            uses: body.uses,
+            spent: 0,
+            until: body.until,
+            revoked: false,
+            entry: entry.to_owned(),
+        });
+    }
+
+    /// Counts one use.
+    pub(super) fn spend(&mut self, id: &str) {
+        if let Some(grant) = self.0.get_mut(id) {
+            grant.spent = grant.spent.saturating_add(1);
+        }
+    }
+
+    /// The grant called `id`.
+    pub(super) fn grant(&self, id: &str) -> Option<&Grant> {
+        self.0.get(id)
+    }
+
+    /// All of them, by name.
+    pub(super) fn iter(&self) -> impl Iterator<Item = &Grant> {
+        self.0.values()
+    }
+}

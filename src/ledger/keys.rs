@@ -1,0 +1,128 @@
+//! The file `key`: what a ledger signs with, and the key under which it redacts.
+//!
+//! Two lines: Go's form of a private key, and `redact+` with 64 hex digits. A ledger that does not sign
+//! has the second only; one that changes its key has the old key as a line between the two until it has.
+
+#![forbid(unsafe_code)]
+
+use std::fmt;
+
+use super::entry::hex;
+use super::note::Signer;
+
+/// The secrets of one ledger.
+#[derive(Clone)]
+pub(super) struct Keys {
+    pub(super) signer: Option<Signer>,
+    /// The signer before, while the ledger changes from one to the other.
+    pub(super) previous: Option<Signer>,
+    /// For redaction, and to recognise files that only this ledger's writers can have written.
+    pub(super) secret: [u8; 32],
+}
+
+impl fmt::Debug for Keys {
+    /// Never shows them.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Keys")
+            .field("signer", &self.signer)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Keys {
+    /// New keys from the system's random numbers.
+    pub(super) fn generate(origin: &str, sign: bool) -> Result<Keys, String> {
+        let signer = if sign {
+            Some(new_signer(origin)?)
+        } else {
+            None
+        };
+        Ok(Keys {
+            signer,
+            previous: None,
+            secret: random()?,
+        })
+    }
+
+    /// The same on the way to a new signing key.
+    pub(super) fn rotated(&self, origin: &str) -> Result<Keys, String> {
+        Ok(Keys {
+            signer: Some(new_signer(origin)?),
+            previous: self.signer.clone(),
+            secret: self.secret,
+        })
+    }
+
+    /// The same with the way to the signing key behind it.
+    pub(super) fn settled(&self) -> Keys {
+        Keys {
+            previous: None,
+            ..self.clone()
+        }
+    }
+
+    /// Reads the file's text.
+    pub(super) fn parse(bytes: &[u8]) -> Option<Keys> {
+        let text = std::str::from_utf8(bytes).ok()?;
+        let (mut signers, mut secret) = (Vec::new(), None);
+        for line in text.lines() {
+            if let Some(digits) = line.strip_prefix("redact+") {
+                let bytes = data_encoding::HEXLOWER.decode(digits.as_bytes()).ok()?;
+                secret = Some(<[u8; 32]>::try_from(bytes).ok()?);
+            } else {
+                signers.push(Signer::parse(line).ok()?);
+            }
+        }
+        let mut signers = signers.into_iter();
+        Some(Keys {
+            signer: signers.next(),
+            previous: signers.next(),
+            secret: secret?,
+        })
+    }
+
+    /// The file's text.
+    pub(super) fn text(&self) -> String {
+        let mut text = String::new();
+        for signer in self.signer.iter().chain(&self.previous) {
+            text.push_str(&signer.secret_text());
+            text.push('\n');
+        }
+        text.push_str("redact+");
+        text.push_str(&hex(&self.secret));
+        text.push('\n');
+        text
+    }
+}
+
+/// 32 bytes of the system's random numbers.
+pub(super) fn random() -> Result<[u8; 32], String> {
+    let mut bytes = [0; 32];
+    getrandom::fill(&mut bytes).map_err(|error| error.to_string())?;
+    Ok(bytes)
+}
+
+fn new_signer(origin: &str) -> Result<Signer, String> {
+    Signer::new(origin, &random()?)
+        .map_err(|_| format!("`{}` cannot name a key", origin.escape_debug()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn keys_are_read_back_as_they_were_written_and_damaged_files_are_refused() {
+        for sign in [true, false] {
+            let keys = Keys::generate("lictor/test", sign).unwrap();
+            assert_eq!(
+                Keys::parse(keys.text().as_bytes()).unwrap().text(),
+                keys.text()
+            );
+            let text = keys.text();
+            assert!(Keys::parse(&text.as_bytes()[..text.len() - 4]).is_none());
+        }
+        assert!(Keys::parse(b"").is_none());
+        assert!(!format!("{:?}", Keys::generate("a", true).unwrap()).contains("PRIVATE"));
+    }
+}

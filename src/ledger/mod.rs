@@ -1,0 +1,499 @@
+//! Every decision and every outcome, durable and tamper-evident.
+//!
+//! [`Draft`]s come in, and [`Ledger::commit`] returns when they are lines of the ledger that survive a
+//! crash. Several threads and several processes share one ledger; each line names the digest of the one
+//! before it, and signed tree heads cover them all. [`verify`] says what a ledger proves, and what not.
+//!
+//! | file | idea |
+//! |---|---|
+//! | `entry`, `decode` | the exact bytes of a line, and reading them strictly |
+//! | `merkle`, `note` | the tree over the lines, and signed heads of it |
+//! | `store` | the directory, and what it promises |
+//! | `head` | where the ledger ends |
+//! | `queue`, `compose`, `writer` | how drafts become durable lines |
+//! | `permit` | proof of "allowed and recorded" |
+//! | `segment`, `keys`, `owner`, `grants`, `redact` | what the lines are about |
+//! | `prove`, `tiles` | proofs about single entries, and the ledger as other tools read it |
+//! | `verify`, `show`, `stats` | reading a ledger that somebody may have changed |
+
+#![forbid(unsafe_code)]
+
+mod compose;
+pub mod decode;
+mod entry;
+#[cfg(test)]
+mod faults;
+mod grants;
+mod head;
+mod keys;
+pub mod merkle;
+pub mod note;
+mod owner;
+mod permit;
+pub mod prove;
+mod queue;
+mod redact;
+mod segment;
+pub mod show;
+mod snapshot;
+pub mod stats;
+pub mod store;
+mod tiles;
+pub mod verify;
+mod writer;
+
+use std::collections::HashSet;
+use std::io;
+use std::ops::Range;
+use std::path::Path;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use serde_json::{Map, Value};
+
+pub use self::entry::{
+    Draft, DraftError, HEAD_NAMES, Kind, MAX_INTEGER, MAX_LINE_BYTES, NotARunId, RunId, text_value,
+};
+use self::entry::{Prepared, prepare};
+pub use self::grants::Grant;
+use self::note::Verifier;
+use self::owner::Owner;
+pub use self::permit::{NotAdmitted, OpenRun, Permit};
+pub use self::queue::Reservation;
+use self::queue::{Batch, Purpose, Queue};
+use self::redact::Redactor;
+use self::store::{FileStore, SideFile, Store};
+use self::writer::{Writer, leave_gap};
+use crate::reason::Reason;
+
+/// How long a writer waits for the lock before it gives up, and with it the request.
+pub const LOCK_WAIT: Duration = Duration::from_secs(1);
+
+/// Size at which a segment ends, in bytes. Small enough to copy and to check one alone, large enough that
+/// a year of a busy machine is a few dozen files.
+pub const DEFAULT_SEGMENT_BYTES: u64 = 64 << 20;
+
+/// How a ledger is opened.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Options {
+    /// Accept network and FUSE filesystems, where locks and durability may not be what they seem.
+    pub allow_unsafe_filesystem: bool,
+    /// Regular expressions; a text that one of them matches is replaced by a digest before it is recorded.
+    pub redact: Vec<String>,
+    /// Size at which a segment ends, in bytes.
+    pub segment_bytes: u64,
+    /// Name of a new ledger in its checkpoints: no white space, no `+`. Random if `None`.
+    pub origin: Option<String>,
+    /// Whether a new ledger signs. One that exists goes on as it began.
+    pub sign: bool,
+    /// How long to wait for the lock.
+    pub lock_wait: Duration,
+}
+
+impl Default for Options {
+    fn default() -> Options {
+        Options {
+            allow_unsafe_filesystem: false,
+            redact: Vec::new(),
+            segment_bytes: DEFAULT_SEGMENT_BYTES,
+            origin: None,
+            sign: true,
+            lock_wait: LOCK_WAIT,
+        }
+    }
+}
+
+/// A ledger that is open for writing. Shared by `Arc` between threads.
+///
+/// ```
+/// use lictor::ledger::{Draft, Kind, Ledger, Options};
+/// # let dir = std::env::temp_dir().join(format!("lictor-doc-{}", std::process::id()));
+///
+/// let ledger = Ledger::open(&dir, &Options::default())?;
+/// let lines = ledger.commit(vec![Draft::new(Kind::Observed).with("what", "a call ended")])?;
+/// assert_eq!(lines, 1..2); // line 0 describes the segment
+/// # drop(ledger); std::fs::remove_dir_all(&dir).ok();
+/// # Ok::<(), lictor::ledger::LedgerError>(())
+/// ```
+#[derive(Debug)]
+pub struct Ledger {
+    redactor: Redactor,
+    owner: Owner,
+    policies: Mutex<Policies>,
+    queue: Queue,
+    writer: Mutex<Writer>,
+    store: Arc<dyn Store>,
+}
+
+/// `policy` entries of this process.
+#[derive(Debug, Default)]
+struct Policies {
+    /// Digests of those that were handed in.
+    known: HashSet<String>,
+    /// Those that no commit has written yet.
+    waiting: Vec<Prepared>,
+}
+
+impl Ledger {
+    /// Opens the ledger in the directory `dir`, or makes it.
+    ///
+    /// What an earlier crash left is accounted for here: torn lines, runs whose process is gone.
+    ///
+    /// # Errors
+    /// The directory cannot be used, somebody holds the lock, or the ledger is damaged: shorter than its
+    /// checkpoint, or with a line that was not written like this. A damaged ledger is left as it is, and
+    /// nothing is recorded there until a person has looked.
+    pub fn open(dir: &Path, options: &Options) -> Result<Ledger, LedgerError> {
+        let store = FileStore::open(dir, options.allow_unsafe_filesystem)
+            .map_err(|error| LedgerError::directory(dir, &error))?;
+        Ledger::open_store(Arc::new(store), options)
+    }
+
+    /// The same in any other store.
+    ///
+    /// # Errors
+    /// As [`Ledger::open`].
+    pub fn open_store(store: Arc<dyn Store>, options: &Options) -> Result<Ledger, LedgerError> {
+        let (writer, secret) = Writer::open(&store, options)?;
+        let redactor = Redactor::new(secret, &options.redact)
+            .map_err(|pattern| LedgerError::Pattern { pattern })?;
+        Ok(Ledger {
+            redactor,
+            owner: Owner::this(),
+            policies: Mutex::default(),
+            queue: Queue::default(),
+            writer: Mutex::new(writer),
+            store,
+        })
+    }
+
+    /// Makes everything anew that is made from the segments: `checkpoint`, `state`, and `tile/` if it is there.
+    ///
+    /// # Errors
+    /// The ledger is not intact, or as [`Ledger::open`].
+    pub fn reindex(dir: &Path, options: &Options) -> Result<(), LedgerError> {
+        let report = verify::verify(dir, &verify::VerifyOptions::default(), &mut |_, _| {});
+        let report = report.map_err(|error| LedgerError::Io {
+            doing: "verify the ledger",
+            why: error.to_string(),
+        })?;
+        if let (false, Some(problem)) = (report.verdict.is_intact(), report.problems.first()) {
+            let problem = problem.clone();
+            return Err(LedgerError::Damaged {
+                segment: problem.segment,
+                line: problem.line,
+                byte: problem.byte,
+                what: problem.what,
+            });
+        }
+        let store = FileStore::open(dir, options.allow_unsafe_filesystem)
+            .map_err(|error| LedgerError::io("open the ledger's directory", &error))?;
+        for file in [SideFile::State, SideFile::Checkpoint] {
+            store
+                .remove(file)
+                .map_err(|error| LedgerError::io("remove an old index", &error))?;
+        }
+        let ledger = Ledger::open_store(Arc::new(store), options)?;
+        lock(&ledger.writer).write_side_files()?;
+        drop(ledger);
+        let tiles = dir.join("tile");
+        if tiles.exists() {
+            let rebuilt = std::fs::remove_dir_all(&tiles).map_err(prove::ProofError::Io);
+            let rebuilt = rebuilt.and_then(|()| prove::export(dir, dir));
+            rebuilt.map_err(|error| LedgerError::Io {
+                doing: "write the tiles",
+                why: error.to_string(),
+            })?;
+        }
+        Ok(())
+    }
+
+    /// Records `drafts` as consecutive lines. When it returns, they survive a crash of the machine.
+    ///
+    /// Returns their numbers. Calls of several threads at once share one write and one sync.
+    ///
+    /// # Errors
+    /// Nothing of it may be relied on. A prefix may still be there, as after a crash.
+    pub fn commit(&self, drafts: Vec<Draft>) -> Result<Range<u64>, LedgerError> {
+        self.submit(drafts, Purpose::Record, false)
+    }
+
+    /// As [`Ledger::commit`], for a process that is about to end: a checkpoint goes along in the same write.
+    ///
+    /// # Errors
+    /// As [`Ledger::commit`].
+    pub fn commit_last(&self, drafts: Vec<Draft>) -> Result<Range<u64>, LedgerError> {
+        self.submit(drafts, Purpose::Record, true)
+    }
+
+    /// Records `drafts`, which start runs, and keeps space on the disk for how they end.
+    ///
+    /// # Errors
+    /// [`LedgerError::NoSpace`] if that space cannot be had; otherwise as [`Ledger::commit`].
+    pub fn commit_reserving(
+        &self,
+        drafts: Vec<Draft>,
+    ) -> Result<(Range<u64>, Reservation), LedgerError> {
+        let runs = drafts
+            .iter()
+            .filter(|draft| draft.kind == Kind::Start)
+            .filter_map(|draft| draft.run)
+            .collect();
+        let lines = self.submit(drafts, Purpose::Start, false)?;
+        Ok((lines, Reservation::new(runs)))
+    }
+
+    /// Records how runs ended, in the space that was kept for it.
+    ///
+    /// # Errors
+    /// [`LedgerError::RunEnded`] if one of them has an outcome already; otherwise as [`Ledger::commit`].
+    /// What could not be recorded is noted, as well as that is possible, for the next `gap` entry.
+    pub fn finish(
+        &self,
+        reservation: Reservation,
+        drafts: Vec<Draft>,
+    ) -> Result<Range<u64>, LedgerError> {
+        self.end(reservation, drafts, false)
+    }
+
+    /// As [`Ledger::finish`], for a process that is about to end: a checkpoint goes along in the same write.
+    ///
+    /// # Errors
+    /// As [`Ledger::finish`].
+    pub fn finish_last(
+        &self,
+        reservation: Reservation,
+        drafts: Vec<Draft>,
+    ) -> Result<Range<u64>, LedgerError> {
+        self.end(reservation, drafts, true)
+    }
+
+    fn end(
+        &self,
+        reservation: Reservation,
+        drafts: Vec<Draft>,
+        last: bool,
+    ) -> Result<Range<u64>, LedgerError> {
+        let runs = reservation.into_runs();
+        let result = self.submit(drafts, Purpose::End, last);
+        if let Err(error) = &result {
+            leave_gap(&*self.store, &runs, error);
+        }
+        result
+    }
+
+    /// Has `draft`, a `policy` entry, written in front of the next commit, once for each `digest`.
+    ///
+    /// # Errors
+    /// The draft cannot be a line.
+    pub fn ensure_policy(&self, digest: &str, draft: &Draft) -> Result<(), LedgerError> {
+        let mut policies = lock(&self.policies);
+        if !policies.known.contains(digest) {
+            let prepared = prepare(draft, &self.redactor)?;
+            policies.waiting.push(prepared);
+            policies.known.insert(digest.to_owned());
+        }
+        Ok(())
+    }
+
+    /// What a `start` entry has to say about who looks after the run: the field `owner`.
+    ///
+    /// A start without it gets it when it is recorded.
+    #[must_use]
+    pub fn owner_fields(&self) -> Map<String, Value> {
+        let mut fields = Map::new();
+        if let Ok(owner) = serde_json::to_value(&self.owner) {
+            fields.insert("owner".to_owned(), owner);
+        }
+        fields
+    }
+
+    /// All grants, as of the last time this process read the ledger's end.
+    ///
+    /// # Errors
+    /// The ledger's end cannot be read.
+    pub fn grants(&self) -> Result<Vec<Grant>, LedgerError> {
+        lock(&self.writer).read_grants()
+    }
+
+    /// Signs with a new key from here on: the old key signs the line that names the new one.
+    ///
+    /// # Errors
+    /// The ledger does not sign, or the new key could not be written.
+    pub fn rotate_key(&self) -> Result<Verifier, LedgerError> {
+        lock(&self.writer).rotate_key()
+    }
+
+    /// The key with which others check what this ledger signs; `None` if it does not sign.
+    #[must_use]
+    pub fn verifier(&self) -> Option<Verifier> {
+        lock(&self.writer).verifier()
+    }
+
+    /// A checkpoint over everything, to be kept elsewhere; `to` says where, for the record.
+    ///
+    /// Whoever has it can tell later whether anything before it was changed, even by somebody who can
+    /// read the key.
+    ///
+    /// # Errors
+    /// The ledger does not sign, or the checkpoint could not be written.
+    pub fn anchor(&self, to: &str) -> Result<String, LedgerError> {
+        self.commit_last(vec![Draft::new(Kind::Anchor).with("to", to)])?;
+        lock(&self.writer).signed_end()
+    }
+
+    /// The name of the ledger, as in its checkpoints.
+    #[must_use]
+    pub fn origin(&self) -> String {
+        lock(&self.writer).origin()
+    }
+
+    /// Signs what is not signed yet. Called when a ledger is dropped; here its error can be seen.
+    ///
+    /// # Errors
+    /// The checkpoint could not be written. Nothing that was recorded is touched by that.
+    pub fn close(self) -> Result<(), LedgerError> {
+        lock(&self.writer).close()
+    }
+
+    fn submit(
+        &self,
+        drafts: Vec<Draft>,
+        purpose: Purpose,
+        last: bool,
+    ) -> Result<Range<u64>, LedgerError> {
+        let mut batch = Batch::new(purpose, last);
+        for mut draft in drafts {
+            if draft.kind == Kind::Start && !draft.body.contains_key("owner") {
+                draft.body.extend(self.owner_fields());
+            }
+            batch.push(prepare(&draft, &self.redactor)?, &draft);
+        }
+        self.queue.submit(batch, |group| {
+            let waiting = std::mem::take(&mut lock(&self.policies).waiting);
+            let policies = lock(&self.writer).commit(&waiting, group);
+            if !policies {
+                lock(&self.policies).waiting.splice(0..0, waiting);
+            }
+        })
+    }
+}
+
+impl Drop for Ledger {
+    fn drop(&mut self) {
+        // Whatever it returns: nothing acknowledged depends on it.
+        drop(lock(&self.writer).close());
+    }
+}
+
+/// Why something is not recorded.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum LedgerError {
+    /// The machine refused something.
+    #[error("cannot {doing}: {}", why.escape_debug())]
+    Io {
+        /// What was tried.
+        doing: &'static str,
+        /// What the machine said.
+        why: String,
+    },
+    /// Somebody else held the lock for the whole time.
+    #[error("the ledger is locked by another process")]
+    Busy,
+    /// The disk is full.
+    #[error("no space left for the ledger")]
+    NoSpace,
+    /// The ledger is not what was written, or it is shorter.
+    #[error("the ledger is damaged at line {line} of `{segment}` (byte {byte}): {what}")]
+    Damaged {
+        /// Name of the file.
+        segment: String,
+        /// Line in it, from 1.
+        line: u64,
+        /// Offset in the file, in bytes.
+        byte: u64,
+        /// What is wrong.
+        what: String,
+    },
+    /// An earlier sync failed, so nobody can say what is on the disk.
+    #[error("an earlier write could not be made durable: {}", why.escape_debug())]
+    Poisoned {
+        /// What the machine said then.
+        why: String,
+    },
+    /// The ledger signs, but its key is missing or cannot be used.
+    #[error("the ledger's key cannot be used: {why}")]
+    Key {
+        /// Why.
+        why: String,
+    },
+    /// The run has no start, or has an outcome already.
+    #[error("run {run} is not open")]
+    RunEnded {
+        /// Which run.
+        run: RunId,
+    },
+    /// A grant that the decision would spend is used up, revoked, over, or was never made.
+    #[error("grant `{}` cannot be used", id.escape_debug())]
+    GrantGone {
+        /// Its name.
+        id: String,
+    },
+    /// The draft cannot be a line.
+    #[error(transparent)]
+    Draft(#[from] DraftError),
+    /// A pattern of the policy's `redact` is not a regular expression.
+    #[error("`{}` is not a regular expression", pattern.escape_debug())]
+    Pattern {
+        /// The pattern.
+        pattern: String,
+    },
+}
+
+impl LedgerError {
+    /// The reason code of a request that is denied because of this.
+    #[must_use]
+    pub fn reason(&self) -> Reason {
+        match self {
+            LedgerError::NoSpace => Reason::LedgerNoSpace,
+            LedgerError::GrantGone { .. } => Reason::ApprovalRequired,
+            LedgerError::Io { .. }
+            | LedgerError::Busy
+            | LedgerError::Damaged { .. }
+            | LedgerError::Poisoned { .. }
+            | LedgerError::Key { .. }
+            | LedgerError::RunEnded { .. }
+            | LedgerError::Draft(_)
+            | LedgerError::Pattern { .. } => Reason::LedgerUnavailable,
+        }
+    }
+
+    /// The directory is named: it may be one that nobody chose.
+    fn directory(dir: &Path, error: &io::Error) -> LedgerError {
+        let mut told = LedgerError::io("open the ledger's directory", error);
+        if let LedgerError::Io { why, .. } = &mut told {
+            *why = format!("`{}`: {why}", dir.display());
+        }
+        told
+    }
+
+    fn io(doing: &'static str, error: &io::Error) -> LedgerError {
+        if matches!(
+            error.kind(),
+            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded
+        ) {
+            return LedgerError::NoSpace;
+        }
+        LedgerError::Io {
+            doing,
+            why: error.to_string(),
+        }
+    }
+}
+
+/// The lock of a mutex; a thread that panicked while it held one left nothing half done that matters.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

@@ -1,0 +1,223 @@
+//! Proofs about single entries, and the ledger in a form that other tools check.
+//!
+//! A ledger's directory goes in; C2SP tlog-proof texts and tlog-tiles come out. A proof names the signed
+//! checkpoint it is for, so whoever has the verification key needs nothing else to check it.
+
+#![forbid(unsafe_code)]
+
+use std::fs;
+use std::io;
+use std::path::Path;
+
+use data_encoding::BASE64;
+
+use super::merkle::{self, Hash, leaf_hash};
+use super::note::{self, NoteError, Verifier};
+use super::show::raw_lines;
+use super::snapshot::{Snapshot, first_line};
+use super::tiles::{Tiler, Tiles};
+
+/// The first line of every proof.
+const HEADER: &str = "c2sp.org/tlog-proof@v1";
+
+/// What a proof shows, if it holds.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Proven {
+    /// Which ledger.
+    pub origin: String,
+    /// The entry's place in it.
+    pub index: u64,
+    /// Size of the ledger that the checkpoint covers.
+    pub size: u64,
+}
+
+/// Why there is no proof, or why it does not hold.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ProofError {
+    /// The machine refused something.
+    #[error("cannot read or write: {}", .0.to_string().escape_debug())]
+    Io(#[from] io::Error),
+    /// There is no ledger.
+    #[error("there is no ledger here")]
+    Missing,
+    /// The ledger has no signed checkpoint.
+    #[error("the ledger has no signed checkpoint")]
+    Unsigned,
+    /// The checkpoint does not cover the entry.
+    #[error("the checkpoint covers {size} entries, entry {index} is not among them")]
+    NotCovered {
+        /// The entry.
+        index: u64,
+        /// How many are covered.
+        size: u64,
+    },
+    /// The ledger is not what was signed.
+    #[error("the ledger's entries are not those that were signed; verify it")]
+    Differs,
+    /// The text is not a proof.
+    #[error("not a proof of the form `{HEADER}`")]
+    Malformed,
+    /// The checkpoint in a proof does not count.
+    #[error("the proof's checkpoint: {0}")]
+    Note(#[from] NoteError),
+    /// The proof does not show that the entry is in the ledger.
+    #[error("the proof does not hold for this entry")]
+    DoesNotHold,
+}
+
+/// The proof that entry `index` is in the ledger in `dir`, as the ledger's last checkpoint signs it.
+///
+/// It comes from the tiles below `dir`, which are made or extended if they are not up to date.
+///
+/// # Errors
+/// There is no such entry, or nothing signs it.
+pub fn prove(dir: &Path, index: u64) -> Result<String, ProofError> {
+    let note = checkpoint(dir)?;
+    let checkpoint = note::peek(&note)?;
+    if index >= checkpoint.size {
+        return Err(ProofError::NotCovered {
+            index,
+            size: checkpoint.size,
+        });
+    }
+    let tiles = Tiles::new(dir, checkpoint.size);
+    let mut nodes = |level, index| tiles.node(level, index);
+    let up_to_date =
+        merkle::root(checkpoint.size, &mut nodes).is_ok_and(|root| root == checkpoint.root);
+    if !up_to_date {
+        write_tiles(dir, dir)?;
+    }
+    let mut nodes = |level, index| tiles.node(level, index);
+    let proof =
+        merkle::inclusion_proof(index, checkpoint.size, &mut nodes)?.ok_or(ProofError::Differs)?;
+    let mut text = format!("{HEADER}\nindex {index}\n");
+    for hash in proof {
+        text.push_str(&BASE64.encode(&hash));
+        text.push('\n');
+    }
+    text.push('\n');
+    text.push_str(&String::from_utf8_lossy(&note));
+    Ok(text)
+}
+
+/// Checks that `proof` shows `entry` (the line of the ledger, its line feed included) to be in the ledger
+/// that signs with one of `keys`.
+///
+/// # Errors
+/// Why it does not.
+pub fn check_proof(proof: &str, entry: &[u8], keys: &[Verifier]) -> Result<Proven, ProofError> {
+    let (head, note) = proof.split_once("\n\n").ok_or(ProofError::Malformed)?;
+    let mut lines = head.split('\n').peekable();
+    if lines.next() != Some(HEADER) {
+        return Err(ProofError::Malformed);
+    }
+    if let Some(extra) = lines.next_if(|line| line.starts_with("extra ")) {
+        let data = extra.trim_start_matches("extra ");
+        BASE64
+            .decode(data.as_bytes())
+            .map_err(|_| ProofError::Malformed)?;
+    }
+    let index = lines
+        .next()
+        .and_then(|line| line.strip_prefix("index "))
+        .ok_or(ProofError::Malformed)?;
+    let canonical =
+        index == "0" || (!index.starts_with('0') && index.bytes().all(|b| b.is_ascii_digit()));
+    let index = index
+        .parse()
+        .ok()
+        .filter(|_| canonical)
+        .ok_or(ProofError::Malformed)?;
+    let hash =
+        |line: &str| -> Option<Hash> { BASE64.decode(line.as_bytes()).ok()?.try_into().ok() };
+    let hashes: Option<Vec<Hash>> = lines.map(hash).collect();
+    let hashes = hashes.ok_or(ProofError::Malformed)?;
+    let (checkpoint, _) = note::open(note.as_bytes(), keys)?;
+    if !merkle::includes(
+        &leaf_hash(entry),
+        index,
+        checkpoint.size,
+        &checkpoint.root,
+        &hashes,
+    ) {
+        return Err(ProofError::DoesNotHold);
+    }
+    Ok(Proven {
+        origin: checkpoint.origin,
+        index,
+        size: checkpoint.size,
+    })
+}
+
+/// Writes the ledger in `dir` as tlog-tiles below `out`: `checkpoint`, `tile/…` and `tile/entries/…`.
+///
+/// Returns how many entries that are: those that the last checkpoint covers.
+///
+/// # Errors
+/// Nothing is signed, or the entries are not those that were signed.
+pub fn export(dir: &Path, out: &Path) -> Result<u64, ProofError> {
+    let size = write_tiles(dir, out)?;
+    // The checkpoint last: a client that sees it finds everything it speaks of.
+    let note = checkpoint(dir)?;
+    if dir != out {
+        let new = out.join("checkpoint.new");
+        fs::write(&new, note)?;
+        fs::rename(new, out.join("checkpoint"))?;
+    }
+    Ok(size)
+}
+
+fn write_tiles(dir: &Path, out: &Path) -> Result<u64, ProofError> {
+    let checkpoint = note::peek(&checkpoint(dir)?)?;
+    let mut tree = merkle::Tree::default();
+    let mut tiler = Tiler::new(out);
+    for line in raw_lines(dir)?.ok_or(ProofError::Missing)? {
+        if tree.size() == checkpoint.size {
+            break;
+        }
+        let line = line?;
+        tree.push(leaf_hash(&line));
+        tiler.push(&line)?;
+    }
+    if tree.size() != checkpoint.size || tree.root() != checkpoint.root {
+        return Err(ProofError::Differs);
+    }
+    tiler.finish()?;
+    Ok(checkpoint.size)
+}
+
+/// The keys that the ledger in `dir` names, oldest first.
+///
+/// They are what the ledger says of itself: whoever checks a proof should know the key from elsewhere.
+///
+/// # Errors
+/// There is no ledger.
+pub fn keys(dir: &Path) -> Result<Vec<Verifier>, ProofError> {
+    let snapshot = Snapshot::of(dir)?.ok_or(ProofError::Missing)?;
+    let mut keys: Vec<Verifier> = Vec::new();
+    for segment in &snapshot.segments {
+        let body = segment
+            .opened
+            .as_ref()
+            .map(first_line)
+            .transpose()?
+            .flatten();
+        if let Some(key) = body.and_then(|body| body.checked_key().ok().flatten())
+            && !keys.contains(&key)
+        {
+            keys.push(key);
+        }
+    }
+    Ok(keys)
+}
+
+/// The text of the last checkpoint: what `lictor ledger anchor` gives away.
+///
+/// # Errors
+/// There is none.
+pub fn checkpoint(dir: &Path) -> Result<Vec<u8>, ProofError> {
+    let snapshot = Snapshot::of(dir)?.ok_or(ProofError::Missing)?;
+    snapshot.checkpoint.ok_or(ProofError::Unsigned)
+}

@@ -1,0 +1,202 @@
+//! Group commit: threads hand in batches, one of them commits all that wait.
+//!
+//! The leader takes every batch that waits, has them committed in one write and one sync, and tells the
+//! others. Meanwhile the next group gathers, so the number of syncs does not grow with the number of threads.
+
+#![forbid(unsafe_code)]
+
+use std::ops::Range;
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
+
+use serde_json::Value;
+
+use super::entry::{Draft, Kind, Prepared, RunId};
+use super::{LedgerError, lock};
+
+/// What a batch is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Purpose {
+    /// To be recorded; nothing hangs on it.
+    Record,
+    /// Runs start: space for their ends has to be there.
+    Start,
+    /// Runs end: the space that was kept for it may be used.
+    End,
+}
+
+/// Drafts that are committed together or not at all.
+#[derive(Debug)]
+pub(super) struct Batch {
+    pub(super) purpose: Purpose,
+    /// A checkpoint goes along, because the process is about to end.
+    pub(super) last: bool,
+    pub(super) entries: Vec<Prepared>,
+    /// Names of the grants that its decisions spend.
+    pub(super) grants: Vec<String>,
+    pub(super) result: Option<Result<Range<u64>, LedgerError>>,
+}
+
+impl Batch {
+    pub(super) fn new(purpose: Purpose, last: bool) -> Batch {
+        Batch {
+            purpose,
+            last,
+            entries: Vec::new(),
+            grants: Vec::new(),
+            result: None,
+        }
+    }
+
+    pub(super) fn push(&mut self, prepared: Prepared, draft: &Draft) {
+        if let (Kind::Decision, Some(Value::Array(ids))) = (draft.kind, draft.body.get("grants")) {
+            self.grants
+                .extend(ids.iter().filter_map(Value::as_str).map(str::to_owned));
+        }
+        self.entries.push(prepared);
+    }
+
+    pub(super) fn fail(&mut self, error: &LedgerError) {
+        self.result.get_or_insert_with(|| Err(error.clone()));
+    }
+}
+
+/// The right to record how some runs ended, whatever else happens to the disk.
+#[derive(Debug)]
+#[must_use = "a run that is not finished is declared lost once this process is gone"]
+pub struct Reservation {
+    runs: Vec<RunId>,
+}
+
+impl Reservation {
+    pub(super) fn new(runs: Vec<RunId>) -> Reservation {
+        Reservation { runs }
+    }
+
+    pub(super) fn into_runs(self) -> Vec<RunId> {
+        self.runs
+    }
+
+    /// The runs it is for.
+    #[must_use]
+    pub fn runs(&self) -> &[RunId] {
+        &self.runs
+    }
+}
+
+/// Batches that wait for a leader.
+#[derive(Debug, Default)]
+pub(super) struct Queue {
+    waiting: Mutex<Waiting>,
+}
+
+#[derive(Debug, Default)]
+struct Waiting {
+    slots: Vec<Arc<Slot>>,
+    /// Somebody leads a group now.
+    led: bool,
+}
+
+#[derive(Debug)]
+struct Slot {
+    state: Mutex<SlotState>,
+    changed: Condvar,
+}
+
+#[derive(Debug)]
+enum SlotState {
+    Waiting(Batch),
+    /// The leader has the batch.
+    Taken,
+    /// The last leader is done and this thread is the next.
+    Leads(Batch),
+    Done(Result<Range<u64>, LedgerError>),
+}
+
+impl Queue {
+    /// Has `batch` committed by `commit`, in this thread or in another's group.
+    pub(super) fn submit(
+        &self,
+        batch: Batch,
+        commit: impl FnOnce(&mut [Batch]),
+    ) -> Result<Range<u64>, LedgerError> {
+        let own = {
+            let mut waiting = lock(&self.waiting);
+            if waiting.led {
+                let slot = Arc::new(Slot {
+                    state: Mutex::new(SlotState::Waiting(batch)),
+                    changed: Condvar::new(),
+                });
+                waiting.slots.push(Arc::clone(&slot));
+                drop(waiting);
+                match slot.wait() {
+                    Ok(batch) => batch,
+                    Err(result) => return result,
+                }
+            } else {
+                waiting.led = true;
+                batch
+            }
+        };
+        let slots = std::mem::take(&mut lock(&self.waiting).slots);
+        let mut group = vec![own];
+        group.extend(slots.iter().filter_map(|slot| slot.take()));
+        commit(&mut group);
+        let mut results = group
+            .into_iter()
+            .map(|batch| batch.result.unwrap_or(Err(LedgerError::Busy)));
+        let own = results.next().unwrap_or(Err(LedgerError::Busy));
+        self.pass_on();
+        for (slot, result) in slots.iter().zip(results) {
+            slot.set(SlotState::Done(result));
+        }
+        own
+    }
+
+    /// Makes the first that waits the leader; with nobody waiting, the next to come is.
+    fn pass_on(&self) {
+        let mut waiting = lock(&self.waiting);
+        if waiting.slots.is_empty() {
+            waiting.led = false;
+            return;
+        }
+        let next = waiting.slots.remove(0);
+        drop(waiting);
+        if let Some(batch) = next.take() {
+            next.set(SlotState::Leads(batch));
+        }
+    }
+}
+
+impl Slot {
+    fn take(&self) -> Option<Batch> {
+        let mut state = lock(&self.state);
+        match std::mem::replace(&mut *state, SlotState::Taken) {
+            SlotState::Waiting(batch) => Some(batch),
+            other @ (SlotState::Taken | SlotState::Leads(_) | SlotState::Done(_)) => {
+                *state = other;
+                None
+            }
+        }
+    }
+
+    fn set(&self, new: SlotState) {
+        *lock(&self.state) = new;
+        self.changed.notify_one();
+    }
+
+    /// The batch, if this thread is to lead; else what became of it.
+    fn wait(&self) -> Result<Batch, Result<Range<u64>, LedgerError>> {
+        let mut state = lock(&self.state);
+        loop {
+            match std::mem::replace(&mut *state, SlotState::Taken) {
+                SlotState::Leads(batch) => return Ok(batch),
+                SlotState::Done(result) => return Err(result),
+                waiting @ (SlotState::Waiting(_) | SlotState::Taken) => *state = waiting,
+            }
+            state = self
+                .changed
+                .wait(state)
+                .unwrap_or_else(PoisonError::into_inner);
+        }
+    }
+}

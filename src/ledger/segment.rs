@@ -1,0 +1,118 @@
+//! The first line of each segment: which ledger this is, who signs it, and what came before.
+//!
+//! It commits to everything before it (number of entries and root) and accounts for every byte that a
+//! crash left at the end of a file. The writer and verification check it with the same code.
+
+#![forbid(unsafe_code)]
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use super::decode::Line;
+use super::entry::{Draft, Kind, hex};
+use super::merkle::{Hash, Tree};
+use super::note::Verifier;
+use super::store::segment_name;
+
+/// The body of a `segment` entry.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct SegmentBody {
+    /// The name of the file it is in.
+    pub(super) segment: String,
+    /// The name of the ledger, the same in all its segments.
+    pub(super) origin: String,
+    /// The verification key of the checkpoints from here on; none if the ledger does not sign.
+    pub(super) key: Option<String>,
+    /// Version of the ledger's format.
+    pub(super) version: u64,
+    /// Program and version.
+    pub(super) writer: String,
+    /// The files since the last one that has a first line, in their order: usually one.
+    pub(super) before: Vec<Ended>,
+    /// Number of entries before this one.
+    pub(super) size: u64,
+    /// Root of the tree over them, in hex.
+    pub(super) root: String,
+}
+
+/// How a file ended.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Ended {
+    pub(super) segment: String,
+    /// Bytes of whole lines.
+    pub(super) bytes: u64,
+    /// Bytes behind them, which a crash left.
+    pub(super) torn_bytes: u64,
+    /// Their digest, in hex; absent if there are none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) torn_sha256: Option<String>,
+}
+
+impl Ended {
+    pub(super) fn new(segment: u64, bytes: u64, torn: Option<&Torn>) -> Ended {
+        Ended {
+            segment: segment_name(segment),
+            bytes,
+            torn_bytes: torn.map_or(0, |torn| torn.bytes),
+            torn_sha256: torn.map(|torn| hex(&torn.sha256)),
+        }
+    }
+}
+
+/// What a crash left at the end of a file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Torn {
+    pub(super) bytes: u64,
+    pub(super) sha256: Hash,
+}
+
+impl SegmentBody {
+    /// The line as a draft.
+    pub(super) fn draft(&self) -> Draft {
+        let mut draft = Draft::new(Kind::Segment);
+        if let Ok(Value::Object(body)) = serde_json::to_value(self) {
+            draft.body = body;
+        }
+        draft
+    }
+
+    /// Reads the body of a `segment` entry.
+    pub(super) fn parse(line: &Line<'_>) -> Result<SegmentBody, String> {
+        let body: SegmentBody = serde_json::from_str(line.text())
+            .map_err(|_| "the first line does not describe its segment".to_owned())?;
+        if body.version != 1 {
+            return Err("the segment is of an unknown version".to_owned());
+        }
+        body.checked_key()?;
+        Ok(body)
+    }
+
+    /// The verification key. It bears the name of the ledger.
+    pub(super) fn checked_key(&self) -> Result<Option<Verifier>, String> {
+        let Some(key) = &self.key else {
+            return Ok(None);
+        };
+        let key = Verifier::parse(key)
+            .ok()
+            .filter(|key| key.name() == self.origin);
+        key.map(Some)
+            .ok_or_else(|| "the segment does not name a key of its ledger".to_owned())
+    }
+
+    /// Checks that the line stands where it says: in `segment`, after `tree` and after these files.
+    pub(super) fn check(&self, segment: u64, tree: &Tree, before: &[Ended]) -> Result<(), String> {
+        if self.segment != segment_name(segment) {
+            return Err(format!(
+                "the segment calls itself `{}`",
+                self.segment.escape_debug()
+            ));
+        }
+        if self.size != tree.size() || self.root != hex(&tree.root()) {
+            return Err("the segment follows another history".to_owned());
+        }
+        if self.before != before {
+            return Err("the segment describes the end of the one before differently".to_owned());
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,467 @@
+//! Reading a ledger for people and programs: its entries in order, chosen by run, actor, reason and time.
+//!
+//! Data comes out, printing is for others. Nothing is verified here but that each line can be read; a
+//! line that cannot is shown as such and the rest goes on.
+
+#![forbid(unsafe_code)]
+
+use std::collections::HashSet;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use jiff::civil::Date;
+use jiff::tz::TimeZone;
+use jiff::{Timestamp, Unit, Zoned};
+use serde_json::Value;
+
+use super::decode::{Decoder, Line, Malformed};
+use super::entry::{Kind, RunId};
+use super::snapshot::{SnapSegment, Snapshot};
+use super::store::read_full;
+
+/// Bytes read at once.
+const BLOCK_BYTES: usize = 1 << 20;
+
+/// Which entries to show. All of the conditions have to hold; without any, everything is shown.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Filter {
+    /// Entries of this run.
+    pub run: Option<RunId>,
+    /// Entries that name this actor, and all entries of runs that it asked for.
+    pub actor: Option<String>,
+    /// Entries with this reason code, and all entries of runs that were decided with it.
+    pub reason: Option<String>,
+    /// Entries from this time on, in the form of `ts`; see [`time`].
+    pub from: Option<String>,
+    /// Entries up to this time, in the form of `ts`; see [`time`].
+    pub to: Option<String>,
+}
+
+/// A time as somebody types it, in the form of `ts`: RFC 3339, or a date, which means its midnight in UTC.
+///
+/// ```
+/// use lictor::ledger::show::time;
+///
+/// assert_eq!(time("2026-11-22").as_deref(), Some("2026-11-22T00:00:00.000000Z"));
+/// assert_eq!(time("2026-11-22T23:00:00+01:00").as_deref(), Some("2026-11-22T22:00:00.000000Z"));
+/// assert_eq!(time("yesterday"), None);
+/// ```
+#[must_use]
+pub fn time(text: &str) -> Option<String> {
+    let instant = text.parse::<Timestamp>().ok().or_else(|| {
+        let date: Date = text.parse().ok()?;
+        date.to_zoned(TimeZone::UTC)
+            .ok()
+            .as_ref()
+            .map(Zoned::timestamp)
+    })?;
+    Some(format!("{:.6}", instant.round(Unit::Microsecond).ok()?))
+}
+
+/// One line of a ledger.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Shown {
+    /// Name of the file.
+    pub segment: String,
+    /// Line in it, from 1.
+    pub line: u64,
+    /// Offset in the file, in bytes.
+    pub byte: u64,
+    /// What stands there.
+    pub entry: Result<Entry, Malformed>,
+}
+
+/// One entry.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Entry {
+    /// Its place in the ledger, from 0.
+    pub seq: u64,
+    /// When it was written: RFC 3339, microseconds, UTC.
+    pub ts: String,
+    /// What it is about.
+    pub kind: Kind,
+    /// The run it belongs to.
+    pub run: Option<RunId>,
+    /// The line itself, one JSON object, without its line feed.
+    pub json: String,
+}
+
+impl Entry {
+    fn new(line: &Line<'_>) -> Entry {
+        Entry {
+            seq: line.seq,
+            ts: line.ts.to_owned(),
+            kind: line.kind,
+            run: line.run,
+            json: line.text().to_owned(),
+        }
+    }
+
+    /// The entry as a value.
+    #[must_use]
+    pub fn value(&self) -> Value {
+        serde_json::from_str(&self.json).unwrap_or(Value::Null)
+    }
+
+    /// The entry in one line for a person. Holds nothing that a terminal acts on: the entry itself does not.
+    #[must_use]
+    pub fn summary(&self) -> String {
+        let value = self.value();
+        let mut text = format!("{:>6}  {}  {:<10}", self.seq, self.ts, self.kind.name());
+        for name in SUMMARY_FIELDS {
+            match value.get(name) {
+                None | Some(Value::Null) => {}
+                Some(Value::String(field)) => text.push_str(&format!(" {name}={}", escaped(field))),
+                Some(Value::Array(words)) => {
+                    let words: Vec<String> = words.iter().map(word).collect();
+                    text.push_str(&format!(" {name}={}", words.join(" ")));
+                }
+                Some(field) => text.push_str(&format!(" {name}={}", escaped(&field.to_string()))),
+            }
+        }
+        if let Some(run) = self.run {
+            text.push_str(&format!(" run={run}"));
+        }
+        text
+    }
+}
+
+/// What a person wants to see of an entry, in this order.
+const SUMMARY_FIELDS: [&str; 17] = [
+    "effect",
+    "status",
+    "reason",
+    "actor",
+    "tool",
+    "action",
+    "rule",
+    "argv",
+    "exit_code",
+    "signal",
+    "duration_ms",
+    "grant",
+    "change",
+    "why",
+    "what",
+    "segment",
+    "message",
+];
+
+/// A word of a command line, in quotes where its ends could not be seen.
+fn word(value: &Value) -> String {
+    match value {
+        Value::String(text) if text.is_empty() || text.contains([' ', '\'', '"']) => {
+            format!("\"{}\"", escaped(text))
+        }
+        Value::String(text) => escaped(text),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::Array(_) | Value::Object(_) => {
+            escaped(&value.to_string())
+        }
+    }
+}
+
+fn escaped(text: &str) -> String {
+    const LONGEST: usize = 200;
+    let short: String = text.chars().take(LONGEST).collect();
+    let dots = if short.len() < text.len() { "…" } else { "" };
+    format!("{}{dots}", short.escape_debug())
+}
+
+/// The entries of the ledger in `dir` that `filter` chooses; `None` if there is no ledger.
+///
+/// They are those that were there when this was called.
+///
+/// # Errors
+/// The directory cannot be read.
+pub fn show(dir: &Path, filter: Filter) -> io::Result<Option<Entries>> {
+    let Some(snapshot) = Snapshot::of(dir)? else {
+        return Ok(None);
+    };
+    Ok(Some(Entries::new(
+        snapshot,
+        Chosen::new(filter),
+        Place::default(),
+    )))
+}
+
+/// Follows the ledger in `dir` from its present end on.
+///
+/// # Errors
+/// The directory cannot be read.
+pub fn tail(dir: &Path, filter: Filter) -> io::Result<Tail> {
+    let mut tail = Tail {
+        dir: dir.to_owned(),
+        at: Place::default(),
+        chosen: Chosen::new(filter),
+    };
+    tail.read()?;
+    Ok(tail)
+}
+
+/// The end of a ledger, followed; see [`tail`].
+#[derive(Debug)]
+pub struct Tail {
+    dir: PathBuf,
+    at: Place,
+    chosen: Chosen,
+}
+
+/// Up to where somebody has read.
+#[derive(Clone, Debug, Default)]
+struct Place {
+    segment: String,
+    byte: u64,
+    line: u64,
+}
+
+impl Tail {
+    /// What was written since the last time.
+    ///
+    /// # Errors
+    /// The directory cannot be read.
+    pub fn read(&mut self) -> io::Result<Vec<Shown>> {
+        let Some(snapshot) = Snapshot::of(&self.dir)? else {
+            return Ok(Vec::new());
+        };
+        let chosen = std::mem::replace(&mut self.chosen, Chosen::new(Filter::default()));
+        let mut entries = Entries::new(snapshot, chosen, self.at.clone());
+        let shown = entries.by_ref().collect();
+        self.at = entries.at;
+        self.chosen = entries.chosen;
+        shown
+    }
+
+    /// Waits until something may have been written, at most for `longest`.
+    ///
+    /// # Errors
+    /// The directory cannot be watched.
+    #[cfg(target_os = "linux")]
+    pub fn wait(&self, longest: Duration) -> io::Result<()> {
+        use rustix::event::{PollFd, PollFlags, Timespec, poll};
+        use rustix::fs::inotify::{CreateFlags, WatchFlags, add_watch, init};
+        let watch = init(CreateFlags::CLOEXEC)?;
+        add_watch(
+            &watch,
+            self.dir.join("segments"),
+            WatchFlags::MODIFY | WatchFlags::CREATE,
+        )?;
+        // What came between the last reading and the watch would not wake anybody.
+        let end =
+            Snapshot::of(&self.dir)?.and_then(|snapshot| snapshot.segments.into_iter().next_back());
+        if end.is_some_and(|end| end.name > self.at.segment || end.valid > self.at.byte) {
+            return Ok(());
+        }
+        let timeout = Timespec {
+            tv_sec: i64::try_from(longest.as_secs()).unwrap_or(i64::MAX),
+            tv_nsec: longest.subsec_nanos().into(),
+        };
+        match poll(&mut [PollFd::new(&watch, PollFlags::IN)], Some(&timeout)) {
+            Ok(_) | Err(rustix::io::Errno::INTR) => Ok(()),
+            Err(error) => Err(error.into()),
+        }
+    }
+}
+
+/// Entries in order; see [`show`].
+#[derive(Debug)]
+pub struct Entries {
+    segments: std::vec::IntoIter<SnapSegment>,
+    current: Option<Lines>,
+    /// Behind the last line that was read.
+    at: Place,
+    chosen: Chosen,
+    decoder: Decoder,
+}
+
+impl Entries {
+    /// The entries behind `at`.
+    fn new(snapshot: Snapshot, chosen: Chosen, at: Place) -> Entries {
+        let mut segments = snapshot.segments;
+        segments.retain(|segment| segment.name >= at.segment);
+        let resumed = segments
+            .first()
+            .is_some_and(|first| first.name == at.segment);
+        let mut segments = segments.into_iter();
+        let current = if resumed {
+            segments
+                .next()
+                .map(|first| Lines::new(first, at.byte, at.line))
+        } else {
+            None
+        };
+        Entries {
+            segments,
+            current,
+            at,
+            chosen,
+            decoder: Decoder::new(),
+        }
+    }
+}
+
+impl Iterator for Entries {
+    type Item = io::Result<Shown>;
+
+    fn next(&mut self) -> Option<io::Result<Shown>> {
+        loop {
+            let Some(lines) = &mut self.current else {
+                self.current = Some(Lines::new(self.segments.next()?, 0, 0));
+                continue;
+            };
+            let (byte, text) = match lines.next() {
+                Ok(Some(line)) => line,
+                Ok(None) => {
+                    self.current = None;
+                    continue;
+                }
+                Err(error) => {
+                    self.current = None;
+                    return Some(Err(error));
+                }
+            };
+            let end = byte.saturating_add(u64::try_from(text.len()).unwrap_or(0));
+            self.at = Place {
+                segment: lines.segment.name.clone(),
+                byte: end,
+                line: lines.number,
+            };
+            let entry = match self.decoder.decode(&text) {
+                Ok(line) if self.chosen.wants(&line) => Ok(Entry::new(&line)),
+                Ok(_) => continue,
+                Err(error) if self.chosen.is_everything() => Err(error),
+                Err(_) => continue,
+            };
+            return Some(Ok(Shown {
+                segment: lines.segment.name.clone(),
+                line: lines.number,
+                byte,
+                entry,
+            }));
+        }
+    }
+}
+
+/// All lines of the ledger in `dir`, each with its line feed; `None` if there is no ledger.
+pub(super) fn raw_lines(
+    dir: &Path,
+) -> io::Result<Option<impl Iterator<Item = io::Result<Vec<u8>>>>> {
+    let Some(snapshot) = Snapshot::of(dir)? else {
+        return Ok(None);
+    };
+    let segments = snapshot
+        .segments
+        .into_iter()
+        .map(|segment| Lines::new(segment, 0, 0));
+    Ok(Some(segments.flat_map(|mut lines| {
+        std::iter::from_fn(move || {
+            lines
+                .next()
+                .map(|line| line.map(|(_, line)| line))
+                .transpose()
+        })
+    })))
+}
+
+/// What a filter has chosen so far: the decision of a run decides about its other entries.
+#[derive(Debug)]
+struct Chosen {
+    filter: Filter,
+    runs: HashSet<RunId>,
+}
+
+impl Chosen {
+    fn new(filter: Filter) -> Chosen {
+        Chosen {
+            filter,
+            runs: HashSet::new(),
+        }
+    }
+
+    fn is_everything(&self) -> bool {
+        self.filter == Filter::default()
+    }
+
+    fn wants(&mut self, line: &Line<'_>) -> bool {
+        let filter = &self.filter;
+        let named = says(line, "actor", filter.actor.as_deref())
+            && says(line, "reason", filter.reason.as_deref());
+        if let (true, Kind::Decision, Some(run)) = (named, line.kind, line.run) {
+            self.runs.insert(run);
+        }
+        (named || line.run.is_some_and(|run| self.runs.contains(&run)))
+            && filter.run.is_none_or(|run| line.run == Some(run))
+            && filter.from.as_deref().is_none_or(|from| line.ts >= from)
+            && filter.to.as_deref().is_none_or(|to| line.ts <= to)
+    }
+}
+
+fn says(line: &Line<'_>, field: &str, wanted: Option<&str>) -> bool {
+    let Some(wanted) = wanted else { return true };
+    let json = line.field(field);
+    json.and_then(|json| serde_json::from_str::<String>(json).ok())
+        .is_some_and(|text| text == wanted)
+}
+
+/// The lines of one segment.
+#[derive(Debug)]
+struct Lines {
+    segment: SnapSegment,
+    /// How much of the file has been read.
+    at: u64,
+    block: Vec<u8>,
+    /// How much of the block has been given out.
+    used: usize,
+    number: u64,
+}
+
+impl Lines {
+    /// The lines behind `from`, which is where line `number` ends.
+    fn new(segment: SnapSegment, from: u64, number: u64) -> Lines {
+        Lines {
+            segment,
+            at: from,
+            block: Vec::new(),
+            used: 0,
+            number,
+        }
+    }
+
+    /// The next line and where it begins. What a crash tore is not a line.
+    fn next(&mut self) -> io::Result<Option<(u64, Vec<u8>)>> {
+        loop {
+            let rest = self.block.get(self.used..).unwrap_or(&[]);
+            if let Some(end) = rest.iter().position(|byte| *byte == b'\n') {
+                let line = rest.get(..=end).unwrap_or(&[]).to_vec();
+                let unread = u64::try_from(rest.len()).unwrap_or(0);
+                let byte = self.at.saturating_sub(unread);
+                self.used = self.used.saturating_add(line.len());
+                self.number = self.number.saturating_add(1);
+                return Ok(Some((byte, line)));
+            }
+            self.block.drain(..self.used);
+            self.used = 0;
+            let Some(opened) = &self.segment.opened else {
+                return Ok(None);
+            };
+            let left =
+                usize::try_from(self.segment.valid.saturating_sub(self.at)).unwrap_or(usize::MAX);
+            let old = self.block.len();
+            self.block
+                .resize(old.saturating_add(left.min(BLOCK_BYTES)), 0);
+            let got = read_full(
+                &opened.file,
+                self.at,
+                self.block.get_mut(old..).unwrap_or(&mut []),
+            )?;
+            self.block.truncate(old.saturating_add(got));
+            if got == 0 {
+                return Ok(None);
+            }
+            self.at = self.at.saturating_add(u64::try_from(got).unwrap_or(0));
+        }
+    }
+}

@@ -1,0 +1,177 @@
+//! What a ledger's directory holds at one moment, for those who only read it.
+//!
+//! The files are opened and their lengths taken while no writer is between two bytes; what is written
+//! afterwards does not belong to the snapshot. Where whole lines end in each file is found here, too.
+
+#![forbid(unsafe_code)]
+
+use std::io;
+use std::path::Path;
+
+use sha2::{Digest, Sha256};
+
+use super::keys::Keys;
+use super::merkle::Hash;
+use super::segment::{Ended, SegmentBody};
+use super::store::{ReadSegment, Reading, SideFile, read_full, segment_name};
+
+/// What the directory held at one moment.
+#[derive(Debug)]
+pub(super) struct Snapshot {
+    pub(super) segments: Vec<SnapSegment>,
+    pub(super) checkpoint: Option<Vec<u8>>,
+    pub(super) key: KeyFile,
+}
+
+/// The file `key`, as far as it can be read: auditors usually cannot.
+#[derive(Debug)]
+pub(super) enum KeyFile {
+    None,
+    Unreadable(String),
+    Damaged,
+    Read(Box<Keys>),
+}
+
+/// One file of it.
+#[derive(Debug)]
+pub(super) struct SnapSegment {
+    pub(super) name: String,
+    /// None if it is no file that a ledger has.
+    pub(super) opened: Option<ReadSegment>,
+    pub(super) why_not: Option<&'static str>,
+    /// Up to where whole lines go, as far as that can be told before reading them.
+    pub(super) valid: u64,
+    /// The next segment says how long this one is.
+    pub(super) accounted: bool,
+}
+
+impl Snapshot {
+    /// What is in the directory now; `None` if there is no ledger.
+    pub(super) fn of(dir: &Path) -> io::Result<Option<Snapshot>> {
+        let Some(reading) = Reading::open(dir)? else {
+            return Ok(None);
+        };
+        reading.quietly(|| Snapshot::look(&reading)).map(Some)
+    }
+
+    fn look(reading: &Reading) -> io::Result<Snapshot> {
+        let numbers = reading.segments()?;
+        let last = numbers.last().copied();
+        let mut segments = Vec::new();
+        for number in 0..last.map_or(0, |last| last.saturating_add(1)) {
+            // A hole of a million missing segments is one problem, not a million.
+            if segments.len() > numbers.len() {
+                break;
+            }
+            segments.push(match reading.segment(number)? {
+                Ok(opened) => SnapSegment {
+                    name: segment_name(number),
+                    valid: opened.bytes,
+                    opened: Some(opened),
+                    why_not: None,
+                    accounted: false,
+                },
+                Err(why) => SnapSegment {
+                    name: segment_name(number),
+                    opened: None,
+                    why_not: Some(why),
+                    valid: 0,
+                    accounted: false,
+                },
+            });
+        }
+        let key = match reading.read(SideFile::Key) {
+            Ok(Some(bytes)) => {
+                Keys::parse(&bytes).map_or(KeyFile::Damaged, |keys| KeyFile::Read(Box::new(keys)))
+            }
+            Ok(None) => KeyFile::None,
+            Err(error) if reading.has(SideFile::Key) => KeyFile::Unreadable(error.to_string()),
+            Err(error) => return Err(error),
+        };
+        let mut seen = Snapshot {
+            segments,
+            checkpoint: reading.read(SideFile::Checkpoint)?,
+            key,
+        };
+        seen.find_ends()?;
+        Ok(seen)
+    }
+
+    /// Where each file's whole lines end: the next first line says it, or else the last line feed.
+    fn find_ends(&mut self) -> io::Result<()> {
+        let mut said: Vec<Ended> = Vec::new();
+        for segment in &self.segments {
+            if let Some(opened) = &segment.opened
+                && let Some(body) = first_line(opened)?
+            {
+                said.extend(body.before);
+            }
+        }
+        for segment in &mut self.segments {
+            let Some(opened) = &segment.opened else {
+                continue;
+            };
+            match said.iter().find(|ended| ended.segment == segment.name) {
+                Some(ended) => {
+                    segment.accounted = true;
+                    segment.valid = ended.bytes.min(opened.bytes);
+                }
+                None => segment.valid = last_line_end(opened)?,
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The description at the beginning of a segment, if there is a whole one.
+pub(super) fn first_line(segment: &ReadSegment) -> io::Result<Option<SegmentBody>> {
+    let mut line = vec![0; super::MAX_LINE_BYTES];
+    let got = read_full(&segment.file, 0, &mut line)?;
+    let end = line.iter().take(got).position(|byte| *byte == b'\n');
+    let Some(line) = end.and_then(|end| line.get(..=end)) else {
+        return Ok(None);
+    };
+    let mut decoder = super::decode::Decoder::new();
+    Ok(decoder
+        .decode(line)
+        .ok()
+        .and_then(|line| SegmentBody::parse(&line).ok()))
+}
+
+/// The end of the last whole line.
+fn last_line_end(segment: &ReadSegment) -> io::Result<u64> {
+    const STEP: u64 = 64 << 10;
+    let mut end = segment.bytes;
+    while end > 0 {
+        let from = end.saturating_sub(STEP);
+        let mut block = vec![0; usize::try_from(end.saturating_sub(from)).unwrap_or(0)];
+        let got = read_full(&segment.file, from, &mut block)?;
+        block.truncate(got);
+        if let Some(at) = block.iter().rposition(|byte| *byte == b'\n') {
+            return Ok(from
+                .saturating_add(u64::try_from(at).unwrap_or(0))
+                .saturating_add(1));
+        }
+        end = from;
+    }
+    Ok(0)
+}
+
+impl ReadSegment {
+    /// SHA-256 of everything from `from` on.
+    pub(super) fn digest_from(&self, from: u64) -> io::Result<Hash> {
+        let mut sha = Sha256::new();
+        let mut at = from;
+        while at < self.bytes {
+            let wanted = self.bytes.saturating_sub(at).min(1 << 20);
+            let mut block = vec![0; usize::try_from(wanted).unwrap_or(0)];
+            let got = read_full(&self.file, at, &mut block)?;
+            if got == 0 {
+                break;
+            }
+            sha.update(block.get(..got).unwrap_or(&[]));
+            at = at.saturating_add(u64::try_from(got).unwrap_or(u64::MAX));
+        }
+        Ok(sha.finalize().into())
+    }
+}

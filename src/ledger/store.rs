@@ -1,0 +1,845 @@
+//! Where a ledger's bytes live: the [`Store`] trait, and the directory behind it.
+//!
+//! A store moves bytes and keeps promises about them; it knows nothing of entries, chains or keys. It is
+//! a trait so that tests can fail each call in turn, and forget what was never made durable.
+//!
+//! ```text
+//! <ledger>/lock   segments/000000000000.jsonl …   checkpoint   state   key
+//! ```
+//!
+//! One of the places that name `rustix`: `O_NOFOLLOW`, directory descriptors, `statfs` and `fallocate`
+//! are not in the standard library.
+
+#![forbid(unsafe_code)]
+
+use std::fmt;
+use std::fs::{File, TryLockError};
+use std::io;
+use std::os::fd::OwnedFd;
+use std::os::unix::fs::FileExt;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use rustix::fs::{AtFlags, Dir, FallocateFlags, FileType, Mode, OFlags};
+use rustix::io::Errno;
+
+/// The files beside the segments. All but the key can be made again from the segments.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum SideFile {
+    /// The last signed tree head.
+    Checkpoint,
+    /// Where the last writer stood.
+    State,
+    /// The signing key and the key for redaction.
+    Key,
+    /// What a writer could not record; the next one does.
+    Gap,
+    /// Space that is given back when the disk is full and a run ends.
+    Ballast,
+}
+
+impl SideFile {
+    /// Its name in the ledger's directory.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            SideFile::Checkpoint => "checkpoint",
+            SideFile::State => "state",
+            SideFile::Key => "key",
+            SideFile::Gap => "gap",
+            SideFile::Ballast => "ballast",
+        }
+    }
+}
+
+/// Storage of one ledger, shared with other processes.
+///
+/// Segments are numbered from 0 without a hole. An implementation promises:
+///
+/// 1. Between `lock` and `unlock` nobody else changes anything.
+/// 2. `append` writes at the end, in one go; what it returns is how many bytes arrived. Bytes are never
+///    changed or taken away again.
+/// 3. After `sync` returns, everything appended to that segment before the call survives a crash of the machine.
+/// 4. After `create_segment` returns, the empty segment survives a crash.
+/// 5. `install` is atomic: after a crash the file holds the old or the new bytes, entirely.
+/// 6. What `reserve` returned for can be appended within that range even when the disk is full.
+pub trait Store: Send + Sync + fmt::Debug {
+    /// Waits for the lock. Asks `moves` now and then whether others get on; if they do not for the time of
+    /// `wait`, or at [`PATIENCE`] times that, it is [`io::ErrorKind::WouldBlock`].
+    ///
+    /// # Errors
+    /// The lock could not be had.
+    fn lock(&self, wait: Duration, moves: &mut dyn FnMut() -> bool) -> io::Result<()>;
+
+    /// Gives the lock back.
+    fn unlock(&self);
+
+    /// The numbers of all segments, in order.
+    ///
+    /// # Errors
+    /// The segments cannot be listed.
+    fn segments(&self) -> io::Result<Vec<u64>>;
+
+    /// Length of a segment in bytes; `None` if there is no such segment.
+    ///
+    /// # Errors
+    /// The segment cannot be looked at, or is not what a segment has to be.
+    fn segment_bytes(&self, segment: u64) -> io::Result<Option<u64>>;
+
+    /// Reads at `offset`; returns fewer bytes than asked for only at the end.
+    ///
+    /// # Errors
+    /// The segment cannot be read.
+    fn read_at(&self, segment: u64, offset: u64, buffer: &mut [u8]) -> io::Result<usize>;
+
+    /// Makes an empty segment.
+    ///
+    /// # Errors
+    /// The segment exists or cannot be made.
+    fn create_segment(&self, segment: u64) -> io::Result<()>;
+
+    /// Appends; returns how many bytes arrived.
+    ///
+    /// # Errors
+    /// Nothing arrived.
+    fn append(&self, segment: u64, bytes: &[u8]) -> io::Result<usize>;
+
+    /// Makes what was appended durable. Called without the lock.
+    ///
+    /// # Errors
+    /// It may not be durable, and asking again does not tell.
+    fn sync(&self, segment: u64) -> io::Result<()>;
+
+    /// Keeps space for `bytes` bytes from `offset` on, which may be beyond the end.
+    ///
+    /// # Errors
+    /// There is not so much space ([`io::ErrorKind::StorageFull`]), or it cannot be kept here
+    /// ([`io::ErrorKind::Unsupported`]).
+    fn reserve(&self, segment: u64, offset: u64, bytes: u64) -> io::Result<()>;
+
+    /// The content of a side file; `None` if there is none.
+    ///
+    /// # Errors
+    /// The file cannot be read, or is not what it has to be.
+    fn read(&self, file: SideFile) -> io::Result<Option<Vec<u8>>>;
+
+    /// Writes what is to become the content of a side file; [`Store::install`] takes the name returned.
+    /// Needs no lock.
+    ///
+    /// # Errors
+    /// There is nothing to install.
+    fn stage(&self, file: SideFile, bytes: &[u8], durability: Durability) -> io::Result<String>;
+
+    /// Puts what was staged in the place of a side file; with [`Durability::Synced`] for good.
+    ///
+    /// # Errors
+    /// The file holds what it held, or it is not certain that the new content survives a crash.
+    fn install(&self, staged: &str, file: SideFile, durability: Durability) -> io::Result<()>;
+
+    /// Removes what was staged and is not wanted.
+    ///
+    /// # Errors
+    /// It is still there.
+    fn discard(&self, staged: &str) -> io::Result<()>;
+
+    /// Removes a side file, if it is there.
+    ///
+    /// # Errors
+    /// The file is still there.
+    fn remove(&self, file: SideFile) -> io::Result<()>;
+}
+
+/// Whether a side file has to survive a crash of the machine.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[expect(
+    clippy::exhaustive_enums,
+    reason = "a file is made durable or it is not"
+)]
+pub enum Durability {
+    /// It can be made again.
+    Cache,
+    /// It cannot, or something relies on it.
+    Synced,
+}
+
+/// A ledger in a directory.
+pub struct FileStore {
+    path: PathBuf,
+    root: OwnedFd,
+    segments: OwnedFd,
+    lock: Arc<LockState>,
+    open: Mutex<Option<(u64, Arc<File>, Identity)>>,
+}
+
+impl fmt::Debug for FileStore {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("FileStore")
+            .field("path", &self.path)
+            .finish_non_exhaustive()
+    }
+}
+
+/// The lock as the threads of this process share it.
+///
+/// `flock` has no deadline. So a thread of its own waits in the kernel, where the waiters of all processes
+/// stand in line, and hands the lock over; whoever gave up in the meantime does not take it with him.
+#[derive(Debug, Default)]
+struct LockState {
+    inner: Mutex<Locking>,
+    changed: Condvar,
+}
+
+#[derive(Debug, Default)]
+struct Locking {
+    file: Option<Arc<LockFile>>,
+    /// A thread waits in the kernel. While it does nobody else may ask: all threads have the lock or none.
+    waiting: bool,
+    /// Somebody wants what that thread gets.
+    wanted: bool,
+    /// It got it, and it has not been taken yet.
+    handed_over: bool,
+}
+
+#[derive(Debug)]
+struct LockFile {
+    file: File,
+    identity: Identity,
+}
+
+impl LockState {
+    /// Waits in the kernel, then hands over or gives back.
+    fn wait_in_line(&self, lock: &LockFile) {
+        let locked = loop {
+            match lock.file.lock() {
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                locked => break locked,
+            }
+        };
+        let mut locking = self.inner.lock().unwrap_or_else(PoisonError::into_inner);
+        locking.waiting = false;
+        if locked.is_ok() {
+            if locking.wanted {
+                locking.handed_over = true;
+            } else {
+                // An error here has no better answer than the end of the process, which unlocks as well.
+                lock.file.unlock().ok();
+            }
+        }
+        drop(locking);
+        self.changed.notify_all();
+    }
+}
+
+/// How often a writer that waits for the lock looks whether others get on.
+const LOOK_AGAIN: Duration = Duration::from_millis(5);
+
+/// How many times longer than its bound a writer waits for the lock while others visibly get on: on a
+/// crowded machine the line is long, and whoever stands in it must not be turned away.
+pub const PATIENCE: u32 = 10;
+
+/// Until when somebody waits.
+#[derive(Debug)]
+struct Patience {
+    wait: Duration,
+    started: Instant,
+    renewed: Instant,
+}
+
+impl Patience {
+    fn new(wait: Duration) -> Patience {
+        let now = Instant::now();
+        Patience {
+            wait,
+            started: now,
+            renewed: now,
+        }
+    }
+
+    fn renew(&mut self) {
+        self.renewed = Instant::now();
+    }
+
+    fn is_over(&self) -> bool {
+        self.renewed.elapsed() >= self.wait
+            || self.started.elapsed() >= self.wait.saturating_mul(PATIENCE)
+    }
+}
+
+/// Device and inode: which file it is, whatever it is called.
+type Identity = (u64, u64);
+
+impl FileStore {
+    /// Opens the directory at `path`, making it (0700, with what is missing above it) if it is not there.
+    ///
+    /// # Errors
+    /// The directory cannot be made or opened, others may write into it, or it is on a filesystem where
+    /// locks and durability are not what they seem (unless `allow_unsafe_filesystem`).
+    pub fn open(path: &Path, allow_unsafe_filesystem: bool) -> io::Result<FileStore> {
+        use std::os::unix::fs::DirBuilderExt;
+        std::fs::DirBuilder::new()
+            .recursive(true)
+            .mode(0o700)
+            .create(path)?;
+        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        let root = rustix::fs::open(path, flags, Mode::empty())?;
+        if !allow_unsafe_filesystem {
+            check_filesystem(&root)?;
+        }
+        check_directory(&root)?;
+        match rustix::fs::mkdirat(&root, "segments", Mode::RWXU) {
+            Ok(()) => rustix::fs::fsync(&root)?,
+            Err(Errno::EXIST) => {}
+            Err(error) => return Err(error.into()),
+        }
+        let segments =
+            rustix::fs::openat(&root, "segments", flags | OFlags::NOFOLLOW, Mode::empty())?;
+        check_directory(&segments)?;
+        Ok(FileStore {
+            path: path.to_owned(),
+            root,
+            segments,
+            lock: Arc::default(),
+            open: Mutex::new(None),
+        })
+    }
+
+    fn lock_file(&self, locking: &mut Locking) -> io::Result<Arc<LockFile>> {
+        if let Some(lock) = &locking.file {
+            return Ok(Arc::clone(lock));
+        }
+        let flags =
+            OFlags::RDWR | OFlags::CREATE | OFlags::CLOEXEC | OFlags::NOFOLLOW | OFlags::NONBLOCK;
+        let file = File::from(rustix::fs::openat(
+            &self.root,
+            "lock",
+            flags,
+            Mode::RUSR | Mode::WUSR,
+        )?);
+        let identity = check_file(&rustix::fs::fstat(&file)?, "lock", 0o640)?;
+        let lock = Arc::new(LockFile { file, identity });
+        locking.file = Some(Arc::clone(&lock));
+        Ok(lock)
+    }
+
+    /// Takes the lock if it is free.
+    fn try_lock(&self) -> io::Result<bool> {
+        let mut locking = self
+            .lock
+            .inner
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        if locking.waiting {
+            return Ok(false);
+        }
+        let lock = self.lock_file(&mut locking)?;
+        match lock.file.try_lock() {
+            Ok(()) if self.lock_stands(&lock) => Ok(true),
+            Ok(()) => {
+                lock.file.unlock()?;
+                locking.file = None;
+                Ok(false)
+            }
+            Err(TryLockError::WouldBlock) => Ok(false),
+            Err(TryLockError::Error(error)) => Err(error),
+        }
+    }
+
+    /// Takes its place in line and waits.
+    fn lock_in_line(
+        &self,
+        patience: &mut Patience,
+        moves: &mut dyn FnMut() -> bool,
+    ) -> io::Result<bool> {
+        let mut locking = self
+            .lock
+            .inner
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        let lock = self.lock_file(&mut locking)?;
+        locking.wanted = true;
+        if !locking.waiting {
+            let (state, lock) = (Arc::clone(&self.lock), Arc::clone(&lock));
+            std::thread::Builder::new().spawn(move || state.wait_in_line(&lock))?;
+            locking.waiting = true;
+        }
+        while locking.waiting && !locking.handed_over && !patience.is_over() {
+            let waited = self.lock.changed.wait_timeout(locking, LOOK_AGAIN);
+            let (back, timeout) = waited.unwrap_or_else(PoisonError::into_inner);
+            locking = back;
+            if timeout.timed_out() {
+                drop(locking);
+                if moves() {
+                    patience.renew();
+                }
+                locking = self
+                    .lock
+                    .inner
+                    .lock()
+                    .unwrap_or_else(PoisonError::into_inner);
+            }
+        }
+        locking.wanted = false;
+        if !std::mem::take(&mut locking.handed_over) {
+            return Ok(false);
+        }
+        if self.lock_stands(&lock) {
+            return Ok(true);
+        }
+        lock.file.unlock()?;
+        locking.file = None;
+        Ok(false)
+    }
+
+    /// Whether the file called `lock` is still the one that is locked: two writers with two lock files
+    /// would both believe that they are alone.
+    fn lock_stands(&self, lock: &LockFile) -> bool {
+        rustix::fs::statat(&self.root, "lock", AtFlags::SYMLINK_NOFOLLOW)
+            .is_ok_and(|stat| identity(&stat) == lock.identity)
+    }
+
+    /// The segment's open file. One is kept open: a writer works on the last one only.
+    fn segment(&self, segment: u64) -> io::Result<Arc<File>> {
+        let mut cached = self.open.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((number, file, _)) = &*cached
+            && *number == segment
+        {
+            return Ok(Arc::clone(file));
+        }
+        let name = segment_name(segment);
+        let flags =
+            OFlags::RDWR | OFlags::APPEND | OFlags::CLOEXEC | OFlags::NOFOLLOW | OFlags::NONBLOCK;
+        let file = File::from(rustix::fs::openat(
+            &self.segments,
+            &name,
+            flags,
+            Mode::empty(),
+        )?);
+        let identity = check_file(&rustix::fs::fstat(&file)?, &name, 0o640)?;
+        let file = Arc::new(file);
+        *cached = Some((segment, Arc::clone(&file), identity));
+        Ok(file)
+    }
+
+    fn forget_segment(&self) {
+        *self.open.lock().unwrap_or_else(PoisonError::into_inner) = None;
+    }
+}
+
+impl Store for FileStore {
+    fn lock(&self, wait: Duration, moves: &mut dyn FnMut() -> bool) -> io::Result<()> {
+        let mut patience = Patience::new(wait);
+        // The lock is held for one write, some 20 µs: it is often free before a thread could be started.
+        for pause in [10, 20, 40, 80].map(Duration::from_micros) {
+            moves();
+            if self.try_lock()? {
+                return Ok(());
+            }
+            std::thread::park_timeout(pause);
+        }
+        while !patience.is_over() {
+            if self.lock_in_line(&mut patience, moves)? {
+                return Ok(());
+            }
+        }
+        Err(io::ErrorKind::WouldBlock.into())
+    }
+
+    fn unlock(&self) {
+        let locking = self
+            .lock
+            .inner
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        if let Some(lock) = &locking.file {
+            // Closing would unlock too; an error here has no better answer.
+            lock.file.unlock().ok();
+        }
+    }
+
+    fn segments(&self) -> io::Result<Vec<u64>> {
+        list_segments(&self.segments)
+    }
+
+    fn segment_bytes(&self, segment: u64) -> io::Result<Option<u64>> {
+        let name = segment_name(segment);
+        let stat = match rustix::fs::statat(&self.segments, &name, AtFlags::SYMLINK_NOFOLLOW) {
+            Ok(stat) => stat,
+            Err(Errno::NOENT) => return Ok(None),
+            Err(error) => return Err(error.into()),
+        };
+        let identity = check_file(&stat, &name, 0o640)?;
+        let cached = self.open.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((number, _, known)) = &*cached
+            && *number == segment
+            && *known != identity
+        {
+            return Err(refused(&name, "is another file than before"));
+        }
+        Ok(Some(u64::try_from(stat.st_size).unwrap_or(0)))
+    }
+
+    fn read_at(&self, segment: u64, offset: u64, buffer: &mut [u8]) -> io::Result<usize> {
+        read_full(&*self.segment(segment)?, offset, buffer)
+    }
+
+    fn create_segment(&self, segment: u64) -> io::Result<()> {
+        let flags =
+            OFlags::RDWR | OFlags::CREATE | OFlags::EXCL | OFlags::CLOEXEC | OFlags::NOFOLLOW;
+        let mode = Mode::RUSR | Mode::WUSR;
+        rustix::fs::openat(&self.segments, segment_name(segment), flags, mode)?;
+        self.forget_segment();
+        Ok(rustix::fs::fsync(&self.segments)?)
+    }
+
+    fn append(&self, segment: u64, bytes: &[u8]) -> io::Result<usize> {
+        let file = self.segment(segment)?;
+        loop {
+            match rustix::io::write(&file, bytes) {
+                Err(Errno::INTR) => {}
+                written => return Ok(written?),
+            }
+        }
+    }
+
+    fn sync(&self, segment: u64) -> io::Result<()> {
+        self.segment(segment)?.sync_data()
+    }
+
+    fn reserve(&self, segment: u64, offset: u64, bytes: u64) -> io::Result<()> {
+        let file = self.segment(segment)?;
+        match rustix::fs::fallocate(&file, FallocateFlags::KEEP_SIZE, offset, bytes) {
+            Err(Errno::OPNOTSUPP | Errno::NOSYS) => Err(io::ErrorKind::Unsupported.into()),
+            done => Ok(done?),
+        }
+    }
+
+    fn read(&self, file: SideFile) -> io::Result<Option<Vec<u8>>> {
+        read_side_file(&self.root, file)
+    }
+
+    fn stage(&self, file: SideFile, bytes: &[u8], durability: Durability) -> io::Result<String> {
+        static STAGED: AtomicU64 = AtomicU64::new(0);
+        let number = STAGED.fetch_add(1, Ordering::Relaxed);
+        let name = format!("{}.new-{}-{number}", file.name(), std::process::id());
+        let flags =
+            OFlags::WRONLY | OFlags::CREATE | OFlags::TRUNC | OFlags::CLOEXEC | OFlags::NOFOLLOW;
+        let new = File::from(rustix::fs::openat(
+            &self.root,
+            &name,
+            flags,
+            Mode::RUSR | Mode::WUSR,
+        )?);
+        let written = new.write_all_at(bytes, 0).and_then(|()| match durability {
+            Durability::Cache => Ok(()),
+            Durability::Synced => new.sync_data(),
+        });
+        match written {
+            Ok(()) => Ok(name),
+            Err(error) => {
+                // The error of the write is the one to tell.
+                self.discard(&name).ok();
+                Err(error)
+            }
+        }
+    }
+
+    fn install(&self, staged: &str, file: SideFile, durability: Durability) -> io::Result<()> {
+        rustix::fs::renameat(&self.root, staged, &self.root, file.name())?;
+        match durability {
+            Durability::Cache => Ok(()),
+            Durability::Synced => Ok(rustix::fs::fsync(&self.root)?),
+        }
+    }
+
+    fn discard(&self, staged: &str) -> io::Result<()> {
+        Ok(rustix::fs::unlinkat(&self.root, staged, AtFlags::empty())?)
+    }
+
+    fn remove(&self, file: SideFile) -> io::Result<()> {
+        match rustix::fs::unlinkat(&self.root, file.name(), AtFlags::empty()) {
+            Ok(()) | Err(Errno::NOENT) => Ok(()),
+            Err(error) => Err(error.into()),
+        }
+    }
+}
+
+/// The file name of a segment, for example `000000000000.jsonl`.
+#[must_use]
+pub fn segment_name(segment: u64) -> String {
+    format!("{segment:012}.jsonl")
+}
+
+/// A ledger that is only read: nothing is made, nothing is changed, nothing waits.
+#[derive(Debug)]
+pub(super) struct Reading {
+    root: OwnedFd,
+    segments: OwnedFd,
+}
+
+/// A segment that was opened for reading.
+#[derive(Debug)]
+pub(super) struct ReadSegment {
+    pub(super) file: File,
+    pub(super) bytes: u64,
+    /// What is odd about the file though it can be read.
+    pub(super) odd: Option<&'static str>,
+}
+
+impl Reading {
+    /// `None` if there is no such directory, or no `segments` in it.
+    pub(super) fn open(path: &Path) -> io::Result<Option<Reading>> {
+        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        let root = match rustix::fs::open(path, flags, Mode::empty()) {
+            Ok(root) => root,
+            Err(Errno::NOENT | Errno::NOTDIR) => return Ok(None),
+            Err(error) => return Err(error.into()),
+        };
+        match rustix::fs::openat(&root, "segments", flags | OFlags::NOFOLLOW, Mode::empty()) {
+            Ok(segments) => Ok(Some(Reading { root, segments })),
+            Err(Errno::NOENT) => Ok(None),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// Runs `look` while no writer is between two bytes, if the lock can be had at all.
+    pub(super) fn quietly<T>(&self, look: impl FnOnce() -> T) -> T {
+        let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NOFOLLOW | OFlags::NONBLOCK;
+        let lock = rustix::fs::openat(&self.root, "lock", flags, Mode::empty()).map(File::from);
+        let until = Instant::now().checked_add(super::LOCK_WAIT);
+        if let Ok(lock) = &lock {
+            while matches!(lock.try_lock_shared(), Err(TryLockError::WouldBlock))
+                && until.is_some_and(|until| Instant::now() < until)
+            {
+                std::thread::park_timeout(Duration::from_micros(100));
+            }
+        }
+        look()
+    }
+
+    pub(super) fn segments(&self) -> io::Result<Vec<u64>> {
+        list_segments(&self.segments)
+    }
+
+    /// The segment, or why it is none.
+    pub(super) fn segment(&self, segment: u64) -> io::Result<Result<ReadSegment, &'static str>> {
+        let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NOFOLLOW | OFlags::NONBLOCK;
+        let file =
+            match rustix::fs::openat(&self.segments, segment_name(segment), flags, Mode::empty()) {
+                Ok(file) => File::from(file),
+                Err(Errno::NOENT) => return Ok(Err("is missing")),
+                Err(Errno::LOOP) => return Ok(Err("is a symbolic link")),
+                Err(error) => return Err(error.into()),
+            };
+        let stat = rustix::fs::fstat(&file)?;
+        if FileType::from_raw_mode(stat.st_mode) != FileType::RegularFile {
+            return Ok(Err("is not a regular file"));
+        }
+        let odd = file_oddity(&stat, 0o640);
+        let bytes = u64::try_from(stat.st_size).unwrap_or(0);
+        Ok(Ok(ReadSegment { file, bytes, odd }))
+    }
+
+    pub(super) fn read(&self, file: SideFile) -> io::Result<Option<Vec<u8>>> {
+        read_side_file(&self.root, file)
+    }
+
+    /// Whether a side file is there, readable or not.
+    pub(super) fn has(&self, file: SideFile) -> bool {
+        rustix::fs::statat(&self.root, file.name(), AtFlags::SYMLINK_NOFOLLOW).is_ok()
+    }
+}
+
+/// Reads until the buffer is full or the file ends.
+pub(super) fn read_full(file: &File, offset: u64, buffer: &mut [u8]) -> io::Result<usize> {
+    let mut done = 0_usize;
+    while let Some(rest) = buffer.get_mut(done..)
+        && !rest.is_empty()
+    {
+        let at = offset.saturating_add(u64::try_from(done).unwrap_or(u64::MAX));
+        match file.read_at(rest, at) {
+            Ok(0) => break,
+            Ok(bytes) => done = done.saturating_add(bytes),
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(done)
+}
+
+/// The largest side file that is read: a state of a million open runs would be smaller.
+const MAX_SIDE_FILE_BYTES: u64 = 64 << 20;
+
+fn read_side_file(root: &OwnedFd, file: SideFile) -> io::Result<Option<Vec<u8>>> {
+    use std::io::Read;
+    let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NOFOLLOW | OFlags::NONBLOCK;
+    let opened = match rustix::fs::openat(root, file.name(), flags, Mode::empty()) {
+        Ok(opened) => File::from(opened),
+        Err(Errno::NOENT) => return Ok(None),
+        Err(error) => return Err(error.into()),
+    };
+    let widest = if file == SideFile::Key { 0o600 } else { 0o644 };
+    check_file(&rustix::fs::fstat(&opened)?, file.name(), widest)?;
+    let mut bytes = Vec::new();
+    opened.take(MAX_SIDE_FILE_BYTES).read_to_end(&mut bytes)?;
+    Ok(Some(bytes))
+}
+
+fn list_segments(segments: &OwnedFd) -> io::Result<Vec<u64>> {
+    let mut numbers = Vec::new();
+    for entry in Dir::read_from(segments)? {
+        let entry = entry?;
+        let digits = entry.file_name().to_bytes().strip_suffix(b".jsonl");
+        let number = digits.and_then(|digits| std::str::from_utf8(digits).ok()?.parse().ok());
+        // Only names that we would give: `1.jsonl` and `+00000000001.jsonl` are somebody else's.
+        if let Some(number) = number
+            && segment_name(number).as_bytes() == entry.file_name().to_bytes()
+        {
+            numbers.push(number);
+        }
+    }
+    numbers.sort_unstable();
+    Ok(numbers)
+}
+
+fn identity(stat: &rustix::fs::Stat) -> Identity {
+    (stat.st_dev, stat.st_ino)
+}
+
+/// Refuses what is not a regular file of one name and of a mode within `widest`.
+fn check_file(stat: &rustix::fs::Stat, name: &str, widest: u32) -> io::Result<Identity> {
+    if FileType::from_raw_mode(stat.st_mode) != FileType::RegularFile {
+        return Err(refused(name, "is not a regular file"));
+    }
+    match file_oddity(stat, widest) {
+        Some(why) => Err(refused(name, why)),
+        None => Ok(identity(stat)),
+    }
+}
+
+fn file_oddity(stat: &rustix::fs::Stat, widest: u32) -> Option<&'static str> {
+    if stat.st_nlink > 1 {
+        return Some("has several names (hard links)");
+    }
+    (stat.st_mode & 0o777 & !widest != 0).then_some("may be read or written by too many")
+}
+
+/// Refuses a directory into which others may write: they could exchange any file in it.
+fn check_directory(directory: &OwnedFd) -> io::Result<()> {
+    let stat = rustix::fs::fstat(directory)?;
+    if stat.st_mode & 0o022 != 0 {
+        return Err(refused(
+            "the directory",
+            "may be written by others than its owner",
+        ));
+    }
+    Ok(())
+}
+
+fn refused(name: &str, why: &str) -> io::Error {
+    io::Error::new(io::ErrorKind::PermissionDenied, format!("{name} {why}"))
+}
+
+fn check_filesystem(root: &OwnedFd) -> io::Result<()> {
+    let kind = rustix::fs::fstatfs(root)?.f_type;
+    // The type of the field differs between machines; the numbers have 32 bits.
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::as_conversions,
+        reason = "the numbers have 32 bits"
+    )]
+    match unsafe_filesystem(kind as u32) {
+        Some(name) => Err(io::Error::new(
+            io::ErrorKind::Unsupported,
+            format!(
+                "on {name}, locks and durability cannot be relied on (`allow_unsafe_filesystem` insists)"
+            ),
+        )),
+        None => Ok(()),
+    }
+}
+
+/// Network and FUSE filesystems by their number in `linux/magic.h`.
+fn unsafe_filesystem(kind: u32) -> Option<&'static str> {
+    Some(match kind {
+        0x6969 => "NFS",
+        0x517b => "SMB",
+        0xff53_4d42 => "CIFS",
+        0xfe53_4d42 => "SMB2",
+        0x6573_5546 => "FUSE",
+        0x0102_1997 => "9P",
+        0x5346_414f | 0x6b41_4653 => "AFS",
+        0x7375_7245 => "Coda",
+        0x00c3_6400 => "Ceph",
+        0x564c => "NCP",
+        0x0bd0_0bd0 => "Lustre",
+        0x4750_4653 => "GPFS",
+        0x786f_4256 => "vboxsf",
+        _ => return None,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn network_and_fuse_filesystems_are_known_and_local_ones_pass() {
+        for (magic, unsafe_) in [
+            (0x6969, true),
+            (0x6573_5546, true),
+            (0xff53_4d42, true),
+            (0xef53, false),
+            (0x0102_1994, false),
+        ] {
+            assert_eq!(unsafe_filesystem(magic).is_some(), unsafe_, "{magic:#x}");
+        }
+    }
+
+    #[test]
+    fn segments_are_listed_by_number_and_other_names_are_left_alone() {
+        let dir = tempfile::tempdir().unwrap();
+        let store = FileStore::open(dir.path(), false).unwrap();
+        for number in [10, 2, 0] {
+            store.create_segment(number).unwrap();
+        }
+        for name in ["1.jsonl", "+00000000003.jsonl", "000000000004.jsonl.bak"] {
+            std::fs::write(dir.path().join("segments").join(name), "").unwrap();
+        }
+        assert_eq!(store.segments().unwrap(), [0, 2, 10]);
+    }
+
+    #[test]
+    fn a_second_holder_waits_for_the_lock_and_gives_up_at_its_bound() {
+        let dir = tempfile::tempdir().unwrap();
+        let one = FileStore::open(dir.path(), false).unwrap();
+        let two = FileStore::open(dir.path(), false).unwrap();
+        one.lock(Duration::ZERO, &mut || false).unwrap();
+        let started = Instant::now();
+        let error = two
+            .lock(Duration::from_millis(30), &mut || false)
+            .unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::WouldBlock);
+        assert!(started.elapsed() >= Duration::from_millis(30));
+        one.unlock();
+        // What waited in vain may still be on its way out of the line.
+        two.lock(Duration::from_secs(10), &mut || false).unwrap();
+    }
+
+    #[test]
+    fn a_lock_file_that_was_exchanged_does_not_count_as_locked() {
+        let dir = tempfile::tempdir().unwrap();
+        let one = FileStore::open(dir.path(), false).unwrap();
+        let two = FileStore::open(dir.path(), false).unwrap();
+        one.lock(Duration::ZERO, &mut || false).unwrap();
+        one.unlock();
+        std::fs::remove_file(dir.path().join("lock")).unwrap();
+        two.lock(Duration::ZERO, &mut || false).unwrap();
+        assert_eq!(
+            one.lock(Duration::ZERO, &mut || false).unwrap_err().kind(),
+            io::ErrorKind::WouldBlock
+        );
+    }
+}

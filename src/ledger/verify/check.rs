@@ -1,0 +1,806 @@
+//! The part of verification that needs the order: chain, tree, signatures, and whether the entries make
+//! sense together.
+//!
+//! When two neighbours do not fit, the line *after* them tells which of the two was changed; so a problem
+//! is reported one line late, but at the right line.
+
+#![forbid(unsafe_code)]
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+
+use super::super::entry::{RunId, hex};
+use super::super::head::unhex;
+use super::super::merkle::{Hash, Tree};
+use super::super::note::{self, Checkpoint, NoteError, Signer, Verifier};
+use super::super::segment::{Ended, SegmentBody, Torn};
+use super::super::snapshot::KeyFile;
+use super::super::store::segment_name;
+use super::resume::Resume;
+use super::scan::{Says, Scanned, Seen, Unread};
+use super::{LeftBehind, Problem, Report, TornEnd, Verdict};
+
+/// More problems than this say nothing more.
+const MAX_PROBLEMS: usize = 100;
+
+/// Where a line stands.
+#[derive(Clone, Debug, Default)]
+struct Place {
+    segment: String,
+    line: u64,
+    byte: u64,
+}
+
+/// What is known of the chain at the last line.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Link {
+    /// It fits the line before it.
+    Fits,
+    /// It does not name the line before it: one of the two was changed.
+    Broken,
+    /// It is reported already; whether the next line names it says nothing.
+    Known,
+}
+
+#[derive(Debug)]
+pub(super) struct Checker {
+    tree: Tree,
+    hash: Hash,
+    next_seq: u64,
+    link: Link,
+    /// The last line, and the one before it.
+    last: Place,
+    before_last: Place,
+    /// The segment that is read.
+    segment: String,
+    index: u64,
+    lines: u64,
+    /// Where lines of zeros begin in a segment that nobody has ended.
+    zeros_at: Option<u64>,
+    ended: Vec<Ended>,
+    origin: Option<String>,
+    key: Option<Verifier>,
+    keys: Vec<Verifier>,
+    /// The key changed: the next line has to be a checkpoint by this one.
+    handover: Option<Verifier>,
+    signed: u64,
+    anchored: u64,
+    marks: BTreeMap<u64, Option<Hash>>,
+    meaning: Meaning,
+    last_ts: [u8; 27],
+    clock_backs: u64,
+    torn: Vec<TornEnd>,
+    problems: Vec<Problem>,
+    warnings: Vec<String>,
+    tampered: bool,
+    rolled_back: bool,
+    split: bool,
+    /// Segments that were looked at, files that are none included.
+    segments: u64,
+}
+
+/// What the entries say together.
+#[derive(Debug, Default)]
+struct Meaning {
+    decided: HashSet<RunId>,
+    /// Allowed and not started.
+    allowed: HashMap<RunId, Option<Hash>>,
+    /// Started, without outcome: the start of the machine it was in, and where it stands.
+    open: HashMap<RunId, (Hash, Place)>,
+    /// The start of the machine in which the last line was written that is not about an earlier one.
+    boot: Hash,
+}
+
+impl Checker {
+    /// A checker that goes on where another one ended.
+    pub(super) fn resume(state: &Resume, marks: Vec<u64>) -> Option<Checker> {
+        let mut checker = Checker::new(marks);
+        checker.tree = state.tree()?;
+        checker.hash = unhex(&state.hash)?;
+        checker.next_seq = checker.tree.size();
+        checker.index = state.segment;
+        checker.segment = segment_name(state.segment);
+        checker.lines = state.lines;
+        checker.last = checker.place(state.lines, state.offset);
+        checker.origin = Some(state.origin.clone());
+        let keys: Result<Vec<Verifier>, NoteError> =
+            state.keys.iter().map(|key| Verifier::parse(key)).collect();
+        checker.keys = keys.ok()?;
+        checker.key = checker.keys.last().cloned().filter(|_| state.signs);
+        checker.signed = state.signed;
+        checker.torn.clone_from(&state.torn);
+        for (run, command) in &state.allowed {
+            let command = match command {
+                Some(command) => Some(unhex(command)?),
+                None => None,
+            };
+            checker.meaning.allowed.insert(run.parse().ok()?, command);
+        }
+        for (run, boot) in &state.open {
+            let place = checker.last.clone();
+            checker
+                .meaning
+                .open
+                .insert(run.parse().ok()?, (unhex(boot)?, place));
+        }
+        checker.meaning.boot = unhex(&state.boot)?;
+        checker.segments = state.segment.saturating_add(1);
+        checker.mark();
+        Some(checker)
+    }
+
+    /// Where another checker can go on; `None` where there is nothing to go on from.
+    fn resume_point(&self, verdict: Verdict) -> Option<Resume> {
+        let unaccounted = self.torn.iter().any(|torn| !torn.accounted);
+        if !verdict.is_intact() || unaccounted || self.lines == 0 || self.handover.is_some() {
+            return None;
+        }
+        let last = self.ended.last()?;
+        Some(Resume {
+            v: 1,
+            segment: self.index,
+            offset: last.bytes,
+            lines: self.lines,
+            last_byte: self.last.byte,
+            size: self.tree.size(),
+            peaks: self.tree.peaks().iter().map(|hash| hex(hash)).collect(),
+            hash: hex(&self.hash),
+            origin: self.origin.clone()?,
+            keys: self.keys.iter().map(ToString::to_string).collect(),
+            signs: self.key.is_some(),
+            signed: self.signed,
+            torn: self.torn.clone(),
+            boot: hex(&self.meaning.boot),
+            allowed: self
+                .meaning
+                .allowed
+                .iter()
+                .map(|(run, command)| (run.to_string(), command.map(|hash| hex(&hash))))
+                .collect(),
+            open: self
+                .meaning
+                .open
+                .iter()
+                .map(|(run, (boot, _))| (run.to_string(), hex(boot)))
+                .collect(),
+        })
+    }
+
+    /// A checker that remembers the roots of the tree at `marks`.
+    pub(super) fn new(marks: Vec<u64>) -> Checker {
+        let mut checker = Checker {
+            tree: Tree::default(),
+            hash: [0; 32],
+            next_seq: 0,
+            link: Link::Fits,
+            last: Place::default(),
+            before_last: Place::default(),
+            segment: String::new(),
+            index: 0,
+            lines: 0,
+            zeros_at: None,
+            ended: Vec::new(),
+            origin: None,
+            key: None,
+            keys: Vec::new(),
+            handover: None,
+            signed: 0,
+            anchored: 0,
+            marks: marks.into_iter().map(|size| (size, None)).collect(),
+            meaning: Meaning::default(),
+            last_ts: [0; 27],
+            clock_backs: 0,
+            torn: Vec::new(),
+            problems: Vec::new(),
+            warnings: Vec::new(),
+            tampered: false,
+            rolled_back: false,
+            split: false,
+            segments: 0,
+        };
+        checker.mark();
+        checker
+    }
+
+    /// Begins a segment.
+    pub(super) fn enter(&mut self, index: usize, name: &str) {
+        self.segments = self.segments.saturating_add(1);
+        self.index = u64::try_from(index).unwrap_or(u64::MAX);
+        name.clone_into(&mut self.segment);
+        self.lines = 0;
+        self.zeros_at = None;
+    }
+
+    /// Ends a segment: its whole lines go up to `valid`, what follows is `torn`.
+    pub(super) fn leave(
+        &mut self,
+        valid: u64,
+        torn: Option<&Torn>,
+        accounted: bool,
+        is_last: bool,
+    ) {
+        self.ended.push(Ended::new(self.index, valid, torn));
+        let Some(torn) = torn else { return };
+        self.torn.push(TornEnd {
+            segment: self.segment.clone(),
+            byte: valid,
+            bytes: torn.bytes,
+            accounted,
+        });
+        if !accounted && !is_last {
+            self.problem(
+                self.place(self.lines.saturating_add(1), valid),
+                "a torn end that no later segment accounts for",
+            );
+        }
+    }
+
+    /// Where whole lines end, if that is before the last line feed.
+    pub(super) fn valid_end(&self) -> Option<u64> {
+        self.zeros_at
+    }
+
+    /// Takes the next line.
+    pub(super) fn line(&mut self, line: Scanned) {
+        if self.zeros_at.is_some() {
+            return;
+        }
+        if let Err(Unread { zeros: true, .. }) = &line.read {
+            // What a crash of the machine leaves where it lost bytes. If the next segment says that they
+            // are whole lines, or a checkpoint covers them, that is found there.
+            self.zeros_at = Some(line.at);
+            return;
+        }
+        self.lines = self.lines.saturating_add(1);
+        let place = self.place(self.lines, line.at);
+        match line.read {
+            Ok(seen) => {
+                self.link(&place, &seen);
+                self.says(&place, &seen);
+                self.times(&seen);
+            }
+            Err(Unread { why, .. }) => {
+                self.settle_broken_link();
+                let at = u64::try_from(why.at).unwrap_or(0);
+                let exact = Place {
+                    byte: place.byte.saturating_add(at),
+                    ..place.clone()
+                };
+                self.problem(exact, why.what);
+                self.link = Link::Known;
+                self.next_seq = self.next_seq.saturating_add(1);
+            }
+        }
+        self.hash = line.hash;
+        self.tree.push(line.leaf);
+        self.mark();
+        self.before_last = std::mem::replace(&mut self.last, place);
+    }
+
+    /// Ends the ledger.
+    pub(super) fn end(&mut self) {
+        if self.link == Link::Broken {
+            let line = self.last.line;
+            self.problem(
+                self.before_last.clone(),
+                &format!(
+                    "the line, or `prev` in the last line ({line}), was changed: they do not fit"
+                ),
+            );
+            self.link = Link::Known;
+        }
+        if self.handover.is_some() {
+            self.problem(
+                self.last.clone(),
+                "the key changed and the one before did not sign it",
+            );
+        }
+        let restarted: Vec<Place> = self
+            .meaning
+            .open
+            .values()
+            .filter(|(boot, _)| *boot != self.meaning.boot)
+            .map(|(_, place)| place.clone())
+            .collect();
+        for place in restarted {
+            self.problem(
+                place,
+                "the machine was started again since, and the run has no outcome",
+            );
+        }
+    }
+
+    /// Compares with the file `key`.
+    pub(super) fn key_file(&mut self, file: KeyFile) {
+        let keys = match file {
+            KeyFile::None => return,
+            KeyFile::Unreadable(why) => {
+                return self.warn(format!("the file `key` was not looked at: {why}"));
+            }
+            KeyFile::Damaged => return self.problem_in_file("key", "the file is damaged"),
+            KeyFile::Read(keys) => keys,
+        };
+        let expected = keys.signer.as_ref().map(Signer::verifier);
+        let before = keys.previous.as_ref().map(Signer::verifier);
+        if self.tree.size() > 0
+            && self.key.as_ref() != expected
+            && (before.is_none() || self.key.as_ref() != before)
+        {
+            self.problem_in_file("key", "the file is not the key that the last segment names");
+        }
+    }
+
+    /// Compares with the file `checkpoint`.
+    pub(super) fn checkpoint_file(&mut self, note: &[u8]) {
+        let checkpoint = match note::open(note, &self.keys) {
+            Ok((checkpoint, _)) => checkpoint,
+            Err(NoteError::Unsigned) if self.keys.is_empty() && self.tree.size() == 0 => {
+                match note::peek(note) {
+                    Ok(checkpoint) => checkpoint,
+                    Err(error) => return self.problem_in_file("checkpoint", &error.to_string()),
+                }
+            }
+            Err(error) => return self.problem_in_file("checkpoint", &error.to_string()),
+        };
+        let size = checkpoint.size;
+        if size > self.tree.size() {
+            let what = format!("{} entries, but {size} were signed", self.tree.size());
+            self.rolled_back = true;
+            // The rest of a signed line is no accident of a crash: it was durable before it was signed.
+            if let Some(torn) = self.torn.iter().find(|torn| !torn.accounted) {
+                let place = self.place(self.lines.saturating_add(1), torn.byte);
+                self.problem(place, "the rest of a line that was signed");
+            }
+            let place = Place {
+                segment: "checkpoint".to_owned(),
+                line: 1,
+                byte: 0,
+            };
+            return self.note_problem(place, &what);
+        }
+        if Some(&checkpoint.origin) != self.origin.as_ref() {
+            return self.problem_in_file("checkpoint", "the checkpoint is of another ledger");
+        }
+        match self.marks.get(&size).copied().flatten() {
+            Some(root) if root == checkpoint.root => self.signed = self.signed.max(size),
+            // Each line but the last has one behind it that fits: it can only be the last.
+            _ if size == self.tree.size() && !self.tampered => {
+                self.problem(self.last.clone(), "the line is not the one that was signed");
+            }
+            _ => {
+                let what = format!("the first {size} entries are not those that were signed");
+                self.problem_in_file("checkpoint", &what);
+            }
+        }
+    }
+
+    /// Compares with a checkpoint that was kept elsewhere.
+    pub(super) fn anchor(&mut self, note: &[u8], anchor: &Checkpoint) {
+        let place = Place {
+            segment: "anchor".to_owned(),
+            line: 1,
+            byte: 0,
+        };
+        let size = anchor.size;
+        let signed = note::open(note, &self.keys);
+        if signed == Err(NoteError::Unsigned) || Some(&anchor.origin) != self.origin.as_ref() {
+            self.split = true;
+            let what = format!(
+                "the anchor is of `{}`, signed by another key than this ledger has",
+                anchor.origin.escape_debug()
+            );
+            return self.note_problem(place, &what);
+        }
+        if let Err(error) = signed {
+            self.split = true;
+            return self.note_problem(place, &format!("the anchor does not count: {error}"));
+        }
+        if size > self.tree.size() {
+            self.rolled_back = true;
+            let what = format!("{} entries, but the anchor covers {size}", self.tree.size());
+            return self.note_problem(place, &what);
+        }
+        match self.marks.get(&size).copied().flatten() {
+            Some(root) if root == anchor.root => self.anchored = self.anchored.max(size),
+            _ => {
+                self.split = true;
+                self.note_problem(
+                    place,
+                    &format!("the first {size} entries are not those of the anchor"),
+                );
+            }
+        }
+    }
+
+    /// The conclusion where the ledger does not go on from what was verified earlier.
+    pub(super) fn without(mut self, why: LeftBehind) -> Report {
+        let place = self.last.clone();
+        match why {
+            LeftBehind::Shorter => {
+                self.rolled_back = true;
+                self.note_problem(
+                    place,
+                    "the ledger is shorter than it was when it was verified",
+                );
+            }
+            LeftBehind::Other => {
+                self.problem(place, "the last line that was verified is another now")
+            }
+        }
+        self.report()
+    }
+
+    /// The conclusion.
+    pub(super) fn report(mut self) -> Report {
+        let entries = self.tree.size();
+        let covered = self.signed.max(self.anchored);
+        let unsigned_tail = entries.saturating_sub(covered);
+        let verdict = if self.tampered {
+            Verdict::Tampered
+        } else if self.split {
+            Verdict::SplitView
+        } else if self.rolled_back {
+            Verdict::RolledBack
+        } else if entries == 0 {
+            self.note_problem(
+                Place {
+                    segment: self.segment.clone(),
+                    line: 1,
+                    byte: 0,
+                },
+                "the ledger has no entry",
+            );
+            Verdict::Missing
+        } else if self.anchored > 0 {
+            Verdict::Anchored
+        } else if !self.torn.is_empty() {
+            Verdict::TornTail
+        } else if self.signed > 0 {
+            Verdict::Signed
+        } else {
+            Verdict::Unsigned
+        };
+        if self.clock_backs > 0 {
+            self.warnings.push(format!(
+                "the clock on the wall went back {} times",
+                self.clock_backs
+            ));
+        }
+        // A broken link is understood one line late.
+        self.problems
+            .sort_by(|a, b| (&a.segment, a.line, a.byte).cmp(&(&b.segment, b.line, b.byte)));
+        let resume = self.resume_point(verdict);
+        Report {
+            v: 1,
+            resume,
+            verdict,
+            entries,
+            unsigned_tail,
+            not_proven: self.not_proven(verdict, unsigned_tail),
+            problems: self.problems,
+            warnings: self.warnings,
+            origin: self.origin,
+            root: hex(&self.tree.root()),
+            signed: self.signed,
+            anchored: self.anchored,
+            torn: self.torn,
+            open_runs: u64::try_from(self.meaning.open.len()).unwrap_or(u64::MAX),
+        }
+    }
+
+    fn not_proven(&self, verdict: Verdict, unsigned_tail: u64) -> Vec<String> {
+        if !verdict.is_intact() {
+            return Vec::new();
+        }
+        let mut sentences = Vec::new();
+        if self.signed.max(self.anchored) == 0 {
+            sentences.push(
+                "nothing is signed: whoever can write the files can write another history, and entries cut from the end leave no trace"
+                    .to_owned(),
+            );
+            sentences.push(
+                "no later line vouches for the last line: changes to its body that leave it readable are not found".to_owned(),
+            );
+        } else {
+            if unsigned_tail > 0 {
+                sentences.push(format!(
+                    "the last {unsigned_tail} entries are covered by no checkpoint: they can be cut without a trace, and changes to the very last line that leave it readable are not found"
+                ));
+            }
+            let since = match self.anchored {
+                0 => "everything: no checkpoint that was kept elsewhere was given".to_owned(),
+                anchored => {
+                    format!("everything after the {anchored} entries that the anchor covers")
+                }
+            };
+            sentences.push(format!("who can read the ledger's key can rewrite {since}"));
+        }
+        for torn in self.torn.iter().filter(|torn| !torn.accounted) {
+            sentences.push(format!(
+                "{} bytes at the end of `{}` are not a whole line; no writer has accounted for them yet",
+                torn.bytes, torn.segment
+            ));
+        }
+        match self.meaning.open.len() {
+            0 => {}
+            open => sentences.push(format!("{open} runs have no outcome yet")),
+        }
+        sentences
+    }
+
+    /// Chain and numbers.
+    fn link(&mut self, place: &Place, seen: &Seen) {
+        let fits = seen.prev == self.hash;
+        if seen.seq != self.next_seq {
+            self.settle_broken_link();
+            let what = format!(
+                "entry {} stands where entry {} belongs",
+                seen.seq, self.next_seq
+            );
+            self.problem(place.clone(), &what);
+            self.next_seq = seen.seq.saturating_add(1);
+            self.link = Link::Fits;
+            return;
+        }
+        self.next_seq = self.next_seq.saturating_add(1);
+        self.link = match (self.link, fits) {
+            (Link::Fits, true) => Link::Fits,
+            (Link::Known, _) => Link::Fits,
+            // A checkpoint that holds vouches for all before it, so the fault is in this line's `prev`.
+            (Link::Fits, false) if self.checkpoint_holds(seen) => {
+                self.problem(place.clone(), "`prev` was changed");
+                Link::Fits
+            }
+            (Link::Fits, false) => Link::Broken,
+            (Link::Broken, false) => {
+                self.problem(
+                    self.last.clone(),
+                    "the line was changed: neither of its neighbours fits it",
+                );
+                Link::Fits
+            }
+            (Link::Broken, true) => {
+                self.settle_broken_link();
+                Link::Fits
+            }
+        };
+    }
+
+    /// The line before the last one does not fit the last one, which fits what follows: it was changed.
+    fn settle_broken_link(&mut self) {
+        if self.link == Link::Broken {
+            self.problem(
+                self.before_last.clone(),
+                "the line was changed: the next one has the digest of another",
+            );
+            self.link = Link::Fits;
+        }
+    }
+
+    fn checkpoint_holds(&self, seen: &Seen) -> bool {
+        matches!(&seen.says, Says::Checkpoint(line) if self.open_checkpoint(line).is_ok())
+    }
+
+    fn says(&mut self, place: &Place, seen: &Seen) {
+        let first = self.lines == 1;
+        if first != matches!(seen.says, Says::Segment(_)) {
+            self.problem(
+                place.clone(),
+                "a segment begins with its description, and only there",
+            );
+        }
+        // A crash may have ended the segment before the old key could sign; then the next one follows.
+        if self.handover.is_some() && !matches!(seen.says, Says::Checkpoint(_) | Says::Segment(_)) {
+            self.problem(
+                place.clone(),
+                "the key changed and the one before did not sign it",
+            );
+            self.handover = None;
+        }
+        match &seen.says {
+            Says::Segment(line) if first => self.segment_line(place, line),
+            Says::Checkpoint(line) => match self.open_checkpoint(line) {
+                Ok(size) => {
+                    self.signed = size;
+                    self.handover = None;
+                }
+                Err(what) => {
+                    self.handover = None;
+                    self.consequence(place, &what);
+                }
+            },
+            Says::Segment(_) | Says::Other => {}
+            Says::Decision { allowed, command } => self.decision(place, seen, *allowed, *command),
+            Says::Start { command } => self.start(place, seen, *command),
+            Says::Outcome => self.outcome(place, seen),
+        }
+        if !matches!(
+            seen.says,
+            Says::Segment(_) | Says::Checkpoint(_) | Says::Outcome
+        ) {
+            self.meaning.boot = seen.boot;
+        }
+    }
+
+    fn segment_line(&mut self, place: &Place, line: &str) {
+        let body: SegmentBody = match serde_json::from_str(line) {
+            Ok(body) => body,
+            Err(_) => {
+                return self.problem(
+                    place.clone(),
+                    "the first line does not describe its segment",
+                );
+            }
+        };
+        if let Err(what) = body.check(self.index, &self.tree, &self.ended) {
+            self.consequence(place, &what);
+        }
+        self.ended.clear();
+        let is_first = self.origin.is_none();
+        match &self.origin {
+            Some(origin) if *origin != body.origin => {
+                self.problem(place.clone(), "the segment is of another ledger");
+            }
+            Some(_) => {}
+            None => self.origin = Some(body.origin.clone()),
+        }
+        let key = match body.checked_key() {
+            Ok(key) => key,
+            Err(what) => return self.problem(place.clone(), &what),
+        };
+        if !is_first && key != self.key {
+            match self.key.take() {
+                Some(old) => self.handover = Some(old),
+                None => self.problem(place.clone(), "a ledger that did not sign does so now"),
+            }
+        }
+        if let Some(key) = &key
+            && !self.keys.contains(key)
+        {
+            self.keys.push(key.clone());
+        }
+        self.key = key;
+    }
+
+    /// Checks a checkpoint that covers all lines before it.
+    fn open_checkpoint(&self, line: &str) -> Result<u64, String> {
+        #[derive(serde::Deserialize)]
+        struct Body {
+            note: String,
+        }
+        let body: Body =
+            serde_json::from_str(line).map_err(|_| "the checkpoint holds no note".to_owned())?;
+        let Some(key) = self.handover.as_ref().or(self.key.as_ref()) else {
+            return Err("a checkpoint in a ledger that names no key".to_owned());
+        };
+        let (checkpoint, _) = note::open(body.note.as_bytes(), std::slice::from_ref(key))
+            .map_err(|error| format!("the checkpoint: {error}"))?;
+        let stands = Some(&checkpoint.origin) == self.origin.as_ref()
+            && checkpoint.size == self.tree.size()
+            && checkpoint.root == self.tree.root();
+        if stands {
+            Ok(checkpoint.size)
+        } else {
+            Err("the entries before are not those that were signed".to_owned())
+        }
+    }
+
+    fn decision(&mut self, place: &Place, seen: &Seen, allowed: bool, command: Option<Hash>) {
+        let Some(run) = seen.run else { return };
+        if !self.meaning.decided.insert(run) {
+            self.problem(place.clone(), &format!("a second decision for run {run}"));
+        }
+        if allowed {
+            self.meaning.allowed.insert(run, command);
+        }
+    }
+
+    fn start(&mut self, place: &Place, seen: &Seen, command: Option<Hash>) {
+        let Some(run) = seen.run else {
+            return self.problem(place.clone(), "a start without a run");
+        };
+        match self.meaning.allowed.remove(&run) {
+            None => self.problem(
+                place.clone(),
+                &format!("run {run} was started without being allowed"),
+            ),
+            Some(allowed) if allowed.is_none() || allowed != command => {
+                self.problem(
+                    place.clone(),
+                    &format!("run {run} is not the command or the policy that was allowed"),
+                );
+            }
+            Some(_) => {}
+        }
+        self.meaning.open.insert(run, (seen.boot, place.clone()));
+    }
+
+    fn outcome(&mut self, place: &Place, seen: &Seen) {
+        let Some(run) = seen.run else {
+            return self.problem(place.clone(), "an outcome without a run");
+        };
+        if self.meaning.open.remove(&run).is_none() {
+            self.problem(
+                place.clone(),
+                &format!("run {run} has an outcome, but it is not open"),
+            );
+        }
+    }
+
+    fn times(&mut self, seen: &Seen) {
+        if seen.ts < self.last_ts {
+            self.clock_backs = self.clock_backs.saturating_add(1);
+        }
+        self.last_ts = seen.ts;
+    }
+
+    fn mark(&mut self) {
+        if let Some(root) = self.marks.get_mut(&self.tree.size()) {
+            *root = Some(self.tree.root());
+        }
+    }
+
+    fn place(&self, line: u64, byte: u64) -> Place {
+        Place {
+            segment: self.segment.clone(),
+            line,
+            byte,
+        }
+    }
+
+    /// A problem of the segment that is read, as a whole.
+    pub(super) fn problem_here(&mut self, what: &str) {
+        self.problem(self.place(1, 0), what);
+    }
+
+    pub(super) fn warn(&mut self, what: String) {
+        self.warnings.push(what);
+    }
+
+    /// A problem that follows from any earlier one, and is one of its own only if there is none.
+    fn consequence(&mut self, place: &Place, what: &str) {
+        if self.link == Link::Broken {
+            // This line does not fit the last one, and does not vouch for it either.
+            self.problem(
+                self.last.clone(),
+                "the line was changed: the next one has the digest of another",
+            );
+            self.link = Link::Fits;
+        }
+        if !self.tampered {
+            self.problem(place.clone(), what);
+        }
+    }
+
+    fn problem_in_file(&mut self, file: &str, what: &str) {
+        self.problem(
+            Place {
+                segment: file.to_owned(),
+                line: 1,
+                byte: 0,
+            },
+            what,
+        );
+    }
+
+    /// Somebody changed something.
+    fn problem(&mut self, place: Place, what: &str) {
+        self.tampered = true;
+        self.note_problem(place, what);
+    }
+
+    fn note_problem(&mut self, place: Place, what: &str) {
+        if self.problems.len() < MAX_PROBLEMS {
+            let Place {
+                segment,
+                line,
+                byte,
+            } = place;
+            self.problems.push(Problem {
+                segment,
+                line,
+                byte,
+                what: what.to_owned(),
+            });
+        }
+    }
+}

@@ -1,0 +1,375 @@
+//! Is this ledger whole; if not, where is it not; and what does it prove at all?
+//!
+//! A directory goes in, a [`Report`] with a graded [`Verdict`] comes out. Nothing in the directory is
+//! believed: each line is read strictly, the chain and the tree are computed anew, signatures are
+//! checked, and the entries must make sense together. The report also says what is *not* proven.
+
+#![forbid(unsafe_code)]
+
+mod check;
+mod resume;
+mod scan;
+
+use std::io;
+use std::path::Path;
+
+use serde::{Deserialize, Serialize};
+
+use self::check::Checker;
+pub use self::resume::{NotAState, Resume};
+use self::scan::Part;
+use super::entry::{hex, sha256};
+use super::note::{self, Checkpoint};
+use super::segment::Torn;
+use super::snapshot::{SnapSegment, Snapshot};
+use super::store::read_full;
+
+/// What to hold a ledger against.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct VerifyOptions {
+    /// Checkpoints that were kept elsewhere, each the text of a signed note.
+    pub anchors: Vec<String>,
+    /// Where an earlier verification ended: only what came after is read.
+    pub since: Option<Resume>,
+}
+
+/// What verification concludes. Never a bare "valid".
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
+#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
+#[non_exhaustive]
+pub enum Verdict {
+    /// Consistent with a checkpoint that was kept elsewhere.
+    Anchored,
+    /// The signature of the last checkpoint holds.
+    Signed,
+    /// The chain holds; nothing is signed.
+    Unsigned,
+    /// As `Signed` or `Unsigned`, and the end that a crash tore is accounted for.
+    TornTail,
+    /// Something was changed.
+    Tampered,
+    /// Shorter than a checkpoint says.
+    RolledBack,
+    /// Another history than an anchor says.
+    SplitView,
+    /// There is no ledger.
+    Missing,
+}
+
+impl Verdict {
+    /// The name in JSON, for example `TORN_TAIL`.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Verdict::Anchored => "ANCHORED",
+            Verdict::Signed => "SIGNED",
+            Verdict::Unsigned => "UNSIGNED",
+            Verdict::TornTail => "TORN_TAIL",
+            Verdict::Tampered => "TAMPERED",
+            Verdict::RolledBack => "ROLLED_BACK",
+            Verdict::SplitView => "SPLIT_VIEW",
+            Verdict::Missing => "MISSING",
+        }
+    }
+
+    /// Whether nothing was found to be wrong: the program exits with 0.
+    #[must_use]
+    pub fn is_intact(self) -> bool {
+        match self {
+            Verdict::Anchored | Verdict::Signed | Verdict::Unsigned | Verdict::TornTail => true,
+            Verdict::Tampered | Verdict::RolledBack | Verdict::SplitView | Verdict::Missing => {
+                false
+            }
+        }
+    }
+}
+
+/// The answer of verification. Its JSON form is a promise.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
+pub struct Report {
+    /// Version of the form, 1.
+    pub v: u32,
+    /// The conclusion.
+    pub verdict: Verdict,
+    /// Lines that could be read.
+    pub entries: u64,
+    /// Lines at the end that no checkpoint covers: these could be cut or changed without a trace.
+    pub unsigned_tail: u64,
+    /// What is wrong, in the order of the ledger; at most 100.
+    pub problems: Vec<Problem>,
+    /// What the verdict does not prove, one sentence each.
+    pub not_proven: Vec<String>,
+    /// What is odd and proves nothing, one sentence each.
+    pub warnings: Vec<String>,
+    /// The name of the ledger in its checkpoints.
+    pub origin: Option<String>,
+    /// Root of the tree over all entries, in hex.
+    pub root: String,
+    /// How many entries checkpoints of the ledger cover.
+    pub signed: u64,
+    /// How many entries a checkpoint that was kept elsewhere covers.
+    pub anchored: u64,
+    /// Ends of files that a crash tore.
+    pub torn: Vec<TornEnd>,
+    /// Runs that have no outcome yet.
+    pub open_runs: u64,
+    /// Where the next verification can go on; not part of the JSON form.
+    #[serde(skip)]
+    pub resume: Option<Resume>,
+}
+
+impl Report {
+    /// Whether the ledger reaches `grade`, whatever else was found.
+    ///
+    /// A torn end that is accounted for does not take a signature away.
+    #[must_use]
+    pub fn reaches(&self, grade: Grade) -> bool {
+        self.verdict.is_intact()
+            && match grade {
+                Grade::Signed => self.signed > 0 || self.anchored > 0,
+                Grade::Anchored => self.anchored > 0,
+            }
+    }
+}
+
+/// What somebody may require of a ledger.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Grade {
+    /// A checkpoint's signature holds.
+    Signed,
+    /// Consistent with a checkpoint that was kept elsewhere.
+    Anchored,
+}
+
+/// One thing that is wrong.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
+pub struct Problem {
+    /// Name of the file.
+    pub segment: String,
+    /// Line in it, from 1.
+    pub line: u64,
+    /// Offset in the file, in bytes.
+    pub byte: u64,
+    /// What is wrong.
+    pub what: String,
+}
+
+/// The end of a file that a crash tore.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct TornEnd {
+    /// Name of the file.
+    pub segment: String,
+    /// Where it begins, in bytes.
+    pub byte: u64,
+    /// How many bytes.
+    pub bytes: u64,
+    /// Whether the next segment says so; if not, no writer has come by since.
+    pub accounted: bool,
+}
+
+/// Why verification could not be done.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum VerifyError {
+    /// The machine refused something.
+    #[error("cannot read the ledger: {}", .0.to_string().escape_debug())]
+    Io(#[from] io::Error),
+    /// The state of the earlier verification is not whole.
+    #[error(transparent)]
+    State(#[from] NotAState),
+    /// An anchor is no checkpoint.
+    #[error("the anchor is no checkpoint: {0}")]
+    Anchor(note::NoteError),
+}
+
+/// Verifies the ledger in the directory `dir`. `progress` is told how many bytes of how many are done.
+///
+/// ```
+/// use lictor::ledger::verify::{Verdict, VerifyOptions, verify};
+///
+/// let nowhere = std::env::temp_dir().join("there-is-no-ledger-here");
+/// let report = verify(&nowhere, &VerifyOptions::default(), &mut |_, _| {})?;
+/// assert_eq!(report.verdict, Verdict::Missing);
+/// assert!(!report.verdict.is_intact());
+/// # Ok::<(), lictor::ledger::verify::VerifyError>(())
+/// ```
+///
+/// # Errors
+/// Verification could not be done; this is never a verdict.
+pub fn verify(
+    dir: &Path,
+    options: &VerifyOptions,
+    progress: &mut dyn FnMut(u64, u64),
+) -> Result<Report, VerifyError> {
+    let anchors = anchors(options)?;
+    let Some(seen) = Snapshot::of(dir)? else {
+        return Ok(missing("there is no ledger here"));
+    };
+    if seen.segments.is_empty() && seen.checkpoint.is_none() && anchors.is_empty() {
+        return Ok(missing("the ledger has no segment"));
+    }
+    let mut checker = match &options.since {
+        Some(state) => Checker::resume(state, marks(&seen, &anchors)).ok_or(NotAState)?,
+        None => Checker::new(marks(&seen, &anchors)),
+    };
+    let (first, from) = options.since.as_ref().map_or((0, 0), |state| {
+        (
+            usize::try_from(state.segment).unwrap_or(usize::MAX),
+            state.offset,
+        )
+    });
+    if let Some(state) = &options.since
+        && let Some(what) = left_behind(state, seen.segments.get(first))?
+    {
+        return Ok(checker.without(what));
+    }
+    let mut parts = Vec::new();
+    for (index, segment) in seen.segments.iter().enumerate().skip(first) {
+        if let Some(opened) = &segment.opened {
+            let file = opened.file.try_clone()?;
+            let from = if index == first { from } else { 0 };
+            parts.push(Part {
+                index,
+                file,
+                from,
+                to: segment.valid,
+            });
+        }
+    }
+    let total = parts
+        .iter()
+        .map(|part| part.to.saturating_sub(part.from))
+        .fold(0, u64::saturating_add);
+    let mut done = 0_u64;
+    // The segment that a state ends in has been entered already.
+    let mut entered = first.saturating_add(usize::from(options.since.is_some()));
+    scan::scan(parts, &mut |index, lines| {
+        while entered <= index {
+            enter(&mut checker, &seen.segments, entered)?;
+            entered = entered.saturating_add(1);
+        }
+        for line in lines {
+            done = done.saturating_add(line.bytes);
+            checker.line(line);
+        }
+        progress(done.min(total), total);
+        Ok(())
+    })?;
+    while entered < seen.segments.len() {
+        enter(&mut checker, &seen.segments, entered)?;
+        entered = entered.saturating_add(1);
+    }
+    leave_last(&mut checker, &seen.segments)?;
+    checker.end();
+    checker.key_file(seen.key);
+    if let Some(note) = &seen.checkpoint {
+        checker.checkpoint_file(note);
+    }
+    for (note, checkpoint) in &anchors {
+        checker.anchor(note, checkpoint);
+    }
+    Ok(checker.report())
+}
+
+/// Why a ledger is not the continuation of what was verified, if it is not.
+fn left_behind(state: &Resume, segment: Option<&SnapSegment>) -> io::Result<Option<LeftBehind>> {
+    let Some(opened) = segment.and_then(|segment| segment.opened.as_ref()) else {
+        return Ok(Some(LeftBehind::Shorter));
+    };
+    if opened.bytes < state.offset {
+        return Ok(Some(LeftBehind::Shorter));
+    }
+    let length =
+        usize::try_from(state.offset.saturating_sub(state.last_byte)).unwrap_or(usize::MAX);
+    let mut line = vec![0; length.min(super::MAX_LINE_BYTES)];
+    let got = read_full(&opened.file, state.last_byte, &mut line)?;
+    let same = got == length && hex(&sha256(&line)) == state.hash;
+    Ok((!same).then_some(LeftBehind::Other))
+}
+
+/// How a ledger differs from what was verified earlier.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum LeftBehind {
+    Shorter,
+    Other,
+}
+
+/// The sizes at which the root of the tree is needed.
+fn marks(seen: &Snapshot, anchors: &[(&[u8], Checkpoint)]) -> Vec<u64> {
+    let own = seen
+        .checkpoint
+        .as_deref()
+        .and_then(|note| note::peek(note).ok());
+    own.iter()
+        .map(|own| own.size)
+        .chain(anchors.iter().map(|(_, anchor)| anchor.size))
+        .collect()
+}
+
+fn anchors(options: &VerifyOptions) -> Result<Vec<(&[u8], Checkpoint)>, VerifyError> {
+    let read = |text: &'_ String| note::peek(text.as_bytes()).map_err(VerifyError::Anchor);
+    options
+        .anchors
+        .iter()
+        .map(|text| Ok((text.as_bytes(), read(text)?)))
+        .collect()
+}
+
+fn missing(what: &str) -> Report {
+    let mut report = Checker::new(Vec::new()).report();
+    report.verdict = Verdict::Missing;
+    report.problems = vec![Problem {
+        segment: String::new(),
+        line: 0,
+        byte: 0,
+        what: what.to_owned(),
+    }];
+    report
+}
+
+/// Ends the segment before `index` and begins this one.
+fn enter(checker: &mut Checker, segments: &[SnapSegment], index: usize) -> io::Result<()> {
+    if let Some(before) = index.checked_sub(1).and_then(|before| segments.get(before)) {
+        leave(checker, before, false)?;
+    }
+    if let Some(segment) = segments.get(index) {
+        checker.enter(index, &segment.name);
+        if let Some(why) = segment.why_not {
+            checker.problem_here(&format!("the segment {why}"));
+        }
+        if let Some(odd) = segment.opened.as_ref().and_then(|opened| opened.odd) {
+            checker.warn(format!("`{}` {odd}", segment.name));
+        }
+    }
+    Ok(())
+}
+
+fn leave_last(checker: &mut Checker, segments: &[SnapSegment]) -> io::Result<()> {
+    match segments.last() {
+        Some(last) => leave(checker, last, true),
+        None => Ok(()),
+    }
+}
+
+fn leave(checker: &mut Checker, segment: &SnapSegment, is_last: bool) -> io::Result<()> {
+    let Some(opened) = &segment.opened else {
+        return Ok(());
+    };
+    // Lines of zeros end the valid part earlier than the last line feed does.
+    let valid = checker.valid_end().unwrap_or(segment.valid);
+    let torn = opened.bytes.saturating_sub(valid);
+    let torn = match torn {
+        0 => None,
+        bytes => Some(Torn {
+            bytes,
+            sha256: opened.digest_from(valid)?,
+        }),
+    };
+    checker.leave(valid, torn.as_ref(), segment.accounted, is_last);
+    Ok(())
+}

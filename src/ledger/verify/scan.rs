@@ -1,0 +1,288 @@
+//! The part of verification that needs no order: every line is read and hashed by itself.
+//!
+//! Blocks of whole lines go in, one [`Scanned`] per line comes out, in order. Large ledgers are scanned by
+//! several threads; how many lines are in flight does not depend on how long the ledger is.
+
+#![forbid(unsafe_code)]
+
+use std::fs::File;
+use std::io;
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+
+use super::super::decode::{Decoder, Line, Malformed};
+use super::super::entry::{Kind, RunId, sha256};
+use super::super::merkle::{Hash, leaf_hash};
+use super::super::store::read_full;
+
+/// Bytes that are read and scanned at once.
+const BLOCK_BYTES: usize = 1 << 20;
+
+/// Blocks that wait for or at each thread.
+const BLOCKS_IN_FLIGHT: usize = 2;
+
+/// More threads than this have nothing to do: the checks that need the order take their time too.
+const MAX_THREADS: usize = 8;
+
+/// One line, as far as it can be understood alone.
+#[derive(Debug)]
+pub(super) struct Scanned {
+    /// Offset in the segment, in bytes.
+    pub(super) at: u64,
+    pub(super) bytes: u64,
+    /// What the next line has to name.
+    pub(super) hash: Hash,
+    /// What goes into the tree.
+    pub(super) leaf: Hash,
+    pub(super) read: Result<Seen, Unread>,
+}
+
+/// A line that cannot be read.
+#[derive(Debug)]
+pub(super) struct Unread {
+    pub(super) why: Malformed,
+    /// It holds a zero byte, as files do where a crash of the machine lost what was written.
+    pub(super) zeros: bool,
+}
+
+/// What a line says, as far as verification asks.
+#[derive(Debug)]
+pub(super) struct Seen {
+    pub(super) seq: u64,
+    pub(super) prev: Hash,
+    pub(super) ts: [u8; 27],
+    /// Digest of the name of the machine's start.
+    pub(super) boot: Hash,
+    pub(super) run: Option<RunId>,
+    pub(super) says: Says,
+}
+
+/// What verification asks of each kind.
+#[derive(Debug)]
+pub(super) enum Says {
+    /// The whole line.
+    Segment(Box<str>),
+    /// The whole line.
+    Checkpoint(Box<str>),
+    /// Whether it allows, and which command.
+    Decision {
+        allowed: bool,
+        command: Option<Hash>,
+    },
+    /// Which command was let go.
+    Start {
+        command: Option<Hash>,
+    },
+    Outcome,
+    /// A `gap` says what could not be recorded; the others only have to be in the chain.
+    Other,
+}
+
+/// A part of a file that holds lines.
+#[derive(Debug)]
+pub(super) struct Part {
+    /// Which segment, in the order in which they are checked.
+    pub(super) index: usize,
+    pub(super) file: File,
+    pub(super) from: u64,
+    pub(super) to: u64,
+}
+
+/// Scans `parts` in order; `take` gets the segment's index and each block's lines.
+///
+/// # Errors
+/// What the files' reader says, or `take`.
+pub(super) fn scan(
+    parts: Vec<Part>,
+    take: &mut dyn FnMut(usize, Vec<Scanned>) -> io::Result<()>,
+) -> io::Result<()> {
+    let bytes = parts
+        .iter()
+        .map(|part| part.to.saturating_sub(part.from))
+        .fold(0, u64::saturating_add);
+    let small = bytes <= u64::try_from(BLOCK_BYTES).unwrap_or(u64::MAX);
+    let threads = std::thread::available_parallelism()
+        .map_or(1, usize::from)
+        .min(MAX_THREADS);
+    if small || threads < 2 {
+        let mut decoder = Decoder::new();
+        return read_blocks(parts, &mut |block| {
+            let lines = scan_block(&mut decoder, &block);
+            take(block.index, lines).map(|()| true)
+        });
+    }
+    std::thread::scope(|scope| {
+        let mut inputs: Vec<SyncSender<Block>> = Vec::new();
+        let mut outputs: Vec<Receiver<(usize, Vec<Scanned>)>> = Vec::new();
+        for _ in 0..threads {
+            let (input, blocks) = sync_channel::<Block>(BLOCKS_IN_FLIGHT);
+            let (lines, output) = sync_channel(BLOCKS_IN_FLIGHT);
+            inputs.push(input);
+            outputs.push(output);
+            scope.spawn(move || {
+                let mut decoder = Decoder::new();
+                for block in blocks {
+                    if lines
+                        .send((block.index, scan_block(&mut decoder, &block)))
+                        .is_err()
+                    {
+                        return;
+                    }
+                }
+            });
+        }
+        let reader = scope.spawn(move || {
+            // Blocks go round; so what comes back is in order if it is fetched in the same round.
+            let mut round = inputs.iter().cycle();
+            read_blocks(parts, &mut |block| {
+                Ok(round.next().is_some_and(|input| input.send(block).is_ok()))
+            })
+        });
+        let mut taken = Ok(());
+        for output in outputs.iter().cycle() {
+            let Ok((index, lines)) = output.recv() else {
+                break;
+            };
+            taken = take(index, lines);
+            if taken.is_err() {
+                break;
+            }
+        }
+        // The threads end when nobody takes their lines.
+        drop(outputs);
+        let read = reader
+            .join()
+            .unwrap_or_else(|_| Err(io::Error::other("the reading thread failed")));
+        taken.and(read)
+    })
+}
+
+/// Whole lines of one segment.
+struct Block {
+    index: usize,
+    at: u64,
+    bytes: Vec<u8>,
+}
+
+/// Cuts `parts` into blocks at line ends, until `give` wants no more.
+fn read_blocks(
+    parts: Vec<Part>,
+    give: &mut dyn FnMut(Block) -> io::Result<bool>,
+) -> io::Result<()> {
+    for part in parts {
+        let mut at = part.from;
+        let mut size = BLOCK_BYTES;
+        while at < part.to {
+            let left = usize::try_from(part.to.saturating_sub(at)).unwrap_or(usize::MAX);
+            let mut bytes = vec![0; left.min(size)];
+            let got = read_full(&part.file, at, &mut bytes)?;
+            bytes.truncate(got);
+            let whole = bytes
+                .iter()
+                .rposition(|byte| *byte == b'\n')
+                .map_or(0, |end| end.saturating_add(1));
+            let last = got == left || got == 0;
+            if whole == 0 && !last {
+                // One line longer than a block: nobody writes such lines, but it is read to say so.
+                size = size.saturating_mul(2);
+                continue;
+            }
+            size = BLOCK_BYTES;
+            if !last {
+                bytes.truncate(whole);
+            }
+            if got == 0 {
+                break;
+            }
+            let next = at.saturating_add(u64::try_from(bytes.len()).unwrap_or(u64::MAX));
+            if !give(Block {
+                index: part.index,
+                at,
+                bytes,
+            })? {
+                return Ok(());
+            }
+            at = next;
+        }
+    }
+    Ok(())
+}
+
+fn scan_block(decoder: &mut Decoder, block: &Block) -> Vec<Scanned> {
+    let mut at = block.at;
+    let mut scanned = Vec::with_capacity(block.bytes.len().checked_div(256).unwrap_or(0));
+    for bytes in block.bytes.split_inclusive(|byte| *byte == b'\n') {
+        let length = u64::try_from(bytes.len()).unwrap_or(u64::MAX);
+        let read = match decoder.decode(bytes) {
+            Ok(line) => Ok(see(&line)),
+            Err(why) => Err(Unread {
+                why,
+                zeros: bytes.contains(&0),
+            }),
+        };
+        scanned.push(Scanned {
+            at,
+            bytes: length,
+            hash: sha256(bytes),
+            leaf: leaf_hash(bytes),
+            read,
+        });
+        at = at.saturating_add(length);
+    }
+    scanned
+}
+
+fn see(line: &Line<'_>) -> Seen {
+    let says = match line.kind {
+        Kind::Segment => Says::Segment(line.text().into()),
+        Kind::Checkpoint => Says::Checkpoint(line.text().into()),
+        Kind::Decision => match line.plain("effect") {
+            Some("allow") => Says::Decision {
+                allowed: true,
+                command: command(line),
+            },
+            _ => Says::Decision {
+                allowed: false,
+                command: None,
+            },
+        },
+        Kind::Start => Says::Start {
+            command: command(line),
+        },
+        Kind::Outcome => Says::Outcome,
+        Kind::Policy
+        | Kind::Approval
+        | Kind::Stop
+        | Kind::Anchor
+        | Kind::Gap
+        | Kind::Grant
+        | Kind::Observed => Says::Other,
+    };
+    let mut ts = [0; 27];
+    for (to, from) in ts.iter_mut().zip(line.ts.bytes()) {
+        *to = from;
+    }
+    Seen {
+        seq: line.seq,
+        prev: line.prev,
+        ts,
+        boot: sha256(line.boot.as_bytes()),
+        run: line.run,
+        says,
+    }
+}
+
+/// What has to be the same in a decision and in the start it allows: arguments and policy.
+fn command(line: &Line<'_>) -> Option<Hash> {
+    let argv = line.field("argv").filter(|argv| *argv != "null")?;
+    let policy = line.field("policy")?;
+    // A long value stands in its line by its digest only.
+    let cut = argv
+        .starts_with("{\"cut_json\"")
+        .then(|| argv.rsplit('"').nth(1))
+        .flatten();
+    let digest = match cut {
+        Some(digest) => digest.to_owned(),
+        None => super::super::entry::hex(&sha256(argv.as_bytes())),
+    };
+    Some(sha256(format!("{digest} {policy}").as_bytes()))
+}

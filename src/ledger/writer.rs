@@ -1,0 +1,803 @@
+//! The one in this process who writes: appends a group's lines under the lock, syncs them, signs them.
+//!
+//! What a run needs to be recorded to its end is kept free on the disk from the moment it starts.
+
+#![forbid(unsafe_code)]
+
+use std::io;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use jiff::Timestamp;
+use serde_json::{Value, json};
+
+use super::compose::{Composed, Composer};
+use super::entry::{Draft, Kind, Prepared, RunId, hex, prepare};
+use super::grants::Grant;
+use super::head::Head;
+use super::keys::{Keys, random};
+use super::merkle::Tree;
+use super::note::{self, Checkpoint, Signer, Verifier};
+use super::owner::Observer;
+use super::queue::{Batch, Purpose};
+use super::redact::Redactor;
+use super::store::{Durability, SideFile, Store, segment_name};
+use super::{LedgerError, Options};
+
+/// Space kept for the end of each open run, and once more for what belongs to none: one longest line each.
+const RESERVE_BYTES: u64 = 64 << 10;
+
+/// Space is kept in pieces of this size, so that most commits need not ask for any.
+const RESERVE_STEP_BYTES: u64 = 256 << 10;
+
+/// After so many entries a checkpoint goes along with the next group. Signing and checking one takes 50 µs.
+const CHECKPOINT_ENTRIES: u64 = 256;
+
+/// After this time a checkpoint goes along too, however few the entries are.
+const CHECKPOINT_INTERVAL: Duration = Duration::from_secs(1);
+
+/// The one in this process who writes.
+#[derive(Debug)]
+pub(super) struct Writer {
+    store: Arc<dyn Store>,
+    head: Head,
+    keys: Keys,
+    /// The name of the ledger.
+    origin: String,
+    here: Observer,
+    segment_bytes: u64,
+    lock_wait: Duration,
+    /// Why nothing may be written any more.
+    poisoned: Option<String>,
+    /// Up to where space is kept: segment and offset.
+    reserved: (u64, u64),
+    /// Space is kept in the file `ballast`, because the filesystem keeps none: this many bytes.
+    ballast: Option<u64>,
+    /// This process has written lines that no checkpoint of it covers.
+    unsigned: bool,
+    last_checkpoint: Instant,
+}
+
+impl Writer {
+    /// Opens or makes the ledger in `store`; also returns the secret for redaction.
+    pub(super) fn open(
+        store: &Arc<dyn Store>,
+        options: &Options,
+    ) -> Result<(Writer, [u8; 32]), LedgerError> {
+        lock_store(&**store, options.lock_wait)?;
+        let opened = Writer::open_locked(store, options);
+        store.unlock();
+        let (mut writer, wrote) = opened?;
+        if wrote {
+            writer.sync()?;
+            // What could not be recorded is recorded now.
+            store
+                .remove(SideFile::Gap)
+                .map_err(|error| LedgerError::io("remove the file `gap`", &error))?;
+        }
+        let secret = writer.keys.secret;
+        Ok((writer, secret))
+    }
+
+    fn open_locked(
+        store: &Arc<dyn Store>,
+        options: &Options,
+    ) -> Result<(Writer, bool), LedgerError> {
+        let read = |file| {
+            store
+                .read(file)
+                .map_err(|error| LedgerError::io("read a file of the ledger", &error))
+        };
+        let segments = store
+            .segments()
+            .map_err(|error| LedgerError::io("list the segments", &error))?;
+        let keys = match read_keys(&**store)? {
+            Some(keys) => keys,
+            None if segments.is_empty() => make_keys(&**store, options)?,
+            None => return Err(key_error("is missing")),
+        };
+        let checkpoint = match read(SideFile::Checkpoint)? {
+            Some(note) => Some(read_checkpoint(&note)?),
+            None => None,
+        };
+        let state = read(SideFile::State)?
+            .and_then(|state| Head::from_state(&state, &keys.secret, &**store));
+        let mut head = state.unwrap_or_else(Head::new);
+        let compare = |tree: &Tree, found: &mut Option<bool>| {
+            if let Some(checkpoint) = &checkpoint
+                && checkpoint.size == tree.size()
+            {
+                *found = Some(checkpoint.root == tree.root());
+            }
+        };
+        check_complete(&segments)?;
+        let mut stands = None;
+        compare(&head.tree, &mut stands);
+        head.catch_up(&**store, &mut |tree| compare(tree, &mut stands))?;
+        if let Some(checkpoint) = &checkpoint {
+            check_checkpoint(checkpoint, &head, stands)?;
+        }
+        let origin = match (&*head.origin, &keys.signer) {
+            ("", Some(signer)) => signer.verifier().name().to_owned(),
+            ("", None) => new_origin(options)?,
+            (origin, _) => origin.to_owned(),
+        };
+        let mut writer = Writer {
+            store: Arc::clone(store),
+            head,
+            keys,
+            origin,
+            here: Observer::here(),
+            segment_bytes: options.segment_bytes,
+            lock_wait: options.lock_wait,
+            poisoned: None,
+            reserved: (0, 0),
+            ballast: None,
+            unsigned: false,
+            last_checkpoint: Instant::now(),
+        };
+        let settling = writer.settle_key()?;
+        let mut batch = Batch::new(Purpose::End, false);
+        for draft in writer.opening(read(SideFile::Gap)?) {
+            batch.push(prepare(&draft, &Redactor::none())?, &draft);
+        }
+        let wrote = !batch.entries.is_empty() || writer.head.seq() == 0;
+        if wrote {
+            let mut group = [batch];
+            writer.write_group(&[], &mut group)?;
+            if let [
+                Batch {
+                    result: Some(Err(error)),
+                    ..
+                },
+            ] = &group
+            {
+                return Err(error.clone());
+            }
+        }
+        Ok((writer, wrote || settling))
+    }
+
+    /// What the next writer says first: what could not be recorded, and which runs are lost.
+    fn opening(&self, gap: Option<Vec<u8>>) -> Vec<Draft> {
+        let mut drafts = Vec::new();
+        for (run, open) in &self.head.open {
+            if open.is_gone(&self.here) {
+                drafts.push(Draft::new(Kind::Outcome).of(*run).with("status", "LOST"));
+            }
+        }
+        if let Some(gap) = gap {
+            let lines: Vec<Value> = String::from_utf8_lossy(&gap)
+                .lines()
+                .map(|line| {
+                    serde_json::from_str(line).unwrap_or_else(|_| Value::String(line.to_owned()))
+                })
+                .collect();
+            drafts.push(Draft::new(Kind::Gap).with("lost", Value::Array(lines)));
+        }
+        drafts
+    }
+
+    /// Commits a group; each batch gets its result. Whether `policies`, which go first, were written.
+    pub(super) fn commit(&mut self, policies: &[Prepared], group: &mut [Batch]) -> bool {
+        match self.try_commit(policies, group) {
+            Ok(policies) => policies,
+            Err(error) => {
+                for batch in group {
+                    batch.result = None;
+                    batch.fail(&error);
+                }
+                false
+            }
+        }
+    }
+
+    fn try_commit(
+        &mut self,
+        policies: &[Prepared],
+        group: &mut [Batch],
+    ) -> Result<bool, LedgerError> {
+        if let Some(why) = &self.poisoned {
+            return Err(LedgerError::Poisoned { why: why.clone() });
+        }
+        let store = Arc::clone(&self.store);
+        self.lock_for(group)?;
+        let written = self
+            .catch_up()
+            .and_then(|()| self.write_group(policies, group));
+        store.unlock();
+        let wrote = written?;
+        if wrote != Wrote::Nothing {
+            self.sync()?;
+        }
+        Ok(wrote == Wrote::All)
+    }
+
+    /// A run that ends has nobody else to tell: it waits longer.
+    fn lock_for(&mut self, group: &[Batch]) -> Result<(), LedgerError> {
+        let ends = group.iter().any(|batch| batch.purpose == Purpose::End);
+        let wait = if ends {
+            self.lock_wait.saturating_mul(5)
+        } else {
+            self.lock_wait
+        };
+        self.lock(wait)
+    }
+
+    /// Takes the lock, and reads on while it waits.
+    fn lock(&mut self, wait: Duration) -> Result<(), LedgerError> {
+        let (store, head) = (&*self.store, &mut self.head);
+        let mut next = None;
+        let mut moves = || {
+            let before = (head.offset, next);
+            head.follow(store);
+            next = store
+                .segment_bytes(head.segment.saturating_add(1))
+                .ok()
+                .flatten();
+            before != (head.offset, next)
+        };
+        store
+            .lock(wait, &mut moves)
+            .map_err(|error| lock_error(&error))
+    }
+
+    /// Reads what others wrote since the last time, a new key included. The lock is held.
+    fn catch_up(&mut self) -> Result<(), LedgerError> {
+        self.head.catch_up(&*self.store, &mut |_| {})?;
+        if self.head.key.as_ref() != self.keys.signer.as_ref().map(Signer::verifier) {
+            self.keys = read_keys(&*self.store)?.ok_or_else(|| key_error("is missing"))?;
+            self.settle_key()?;
+        }
+        Ok(())
+    }
+
+    /// Ends a change of keys that a crash interrupted; whether anything was written for that.
+    fn settle_key(&mut self) -> Result<bool, LedgerError> {
+        let is_head =
+            |signer: Option<&Signer>| self.head.key.as_ref() == signer.map(Signer::verifier);
+        if self.head.seq() == 0
+            || (is_head(self.keys.signer.as_ref()) && self.head.handover.is_none())
+        {
+            return Ok(false);
+        }
+        let hands_over = self.head.handover.is_some() || is_head(self.keys.previous.as_ref());
+        if self.keys.previous.is_none() || !hands_over {
+            return Err(key_error("is not the one that the ledger names"));
+        }
+        if self.head.handover.is_none() && self.head.offset > 0 {
+            self.begin_segment()?;
+        }
+        self.write_group(&[], &mut [])?;
+        self.sync()?;
+        self.save_keys(self.keys.settled())?;
+        Ok(true)
+    }
+
+    /// Signs with a new key from here on. The old one signs that it hands over.
+    pub(super) fn rotate_key(&mut self) -> Result<Verifier, LedgerError> {
+        if let Some(why) = &self.poisoned {
+            return Err(LedgerError::Poisoned { why: why.clone() });
+        }
+        self.lock(self.lock_wait)?;
+        let rotated = self.catch_up().and_then(|()| self.rotate_locked());
+        self.store.unlock();
+        rotated?;
+        self.write_side_files()?;
+        match &self.keys.signer {
+            Some(signer) => Ok(signer.verifier().clone()),
+            None => Err(key_error("does not sign")),
+        }
+    }
+
+    fn rotate_locked(&mut self) -> Result<(), LedgerError> {
+        if self.keys.signer.is_none() {
+            return Err(key_error("does not sign"));
+        }
+        self.sign_end()?;
+        self.sync()?;
+        let rotated = self
+            .keys
+            .rotated(&self.origin)
+            .map_err(|why| LedgerError::Key { why })?;
+        // Before anything names the new key it is durable, beside the old one that signs the handover.
+        self.save_keys(rotated)?;
+        self.settle_key().map(|_| ())
+    }
+
+    fn save_keys(&mut self, keys: Keys) -> Result<(), LedgerError> {
+        replace(
+            &*self.store,
+            SideFile::Key,
+            keys.text().as_bytes(),
+            Durability::Synced,
+        )
+        .map_err(|error| LedgerError::io("write the ledger's key", &error))?;
+        self.keys = keys;
+        Ok(())
+    }
+
+    /// Signs everything, and the entry that says so is signed as well; returns the note to keep elsewhere.
+    pub(super) fn signed_end(&mut self) -> Result<String, LedgerError> {
+        self.unsigned = true;
+        self.close()?;
+        let signer = self
+            .keys
+            .signer
+            .as_ref()
+            .ok_or_else(|| key_error("does not sign"))?;
+        Ok(signer.sign(&self.end()))
+    }
+
+    fn end(&self) -> Checkpoint {
+        Checkpoint::new(
+            self.head.origin.as_str(),
+            self.head.seq(),
+            self.head.tree.root(),
+        )
+    }
+
+    pub(super) fn verifier(&self) -> Option<Verifier> {
+        self.keys
+            .signer
+            .as_ref()
+            .map(|signer| signer.verifier().clone())
+    }
+
+    fn sync(&mut self) -> Result<(), LedgerError> {
+        let Err(error) = self.store.sync(self.head.segment) else {
+            return Ok(());
+        };
+        // The kernel reports a failed write once and then forgets it; trying again would report success.
+        let why = error.to_string();
+        self.poisoned = Some(why.clone());
+        leave_gap(
+            &*self.store,
+            &[],
+            &LedgerError::Poisoned { why: why.clone() },
+        );
+        Err(LedgerError::Poisoned { why })
+    }
+
+    /// Appends the group's lines. The lock is held and the head is up to date.
+    fn write_group(
+        &mut self,
+        policies: &[Prepared],
+        group: &mut [Batch],
+    ) -> Result<Wrote, LedgerError> {
+        let segment = self.head.segment;
+        self.next_segment_if_needed()?;
+        let mut wrote = Wrote::All;
+        let mut composed = self.compose(policies, group)?;
+        if let Err(error) = self.keep_space(&composed) {
+            // Only what has its space already goes on.
+            for batch in group
+                .iter_mut()
+                .filter(|batch| batch.purpose != Purpose::End)
+            {
+                batch.result = None;
+                batch.fail(&error);
+            }
+            composed = self.compose(&[], group)?;
+            wrote = Wrote::Ends;
+        }
+        if composed.bytes.is_empty() {
+            return Ok(Wrote::Nothing);
+        }
+        self.append(
+            &composed.bytes,
+            group.iter().any(|batch| batch.purpose == Purpose::End),
+        )?;
+        self.head = composed.head;
+        self.unsigned = true;
+        if composed.signed {
+            self.last_checkpoint = Instant::now();
+        }
+        if self.head.segment != segment {
+            // Whoever comes after a crash reads one segment at most. It can be made again, so it may fail.
+            self.write_state().ok();
+        }
+        Ok(wrote)
+    }
+
+    /// Goes on in a new segment after torn bytes, and when the old one is long enough.
+    fn next_segment_if_needed(&mut self) -> Result<(), LedgerError> {
+        let first = self.head.seq() == 0
+            && self.head.segment == 0
+            && self.head.offset == 0
+            && self.head.torn.is_none();
+        if first {
+            return match self.store.segment_bytes(0) {
+                Ok(Some(_)) => Ok(()),
+                Ok(None) => self
+                    .store
+                    .create_segment(0)
+                    .map_err(|error| LedgerError::io("make a segment", &error)),
+                Err(error) => Err(LedgerError::io("look at a segment", &error)),
+            };
+        }
+        let torn = self.head.torn.is_some();
+        if !torn && self.head.offset < self.segment_bytes {
+            return Ok(());
+        }
+        if !torn {
+            let closing = self.compose_checkpoint()?;
+            if !closing.bytes.is_empty() {
+                self.append(&closing.bytes, false)?;
+                self.head = closing.head;
+            }
+        }
+        match self.begin_segment() {
+            // A full disk: the old segment becomes longer than it should, in the space kept for it.
+            Err(LedgerError::NoSpace) if !torn => Ok(()),
+            begun => begun,
+        }
+    }
+
+    fn begin_segment(&mut self) -> Result<(), LedgerError> {
+        // The new segment must not survive a crash that the old one's lines do not survive.
+        self.sync()?;
+        let next = self.head.segment.saturating_add(1);
+        self.store
+            .create_segment(next)
+            .map_err(|error| LedgerError::io("make a segment", &error))?;
+        self.head.enter_segment(next);
+        Ok(())
+    }
+
+    /// The lines of a group, for batches that have no result yet.
+    fn compose(&self, policies: &[Prepared], group: &mut [Batch]) -> Result<Composed, LedgerError> {
+        let mut lines = self.composer()?;
+        for policy in policies {
+            lines.push(policy)?;
+        }
+        let mut last = false;
+        for batch in group
+            .iter_mut()
+            .filter(|batch| !matches!(batch.result, Some(Err(_))))
+        {
+            batch.result = match lines.admits(batch) {
+                Ok(()) => {
+                    let first = lines.head.seq();
+                    for entry in &batch.entries {
+                        lines.push(entry)?;
+                    }
+                    last |= batch.last;
+                    Some(Ok(first..lines.head.seq()))
+                }
+                Err(error) => Some(Err(error)),
+            };
+        }
+        let unsigned = lines.head.seq().saturating_sub(lines.head.signed);
+        let due = last
+            || unsigned > CHECKPOINT_ENTRIES
+            || self.last_checkpoint.elapsed() > CHECKPOINT_INTERVAL;
+        if due && !lines.is_empty() {
+            lines.push_checkpoint()?;
+        }
+        Ok(lines.finish())
+    }
+
+    fn composer(&self) -> Result<Composer<'_>, LedgerError> {
+        Composer::new(&self.head, &self.keys, &self.origin, &self.here.boot)
+    }
+
+    /// A checkpoint over everything, unless the last line is one.
+    fn compose_checkpoint(&self) -> Result<Composed, LedgerError> {
+        let mut lines = self.composer()?;
+        if lines.head.seq().saturating_sub(lines.head.signed) > 1 {
+            lines.push_checkpoint()?;
+        }
+        Ok(lines.finish())
+    }
+
+    /// Sees to it that after this write there is still space for every open run to end.
+    fn keep_space(&mut self, composed: &Composed) -> Result<(), LedgerError> {
+        let open = u64::try_from(composed.head.open.len()).unwrap_or(u64::MAX);
+        if open == 0 {
+            return Ok(());
+        }
+        let kept = open.saturating_add(1).saturating_mul(RESERVE_BYTES);
+        let offset = composed.head.offset;
+        let needed = offset.saturating_add(kept);
+        if let Some(ballast) = self.ballast {
+            return if ballast >= kept {
+                Ok(())
+            } else {
+                self.make_ballast(kept)
+            };
+        }
+        if self.reserved.0 == self.head.segment && self.reserved.1 >= needed {
+            return Ok(());
+        }
+        let from = self.head.offset;
+        let exact = needed.saturating_sub(from);
+        for bytes in [exact.next_multiple_of(RESERVE_STEP_BYTES), exact] {
+            match self.store.reserve(self.head.segment, from, bytes) {
+                Ok(()) => {
+                    self.reserved = (self.head.segment, from.saturating_add(bytes));
+                    return Ok(());
+                }
+                Err(error) if error.kind() == io::ErrorKind::Unsupported => {
+                    return self.make_ballast(kept);
+                }
+                Err(error) if bytes == exact => return Err(LedgerError::io("keep space", &error)),
+                Err(_) => {}
+            }
+        }
+        Ok(())
+    }
+
+    /// Fills the file `ballast` with random bytes, which no filesystem can make small.
+    fn make_ballast(&mut self, bytes: u64) -> Result<(), LedgerError> {
+        let mut ballast = Vec::new();
+        while u64::try_from(ballast.len()).unwrap_or(u64::MAX) < bytes {
+            ballast.extend_from_slice(&random().map_err(|why| LedgerError::Io {
+                doing: "keep space",
+                why,
+            })?);
+        }
+        replace(
+            &*self.store,
+            SideFile::Ballast,
+            &ballast,
+            Durability::Synced,
+        )
+        .map_err(|error| LedgerError::io("keep space", &error))?;
+        self.ballast = Some(bytes);
+        Ok(())
+    }
+
+    /// Appends bytes to the current segment. Lines that end a run may use up the ballast.
+    fn append(&mut self, bytes: &[u8], ends: bool) -> Result<(), LedgerError> {
+        let mut rest = bytes;
+        let mut tries = 0_u32;
+        while !rest.is_empty() {
+            match self.store.append(self.head.segment, rest) {
+                Ok(written) if written > 0 => rest = rest.get(written..).unwrap_or(&[]),
+                outcome => {
+                    tries = tries.saturating_add(1);
+                    let error = outcome
+                        .err()
+                        .unwrap_or_else(|| io::ErrorKind::StorageFull.into());
+                    if !ends || tries > 1 || self.store.remove(SideFile::Ballast).is_err() {
+                        return Err(LedgerError::io("write to the ledger", &error));
+                    }
+                    self.ballast = None;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Signs what this process wrote, and rewrites the files `checkpoint` and `state`.
+    pub(super) fn close(&mut self) -> Result<(), LedgerError> {
+        if !self.unsigned || self.poisoned.is_some() {
+            return Ok(());
+        }
+        let store = Arc::clone(&self.store);
+        self.lock(self.lock_wait)?;
+        let signed = self.catch_up().and_then(|()| self.sign_end());
+        store.unlock();
+        signed?;
+        self.sync()?;
+        self.unsigned = false;
+        self.write_side_files()
+    }
+
+    fn sign_end(&mut self) -> Result<(), LedgerError> {
+        if self.head.torn.is_some() || self.head.offset == 0 {
+            return Ok(());
+        }
+        let composed = self.compose_checkpoint()?;
+        self.append(&composed.bytes, false)?;
+        self.head = composed.head;
+        Ok(())
+    }
+
+    fn write_state(&self) -> io::Result<()> {
+        match self.head.state(&self.keys.secret) {
+            Some(state) => replace(&*self.store, SideFile::State, &state, Durability::Cache),
+            None => Ok(()),
+        }
+    }
+
+    /// Everything they speak of is durable already: a crash must not leave a checkpoint of lines that are gone.
+    pub(super) fn write_side_files(&self) -> Result<(), LedgerError> {
+        let failed = |error: io::Error| LedgerError::io("write a file of the ledger", &error);
+        let staged = match &self.keys.signer {
+            Some(signer) => {
+                let note = signer.sign(&self.end());
+                let staged =
+                    self.store
+                        .stage(SideFile::Checkpoint, note.as_bytes(), Durability::Synced);
+                Some(staged.map_err(failed)?)
+            }
+            None => None,
+        };
+        let state = match self.head.state(&self.keys.secret) {
+            Some(state) => Some(
+                self.store
+                    .stage(SideFile::State, &state, Durability::Cache)
+                    .map_err(failed)?,
+            ),
+            None => None,
+        };
+        lock_store(&*self.store, self.lock_wait)?;
+        let installed = self.install_side_files(staged.as_deref(), state.as_deref());
+        self.store.unlock();
+        installed.map_err(failed)
+    }
+
+    /// Another process may have signed more in the meantime; then its files stay.
+    fn install_side_files(&self, checkpoint: Option<&str>, state: Option<&str>) -> io::Result<()> {
+        let newest = self
+            .store
+            .read(SideFile::Checkpoint)?
+            .and_then(|note| note::peek(&note).ok());
+        let newer = newest.is_some_and(|newest| newest.size > self.head.seq());
+        for (staged, file) in [(checkpoint, SideFile::Checkpoint), (state, SideFile::State)] {
+            match staged {
+                Some(staged) if newer => self.store.discard(staged)?,
+                Some(staged) => self.store.install(staged, file, Durability::Cache)?,
+                None => {}
+            }
+        }
+        Ok(())
+    }
+
+    pub(super) fn read_grants(&mut self) -> Result<Vec<Grant>, LedgerError> {
+        self.lock(self.lock_wait)?;
+        let caught_up = self.catch_up();
+        self.store.unlock();
+        caught_up?;
+        Ok(self.head.grants.iter().cloned().collect())
+    }
+
+    pub(super) fn origin(&self) -> String {
+        self.head.origin.clone()
+    }
+}
+
+/// What of a group was written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Wrote {
+    Nothing,
+    /// Only the ends of runs: the disk is full.
+    Ends,
+    All,
+}
+
+/// Leaves a note of what could not be recorded, as well as that is possible, for the next writer.
+pub(super) fn leave_gap(store: &dyn Store, runs: &[RunId], error: &LedgerError) {
+    let mut gap = store.read(SideFile::Gap).ok().flatten().unwrap_or_default();
+    let runs: Vec<String> = runs.iter().map(RunId::to_string).collect();
+    let line =
+        json!({"ts": format!("{:.6}", Timestamp::now()), "runs": runs, "why": error.to_string()});
+    gap.extend_from_slice(line.to_string().as_bytes());
+    gap.push(b'\n');
+    // The disk has just refused a write; if it refuses this one too there is nobody left to tell.
+    drop(replace(store, SideFile::Gap, &gap, Durability::Synced));
+}
+
+fn replace(
+    store: &dyn Store,
+    file: SideFile,
+    bytes: &[u8],
+    durability: Durability,
+) -> io::Result<()> {
+    let staged = store.stage(file, bytes, durability)?;
+    store.install(&staged, file, durability)
+}
+
+fn read_keys(store: &dyn Store) -> Result<Option<Keys>, LedgerError> {
+    let bytes = store
+        .read(SideFile::Key)
+        .map_err(|error| LedgerError::io("read the ledger's key", &error))?;
+    let Some(bytes) = bytes else { return Ok(None) };
+    Keys::parse(&bytes)
+        .map(Some)
+        .ok_or_else(|| key_error("is damaged"))
+}
+
+fn key_error(what: &str) -> LedgerError {
+    LedgerError::Key {
+        why: format!("the file `key` {what}"),
+    }
+}
+
+fn new_origin(options: &Options) -> Result<String, LedgerError> {
+    if let Some(origin) = &options.origin {
+        return Ok(origin.clone());
+    }
+    let random = random().map_err(|why| LedgerError::Key { why })?;
+    Ok(format!("lictor/{}", hex(random.get(..8).unwrap_or(&[]))))
+}
+
+/// Makes the keys of a new ledger, durable before anything names them.
+fn make_keys(store: &dyn Store, options: &Options) -> Result<Keys, LedgerError> {
+    let failed = |why| LedgerError::Key { why };
+    let origin = new_origin(options)?;
+    let keys = Keys::generate(&origin, options.sign).map_err(failed)?;
+    replace(
+        store,
+        SideFile::Key,
+        keys.text().as_bytes(),
+        Durability::Synced,
+    )
+    .map_err(|error| LedgerError::io("write the ledger's key", &error))?;
+    Ok(keys)
+}
+
+fn read_checkpoint(note: &[u8]) -> Result<Checkpoint, LedgerError> {
+    note::peek(note).map_err(|error| checkpoint_damage(&format!("{error}")))
+}
+
+/// The ledger must be at least as long as its checkpoint says, and the same up to there.
+fn check_checkpoint(
+    checkpoint: &Checkpoint,
+    head: &Head,
+    stands: Option<bool>,
+) -> Result<(), LedgerError> {
+    if checkpoint.size > head.seq() {
+        return Err(checkpoint_damage(&format!(
+            "the ledger has {} entries, the checkpoint covers {}",
+            head.seq(),
+            checkpoint.size
+        )));
+    }
+    // A checkpoint from before the state was checked when the state was written.
+    if checkpoint.origin != head.origin || stands == Some(false) {
+        return Err(checkpoint_damage("the checkpoint is of another history"));
+    }
+    Ok(())
+}
+
+/// Segments are numbered from 0 without a hole.
+fn check_complete(segments: &[u64]) -> Result<(), LedgerError> {
+    match segments
+        .iter()
+        .zip(0_u64..)
+        .find(|(segment, expected)| *segment != expected)
+    {
+        None => Ok(()),
+        Some((_, missing)) => Err(LedgerError::Damaged {
+            segment: segment_name(missing),
+            line: 1,
+            byte: 0,
+            what: "the segment is missing".to_owned(),
+        }),
+    }
+}
+
+fn checkpoint_damage(what: &str) -> LedgerError {
+    LedgerError::Damaged {
+        segment: SideFile::Checkpoint.name().to_owned(),
+        line: 1,
+        byte: 0,
+        what: what.to_owned(),
+    }
+}
+
+/// Takes the lock without a head that could follow: that others get on is seen by the length of the files.
+fn lock_store(store: &dyn Store, wait: Duration) -> Result<(), LedgerError> {
+    let length = || {
+        let last = store.segments().unwrap_or_default().last().copied();
+        last.map(|last| (last, store.segment_bytes(last).ok().flatten()))
+    };
+    let mut before = None;
+    let mut moves = || {
+        let now = length();
+        std::mem::replace(&mut before, now) != now
+    };
+    store
+        .lock(wait, &mut moves)
+        .map_err(|error| lock_error(&error))
+}
+
+fn lock_error(error: &io::Error) -> LedgerError {
+    if error.kind() == io::ErrorKind::WouldBlock {
+        return LedgerError::Busy;
+    }
+    LedgerError::io("lock the ledger", error)
+}

@@ -1,0 +1,984 @@
+//! `Policy` -> [`CompiledPolicy`]: names are looked up, libraries added, rules put where the matcher
+//! finds them.
+
+#![forbid(unsafe_code)]
+
+use std::collections::HashMap;
+use std::fmt;
+use std::sync::Arc;
+
+use sha2::{Digest as _, Sha256};
+
+use super::decode::{self, nearest};
+use super::error::{Code, PolicyErrors, Problem};
+use super::glob::Pattern;
+use super::library;
+use super::matcher::{Matcher, RuleScope, ScopeId, Selector, Uses};
+use super::model::{
+    Access, Action, ActionPattern, Approval, Argument, ArgumentKind, ArgumentScopes, DiskRules,
+    LedgerSettings, Policy, Rule, RuleEffect, ScopeUse, ShellSettings, StatedTerms, Test, Tool,
+};
+use super::protection;
+use super::source::{self, SourceFile, Span};
+use crate::path::{CanonicalPath, Switches};
+
+/// A policy that decides: checked, immutable, cheap to clone and to share between threads.
+///
+/// ```
+/// use lictor::policy::CompiledPolicy;
+///
+/// let policy = CompiledPolicy::from_yaml(
+///     "version: 1
+/// name: readers
+/// use: lictor/files@1
+/// scopes: {docs: \"docs/**\"}
+/// rules:
+///   - {id: read-docs, allow: filesystem.read_file, within: docs}
+/// ",
+/// )?;
+/// assert_eq!(policy.name(), "readers");
+///
+/// let refused = CompiledPolicy::from_yaml("version: 1\nname: x\nrulez: []\n").unwrap_err();
+/// assert!(refused.to_string().contains("did you mean `rules`?"));
+/// # Ok::<(), lictor::policy::PolicyErrors>(())
+/// ```
+#[derive(Clone)]
+pub struct CompiledPolicy {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    name: String,
+    description: Option<String>,
+    workspace: Option<String>,
+    digest: String,
+    files: Vec<Arc<SourceFile>>,
+    tools: Vec<Tool>,
+    tool_by_name: HashMap<String, usize>,
+    first_action: Vec<u32>,
+    approvals: Vec<Approval>,
+    scopes: Vec<CompiledScope>,
+    rules: Vec<CompiledRule>,
+    matcher: Matcher,
+    defaults: StatedTerms,
+    program_path: Option<Vec<String>>,
+    switches: Switches,
+    disk: DiskRules,
+    ledger: LedgerSettings,
+    shell: ShellSettings,
+    tests: Vec<Test>,
+}
+
+/// The files that a policy names: tool libraries of one's own.
+pub trait Files {
+    /// Reads the file that the policy calls `name`.
+    ///
+    /// # Errors
+    /// Why it cannot be read, as a fragment that fits after "cannot be read: ".
+    fn read(&self, name: &str) -> Result<SourceFile, String>;
+
+    /// Where the policy and its record lie inside the workspace that the policy names: these places
+    /// are protected from being written. By default none is known to.
+    fn placement(&self, policy: &PolicyOutline<'_>) -> Placement {
+        let _ = policy;
+        Placement::default()
+    }
+}
+
+/// What of a policy says where things lie.
+#[derive(Clone, Copy, Debug)]
+#[non_exhaustive]
+pub struct PolicyOutline<'p> {
+    /// The policy's name.
+    pub name: &'p str,
+    /// The workspace, relative to the policy's directory.
+    pub workspace: &'p str,
+    /// The ledger's directory, relative to the policy's directory, if the policy names one.
+    pub ledger: Option<&'p str>,
+}
+
+impl PolicyOutline<'_> {
+    /// The outline of a compiled policy.
+    #[must_use]
+    pub fn of(policy: &CompiledPolicy) -> PolicyOutline<'_> {
+        PolicyOutline {
+            name: policy.name(),
+            workspace: policy.workspace(),
+            ledger: policy.ledger_settings().path.as_deref(),
+        }
+    }
+}
+
+/// No files: a policy may then use only what is compiled in.
+#[derive(Clone, Copy, Debug, Default)]
+#[expect(clippy::exhaustive_structs, reason = "it has nothing to hold")]
+pub struct NoFiles;
+
+impl Files for NoFiles {
+    fn read(&self, _: &str) -> Result<SourceFile, String> {
+        Err("files are not available here".to_owned())
+    }
+}
+
+/// Where a policy and its record lie, as far as that is inside the workspace: these places are
+/// protected from being written.
+#[derive(Clone, Debug, Default)]
+#[non_exhaustive]
+pub struct Placement {
+    /// The files the policy was read from.
+    pub policy_files: Vec<CanonicalPath>,
+    /// The directory of the ledger.
+    pub ledger: Option<CanonicalPath>,
+}
+
+/// A place in one of a policy's files, for people and for JSON.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
+#[non_exhaustive]
+pub struct Place {
+    /// The file's name.
+    pub file: String,
+    /// Line, from 1.
+    pub line: u32,
+    /// Column, from 1.
+    pub column: u32,
+}
+
+/// A rule, by its place among the compiled rules; the order is that of the document.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(crate) struct RuleId(pub(crate) u32);
+
+/// One scope: paths inside `include` and outside `exclude`.
+#[derive(Clone, Debug)]
+pub(crate) struct CompiledScope {
+    pub(crate) include: Vec<Pattern>,
+    pub(crate) exclude: Vec<Pattern>,
+}
+
+/// One rule, all names looked up.
+#[derive(Clone, Debug)]
+pub(crate) struct CompiledRule {
+    pub(crate) id: String,
+    /// None for a rule that is compiled in.
+    pub(crate) at: Option<Span>,
+    pub(crate) effect: RuleEffect,
+    pub(crate) selectors: Vec<Selector>,
+    pub(crate) scope: Option<RuleScope>,
+    pub(crate) access: Option<Vec<Access>>,
+    pub(crate) approval: Option<usize>,
+    pub(crate) actors: Option<Vec<String>>,
+    pub(crate) terms: StatedTerms,
+    pub(crate) reason: Option<String>,
+    pub(crate) instead: Option<String>,
+    /// The first instant at which the rule no longer counts.
+    pub(crate) lapses: Option<jiff::Timestamp>,
+    pub(crate) widens: bool,
+}
+
+impl CompiledRule {
+    /// Whether the rule speaks of what this actor does.
+    pub(crate) fn is_for(&self, actor: &str) -> bool {
+        self.actors
+            .as_ref()
+            .is_none_or(|patterns| patterns.iter().any(|pattern| is_like(pattern, actor)))
+    }
+
+    /// Whether the rule has lapsed. Without a clock none has.
+    pub(crate) fn has_lapsed(&self, now: Option<jiff::Timestamp>) -> bool {
+        self.lapses
+            .zip(now)
+            .is_some_and(|(lapses, now)| now >= lapses)
+    }
+}
+
+/// Whether `text` matches `pattern`, where `*` is any run of characters. Linear but for one
+/// backtracking point.
+pub(crate) fn is_like(pattern: &str, text: &str) -> bool {
+    let Some((head, rest)) = pattern.split_once('*') else {
+        return pattern == text;
+    };
+    let Some(mut text) = text.strip_prefix(head) else {
+        return false;
+    };
+    let mut parts: Vec<&str> = rest.split('*').collect();
+    let tail = parts.pop().unwrap_or("");
+    for part in parts {
+        match text.split_once(part) {
+            Some((_, after)) => text = after,
+            None => return false,
+        }
+    }
+    text.ends_with(tail)
+}
+
+impl CompiledPolicy {
+    /// Compiles one document that needs no other file.
+    ///
+    /// # Errors
+    /// All that is wrong with it.
+    pub fn from_yaml(text: &str) -> Result<CompiledPolicy, PolicyErrors> {
+        CompiledPolicy::load(SourceFile::new("policy", text), &NoFiles)
+    }
+
+    /// Compiles a document and the libraries it uses.
+    ///
+    /// # Errors
+    /// All that is wrong with them, in reading order.
+    pub fn load(main: SourceFile, files: &dyn Files) -> Result<CompiledPolicy, PolicyErrors> {
+        let mut loader = Loader {
+            files: vec![Arc::new(main)],
+            ..Loader::default()
+        };
+        let text = loader.files.first().map(Arc::clone);
+        let decoded = decode::policy(source::parse(
+            text.as_ref().map_or("", |file| &file.text),
+            0,
+        ));
+        loader.problems = decoded.problems;
+        loader.partial = decoded.partial;
+        let mut policy = decoded.value;
+        loader.add_libraries(&mut policy, files);
+        let placement = files.placement(&PolicyOutline {
+            name: &policy.name,
+            workspace: policy.workspace.as_deref().unwrap_or("."),
+            ledger: policy.ledger.path.as_deref(),
+        });
+        loader.compile(policy, &placement)
+    }
+
+    /// The policy's name.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.inner.name
+    }
+
+    /// What the policy says it is for.
+    #[must_use]
+    pub fn description(&self) -> Option<&str> {
+        self.inner.description.as_deref()
+    }
+
+    /// The workspace as the policy names it, relative to the policy's own directory.
+    #[must_use]
+    pub fn workspace(&self) -> &str {
+        self.inner.workspace.as_deref().unwrap_or(".")
+    }
+
+    /// SHA-256 over the version of the language and all files read, in lower-case hex.
+    #[must_use]
+    pub fn digest(&self) -> &str {
+        &self.inner.digest
+    }
+
+    /// The files read, in reading order; the first is the policy itself.
+    pub fn files(&self) -> impl Iterator<Item = &SourceFile> {
+        self.inner.files.iter().map(Arc::as_ref)
+    }
+
+    /// The tools, in the order of the document, libraries last.
+    #[must_use]
+    pub fn tools(&self) -> &[Tool] {
+        &self.inner.tools
+    }
+
+    /// The approvals.
+    #[must_use]
+    pub fn approvals(&self) -> &[Approval] {
+        &self.inner.approvals
+    }
+
+    /// The policy's own tests.
+    #[must_use]
+    pub fn tests(&self) -> &[Test] {
+        &self.inner.tests
+    }
+
+    /// How paths are read.
+    #[must_use]
+    pub fn switches(&self) -> &Switches {
+        &self.inner.switches
+    }
+
+    /// What the disk may answer.
+    #[must_use]
+    pub fn disk_rules(&self) -> DiskRules {
+        self.inner.disk
+    }
+
+    /// Where the record is kept.
+    #[must_use]
+    pub fn ledger_settings(&self) -> &LedgerSettings {
+        &self.inner.ledger
+    }
+
+    /// What to make of shell text.
+    #[must_use]
+    pub fn shell_settings(&self) -> &ShellSettings {
+        &self.inner.shell
+    }
+
+    /// The directories that programs are looked up in.
+    #[must_use]
+    pub fn program_path(&self) -> Vec<&str> {
+        const BUILT_IN: [&str; 3] = ["/usr/local/bin", "/usr/bin", "/bin"];
+        match &self.inner.program_path {
+            Some(directories) => directories.iter().map(String::as_str).collect(),
+            None => BUILT_IN.to_vec(),
+        }
+    }
+
+    pub(crate) fn defaults(&self) -> &StatedTerms {
+        &self.inner.defaults
+    }
+
+    pub(crate) fn matcher(&self) -> &Matcher {
+        &self.inner.matcher
+    }
+
+    pub(crate) fn rules(&self) -> impl Iterator<Item = (RuleId, &CompiledRule)> {
+        (0..).map(RuleId).zip(&self.inner.rules)
+    }
+
+    pub(crate) fn rule(&self, id: RuleId) -> Option<&CompiledRule> {
+        self.inner.rules.get(usize::try_from(id.0).ok()?)
+    }
+
+    pub(crate) fn scopes(&self) -> &[CompiledScope] {
+        &self.inner.scopes
+    }
+
+    pub(crate) fn approval(&self, nth: usize) -> Option<&Approval> {
+        self.inner.approvals.get(nth)
+    }
+
+    pub(crate) fn tool_named(&self, name: &str) -> Option<usize> {
+        self.inner.tool_by_name.get(name).copied()
+    }
+
+    /// The tool and action at these places, with the number that rules know the action by.
+    pub(crate) fn action(&self, tool: usize, action: usize) -> Option<(&Tool, &Action, u32)> {
+        let found = self.inner.tools.get(tool)?;
+        let number = self
+            .inner
+            .first_action
+            .get(tool)?
+            .checked_add(u32::try_from(action).ok()?)?;
+        Some((found, found.actions.get(action)?, number))
+    }
+
+    /// Whether some allow rule lets some request write to this path, whoever asks and whatever has to be
+    /// approved first, and no deny rule keeps everybody from it.
+    #[must_use]
+    pub fn lets_write(&self, path: &CanonicalPath) -> bool {
+        let writes = |argument: &&Argument| matches!(&argument.kind, ArgumentKind::Path(kind) if kind.access == Access::Write);
+        for (nth, tool) in self.inner.tools.iter().enumerate() {
+            let first = self.inner.first_action.get(nth).copied().unwrap_or(0);
+            for (number, action) in (first..).zip(&tool.actions) {
+                let all = tool
+                    .args
+                    .iter()
+                    .chain(&action.args)
+                    .chain(action.after.iter().flatten());
+                for argument in all.filter(writes) {
+                    if self.lets_write_by(narrow(nth), number, &argument.name, path) {
+                        return true;
+                    }
+                }
+            }
+        }
+        false
+    }
+
+    fn lets_write_by(&self, tool: u32, action: u32, argument: &str, path: &CanonicalPath) -> bool {
+        let mut allows = false;
+        let mut denies = false;
+        let mut look = |id: RuleId| {
+            let Some(rule) = self.rule(id) else { return };
+            let is_of_writing = rule
+                .access
+                .as_ref()
+                .is_none_or(|accesses| accesses.contains(&Access::Write));
+            match rule.effect {
+                RuleEffect::Allow => allows = true,
+                RuleEffect::Deny => denies |= rule.actors.is_none() && is_of_writing,
+                RuleEffect::Ask => {}
+            }
+        };
+        self.inner
+            .matcher
+            .touching(tool, action, argument, path, &mut look);
+        let outright: Vec<RuleId> = self.inner.matcher.outright(tool, action).collect();
+        outright
+            .into_iter()
+            .filter(|id| {
+                self.rule(*id)
+                    .is_some_and(|rule| rule.effect == RuleEffect::Deny)
+            })
+            .for_each(look);
+        allows && !denies
+    }
+
+    /// Where a span stands.
+    #[must_use]
+    pub fn place(&self, at: Span) -> Place {
+        let file = self
+            .inner
+            .files
+            .get(usize::from(at.file))
+            .map_or("policy", |file| file.name.as_str());
+        Place {
+            file: file.to_owned(),
+            line: at.line,
+            column: at.column,
+        }
+    }
+}
+
+impl fmt::Debug for CompiledPolicy {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("CompiledPolicy")
+            .field("name", &self.inner.name)
+            .field("digest", &self.inner.digest)
+            .field("rules", &self.inner.rules.len())
+            .finish_non_exhaustive()
+    }
+}
+
+#[derive(Default)]
+struct Loader {
+    files: Vec<Arc<SourceFile>>,
+    problems: Vec<Problem>,
+    partial: bool,
+}
+
+impl Loader {
+    /// A library's tool gives way to one of the policy's own; two libraries must not meet.
+    fn add_libraries(&mut self, policy: &mut Policy, files: &dyn Files) {
+        let own: Vec<String> = policy.tools.iter().map(|tool| tool.name.clone()).collect();
+        for (name, at) in std::mem::take(&mut policy.uses) {
+            let Some(file) = self.library(&name, at, files) else {
+                continue;
+            };
+            let Ok(number) = u16::try_from(self.files.len()) else {
+                continue;
+            };
+            let tools = match library::find(&name) {
+                Some(compiled_in) => compiled_in
+                    .tree()
+                    .map(decode::known_library)
+                    .unwrap_or_default(),
+                None => {
+                    let decoded = decode::library(source::parse(&file.text, number));
+                    self.problems.extend(decoded.problems);
+                    decoded.value
+                }
+            };
+            self.files.push(Arc::new(file));
+            for tool in tools {
+                if own.contains(&tool.name) {
+                    continue;
+                }
+                if policy.tools.iter().any(|other| other.name == tool.name) {
+                    let message = format!(
+                        "`{name}` declares a tool `{}` that another library declares too",
+                        tool.name
+                    );
+                    self.problems.push(
+                        Problem::new(Code::P005, at, message).with_help("use one of the two"),
+                    );
+                    continue;
+                }
+                policy.tools.push(tool);
+            }
+        }
+    }
+
+    fn library(&mut self, name: &str, at: Span, files: &dyn Files) -> Option<SourceFile> {
+        if let Some(library) = library::find(name) {
+            return Some(SourceFile::new(name, library.yaml));
+        }
+        if name.starts_with("lictor/") {
+            let known = library::LIBRARIES.iter().map(|library| library.name);
+            let mut problem = Problem::new(
+                Code::P009,
+                at,
+                format!("there is no library `{}`", name.escape_debug()),
+            );
+            problem = match nearest(name, known.clone()) {
+                Some(meant) => problem
+                    .with_help(format!("did you mean `{meant}`?"))
+                    .with_replacement(meant),
+                None => problem.with_help(format!(
+                    "there are {}",
+                    known.collect::<Vec<_>>().join(", ")
+                )),
+            };
+            self.problems.push(problem);
+            return None;
+        }
+        match files.read(name) {
+            Ok(file) => Some(file),
+            Err(why) => {
+                let message = format!("library `{}` cannot be read: {why}", name.escape_debug());
+                self.problems.push(
+                    Problem::new(Code::P009, at, message)
+                        .with_help("name a file relative to this one, or `lictor/NAME@N`"),
+                );
+                None
+            }
+        }
+    }
+
+    fn compile(
+        mut self,
+        mut policy: Policy,
+        placement: &Placement,
+    ) -> Result<CompiledPolicy, PolicyErrors> {
+        let names = Names::new(&policy);
+        self.unique_ids(&policy);
+        let mut rules = Vec::new();
+        let mut scopes: Vec<CompiledScope> = Vec::new();
+        for scope in &mut policy.scopes {
+            let strip = |patterns: &mut Vec<(Pattern, Span)>| {
+                patterns.drain(..).map(|(pattern, _)| pattern).collect()
+            };
+            let (include, exclude) = (strip(&mut scope.include), strip(&mut scope.exclude));
+            scopes.push(CompiledScope { include, exclude });
+        }
+        rules.push(self_protection(&mut scopes, placement));
+        for rule in &policy.rules {
+            rules.extend(self.rule(rule, &policy, &names));
+        }
+        for invariant in &policy.invariants {
+            self.selectors(&invariant.actions, &policy, &names);
+        }
+        if !self.problems.is_empty() {
+            return Err(PolicyErrors::new(self.files, self.problems));
+        }
+        let matcher = Matcher::new(&scopes, &rules);
+        let inner = Inner {
+            digest: digest(&self.files),
+            tool_by_name: names.tools,
+            first_action: names.first_action,
+            files: self.files,
+            name: policy.name,
+            description: policy.description,
+            workspace: policy.workspace,
+            tools: policy.tools,
+            approvals: policy.approvals,
+            scopes,
+            rules,
+            matcher,
+            defaults: policy.defaults,
+            program_path: policy
+                .program_path
+                .map(|entries| entries.into_iter().map(|(entry, _)| entry).collect()),
+            switches: policy.paths.switches,
+            disk: policy.paths.disk,
+            ledger: policy.ledger,
+            shell: policy.shell,
+            tests: policy.tests,
+        };
+        Ok(CompiledPolicy {
+            inner: Arc::new(inner),
+        })
+    }
+
+    /// Decisions and findings name rules and invariants.
+    fn unique_ids(&mut self, policy: &Policy) {
+        let rules = policy.rules.iter().map(|rule| (rule.id.as_str(), rule.at));
+        self.unique("rule", rules.filter(|(id, _)| !id.is_empty()));
+        let invariants = policy.invariants.iter();
+        self.unique(
+            "invariant",
+            invariants.map(|known| (known.id.as_str(), known.at)),
+        );
+    }
+
+    fn unique<'p>(&mut self, what: &str, ids: impl Iterator<Item = (&'p str, Span)>) {
+        let mut first: HashMap<&str, Span> = HashMap::new();
+        for (id, at) in ids {
+            if let Some(other) = first.insert(id, at) {
+                let message = format!(
+                    "a second {what} is called `{id}`; the first is on line {}",
+                    other.line
+                );
+                let problem = Problem::new(Code::P005, at, message);
+                self.problems
+                    .push(problem.with_help("give each an id of its own"));
+            }
+        }
+    }
+
+    fn rule(&mut self, rule: &Rule, policy: &Policy, names: &Names) -> Option<CompiledRule> {
+        let selectors = self.selectors(&rule.actions, policy, names);
+        let approval = match &rule.approval {
+            Some((name, at)) => Some(self.look_up(&names.approvals, "approval", name, *at)?),
+            None => None,
+        };
+        let scope = match &rule.scope {
+            Some(ScopeUse::All(scopes)) => Some(RuleScope::All(self.scopes(scopes, names))),
+            Some(ScopeUse::PerArgument(entries)) => Some(RuleScope::PerArgument(
+                entries
+                    .iter()
+                    .map(
+                        |ArgumentScopes {
+                             argument,
+                             at,
+                             scopes,
+                         }| {
+                            self.argument_exists(argument, *at, &selectors, policy, names);
+                            (argument.clone(), self.scopes(scopes, names))
+                        },
+                    )
+                    .collect(),
+            )),
+            None => None,
+        };
+        if rule.effect == RuleEffect::Allow && scope.is_none() {
+            self.scope_is_needed(rule, &selectors, policy, names);
+        }
+        Some(CompiledRule {
+            id: rule.id.clone(),
+            at: Some(rule.at),
+            effect: rule.effect,
+            selectors,
+            scope,
+            access: rule.access.clone(),
+            approval,
+            actors: rule.actors.clone(),
+            terms: rule.terms.clone(),
+            reason: rule.reason.clone(),
+            instead: rule.instead.clone(),
+            lapses: rule.until.and_then(|(date, _)| end_of(date)),
+            widens: rule.widens,
+        })
+    }
+
+    fn selectors(
+        &mut self,
+        actions: &[(ActionPattern, Span)],
+        policy: &Policy,
+        names: &Names,
+    ) -> Vec<Selector> {
+        let mut selectors = Vec::new();
+        for (pattern, at) in actions {
+            let selector = match pattern {
+                ActionPattern::Any => Some(Selector::Any),
+                ActionPattern::Tool(tool) => self
+                    .look_up(&names.tools, "tool", tool, *at)
+                    .map(|tool| Selector::Tool(narrow(tool))),
+                ActionPattern::Action(tool, action) => {
+                    self.action(tool, action, *at, policy, names)
+                }
+            };
+            selectors.extend(selector);
+        }
+        selectors
+    }
+
+    fn action(
+        &mut self,
+        tool: &str,
+        action: &str,
+        at: Span,
+        policy: &Policy,
+        names: &Names,
+    ) -> Option<Selector> {
+        let nth = self.look_up(&names.tools, "tool", tool, at)?;
+        let declared = policy.tools.get(nth)?;
+        let known = declared.actions.iter().map(|action| action.name.as_str());
+        match known.clone().position(|name| name == action) {
+            Some(found) => {
+                let number = names
+                    .first_action
+                    .get(nth)?
+                    .checked_add(u32::try_from(found).ok()?)?;
+                Some(Selector::Action {
+                    tool: narrow(nth),
+                    action: number,
+                })
+            }
+            None => {
+                self.undefined(
+                    "action",
+                    &format!("{tool}.{action}"),
+                    at,
+                    nearest(action, known.clone()).map(|meant| format!("{tool}.{meant}")),
+                    &known.collect::<Vec<_>>(),
+                );
+                None
+            }
+        }
+    }
+
+    fn scopes(&mut self, scopes: &[(String, Span)], names: &Names) -> Vec<ScopeId> {
+        let mut found = Vec::new();
+        for (name, at) in scopes {
+            found.extend(
+                self.look_up(&names.scopes, "scope", name, *at)
+                    .map(|nth| ScopeId(narrow(nth))),
+            );
+        }
+        found
+    }
+
+    fn look_up(
+        &mut self,
+        names: &HashMap<String, usize>,
+        what: &str,
+        name: &str,
+        at: Span,
+    ) -> Option<usize> {
+        let found = names.get(name).copied();
+        if found.is_none() {
+            let mut known: Vec<&str> = names.keys().map(String::as_str).collect();
+            known.sort_unstable();
+            self.undefined(
+                what,
+                name,
+                at,
+                nearest(name, known.iter().copied()).map(str::to_owned),
+                &known,
+            );
+        }
+        found
+    }
+
+    fn undefined(
+        &mut self,
+        what: &str,
+        name: &str,
+        at: Span,
+        meant: Option<String>,
+        known: &[&str],
+    ) {
+        if self.partial {
+            return;
+        }
+        let problem = Problem::new(
+            Code::P009,
+            at,
+            format!("there is no {what} `{}`", name.escape_debug()),
+        );
+        let problem = match meant {
+            Some(meant) => problem
+                .with_help(format!("did you mean `{meant}`?"))
+                .with_replacement(meant),
+            None if known.is_empty() => problem.with_help(format!("define it under `{what}s`")),
+            None => {
+                let shown: Vec<_> = known
+                    .iter()
+                    .take(12)
+                    .map(|name| format!("`{name}`"))
+                    .collect();
+                problem.with_help(format!(
+                    "there {} {}",
+                    if known.len() == 1 { "is" } else { "are" },
+                    shown.join(", ")
+                ))
+            }
+        };
+        self.problems.push(problem);
+    }
+
+    fn argument_exists(
+        &mut self,
+        name: &str,
+        at: Span,
+        selectors: &[Selector],
+        policy: &Policy,
+        names: &Names,
+    ) {
+        let declared = path_arguments(selectors, policy, names);
+        let is_known =
+            name == CWD_ARGUMENT || declared.iter().any(|(_, argument)| argument.name == name);
+        if !is_known && !selectors.is_empty() {
+            let known: Vec<_> = declared
+                .iter()
+                .map(|(_, argument)| argument.name.as_str())
+                .collect();
+            self.undefined(
+                "path argument",
+                name,
+                at,
+                nearest(name, known.iter().copied()).map(str::to_owned),
+                &known,
+            );
+        }
+    }
+
+    fn scope_is_needed(
+        &mut self,
+        rule: &Rule,
+        selectors: &[Selector],
+        policy: &Policy,
+        names: &Names,
+    ) {
+        if let Some((action, argument)) = path_arguments(selectors, policy, names).first() {
+            let message = format!(
+                "rule `{}` lacks `within`: {action} takes the path argument `{}`",
+                rule.id, argument.name
+            );
+            self.problems.push(
+                Problem::new(Code::P006, rule.at, message)
+                    .with_help("name the scope its paths have to be in"),
+            );
+        }
+    }
+}
+
+/// The name by which a rule's `within` map speaks of the directory a command starts in.
+pub(crate) const CWD_ARGUMENT: &str = "cwd";
+
+/// The path arguments of all actions that the selectors name.
+fn path_arguments<'p>(
+    selectors: &[Selector],
+    policy: &'p Policy,
+    names: &Names,
+) -> Vec<(String, &'p Argument)> {
+    let mut found = Vec::new();
+    for (nth, tool) in policy.tools.iter().enumerate() {
+        let first = names.first_action.get(nth).copied().unwrap_or(0);
+        for (number, action) in (first..).zip(&tool.actions) {
+            if selectors
+                .iter()
+                .any(|selector| selector.covers(narrow(nth), number))
+            {
+                let all = tool
+                    .args
+                    .iter()
+                    .chain(&action.args)
+                    .chain(action.after.iter().flatten());
+                let paths = all.filter(|argument| matches!(argument.kind, ArgumentKind::Path(_)));
+                found.extend(
+                    paths.map(|argument| (format!("{}.{}", tool.name, action.name), argument)),
+                );
+            }
+        }
+    }
+    found
+}
+
+struct Names {
+    tools: HashMap<String, usize>,
+    first_action: Vec<u32>,
+    scopes: HashMap<String, usize>,
+    approvals: HashMap<String, usize>,
+}
+
+impl Names {
+    fn new(policy: &Policy) -> Names {
+        let mut first_action = Vec::new();
+        let mut next = 0_u32;
+        for tool in &policy.tools {
+            first_action.push(next);
+            next = next.saturating_add(u32::try_from(tool.actions.len()).unwrap_or(u32::MAX));
+        }
+        let numbered = |names: Vec<&String>| names.into_iter().cloned().zip(0..).collect();
+        Names {
+            tools: numbered(policy.tools.iter().map(|tool| &tool.name).collect()),
+            first_action,
+            scopes: numbered(policy.scopes.iter().map(|scope| &scope.name).collect()),
+            approvals: numbered(
+                policy
+                    .approvals
+                    .iter()
+                    .map(|approval| &approval.name)
+                    .collect(),
+            ),
+        }
+    }
+}
+
+/// The compiled-in rule that protects the policy, its record and the agents' settings.
+fn self_protection(scopes: &mut Vec<CompiledScope>, placement: &Placement) -> CompiledRule {
+    let mut include: Vec<Pattern> = protection::PATTERNS
+        .iter()
+        .filter_map(|text| Pattern::parse(text).ok())
+        .collect();
+    include.extend(placement.policy_files.iter().map(Pattern::exactly));
+    include.extend(placement.ledger.iter().map(Pattern::below));
+    let scope = ScopeId(u32::try_from(scopes.len()).unwrap_or(u32::MAX));
+    scopes.push(CompiledScope {
+        include,
+        exclude: Vec::new(),
+    });
+    CompiledRule {
+        id: protection::RULE_ID.to_owned(),
+        at: None,
+        effect: RuleEffect::Deny,
+        selectors: vec![Selector::Any],
+        scope: Some(RuleScope::All(vec![scope])),
+        access: Some(vec![Access::Write]),
+        approval: None,
+        actors: None,
+        terms: StatedTerms::default(),
+        reason: Some(protection::REASON.to_owned()),
+        instead: None,
+        lapses: None,
+        widens: false,
+    }
+}
+
+/// Places in a policy are counted in 32 bits: a document of 4 MiB cannot hold more.
+fn narrow(nth: usize) -> u32 {
+    u32::try_from(nth).unwrap_or(u32::MAX)
+}
+
+/// The first instant after the day, UTC.
+fn end_of(date: jiff::civil::Date) -> Option<jiff::Timestamp> {
+    let next = date.tomorrow().ok()?;
+    next.to_zoned(jiff::tz::TimeZone::UTC)
+        .ok()
+        .map(|zoned| zoned.timestamp())
+}
+
+/// Each text is preceded by its length, so that no two lists of files give the same bytes.
+fn digest(files: &[Arc<SourceFile>]) -> String {
+    let mut hash = Sha256::new();
+    hash.update(b"lictor-policy-1\n");
+    for file in files {
+        hash.update(
+            u64::try_from(file.text.len())
+                .unwrap_or(u64::MAX)
+                .to_be_bytes(),
+        );
+        hash.update(file.text.as_bytes());
+    }
+    data_encoding::HEXLOWER.encode(&hash.finalize())
+}
+
+impl Uses for CompiledRule {
+    fn selectors(&self) -> &[Selector] {
+        &self.selectors
+    }
+    fn scope(&self) -> Option<&RuleScope> {
+        self.scope.as_ref()
+    }
+    fn folds_case(&self) -> bool {
+        self.effect != RuleEffect::Allow
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_actor_pattern_takes_any_run_of_characters_for_a_star() {
+        for (pattern, text, expected) in [
+            ("ci", "ci", true),
+            ("ci", "cix", false),
+            ("*", "", true),
+            ("ci-*", "ci-1", true),
+            ("ci-*", "xci-1", false),
+            ("*-bot", "a-bot", true),
+            ("a*b*c", "aXbYc", true),
+            ("a*b*c", "acb", false),
+            ("a*a", "a", false),
+            ("**x", "yx", true),
+        ] {
+            assert_eq!(is_like(pattern, text), expected, "{pattern} {text}");
+        }
+    }
+}

@@ -1,0 +1,445 @@
+//! The tree of one document -> [`Policy`]: every key of the language, and all mistakes in one run.
+//!
+//! This file is the document's top level; `fields.rs` reads mappings and single values, the others
+//! one section each. A value that cannot be read is reported and left out; its neighbours are still
+//! read. Names are looked up later, in [`compile`](super::compile).
+
+#![forbid(unsafe_code)]
+
+mod fields;
+mod rules;
+mod tests_section;
+mod tools;
+mod values;
+
+use super::error::{Code, Problem};
+use super::model::{
+    Approval, ApprovalKind, DiskRules, LedgerSettings, PathRules, Policy, Scope, ShellSettings,
+    Tool,
+};
+use super::source::{Node, Parsed, Span, Value};
+use crate::path::{
+    Backslash, Braces, Colon, Dot, Edges, Expansion, Nfc, Percent, ShortNames, Unicode,
+    WindowsNames,
+};
+use fields::Fields;
+pub(crate) use fields::nearest;
+
+/// What came of decoding one document.
+pub(crate) struct Decoded<T> {
+    pub(crate) value: T,
+    pub(crate) problems: Vec<Problem>,
+    /// Only the beginning could be read: do not complain about what is missing.
+    pub(crate) partial: bool,
+}
+
+/// Reads a policy.
+pub(crate) fn policy(parsed: Parsed) -> Decoded<Policy> {
+    let mut decoder = Decoder {
+        problems: parsed.problems,
+        partial: parsed.partial,
+        is_compiled_in: false,
+        normalises: false,
+    };
+    let value = parsed
+        .root
+        .map(|root| decoder.top(&root))
+        .unwrap_or_default();
+    Decoded {
+        value,
+        problems: decoder.problems,
+        partial: decoder.partial,
+    }
+}
+
+/// Reads a tool library: a document that holds only `version` and `tools`.
+pub(crate) fn library(parsed: Parsed) -> Decoded<Vec<Tool>> {
+    let mut decoder = Decoder {
+        problems: parsed.problems,
+        partial: parsed.partial,
+        is_compiled_in: false,
+        normalises: false,
+    };
+    let value = parsed
+        .root
+        .map(|root| decoder.library_top(&root))
+        .unwrap_or_default();
+    Decoded {
+        value,
+        problems: decoder.problems,
+        partial: decoder.partial,
+    }
+}
+
+/// Reads a compiled-in library. That nothing is wrong with it is known, so not everything is checked.
+pub(crate) fn known_library(root: &Node) -> Vec<Tool> {
+    let mut decoder = Decoder {
+        problems: Vec::new(),
+        partial: false,
+        is_compiled_in: true,
+        normalises: false,
+    };
+    decoder.library_top(root)
+}
+
+/// The mistakes found so far.
+struct Decoder {
+    problems: Vec<Problem>,
+    partial: bool,
+    /// The text is one that the tests of this crate have read.
+    is_compiled_in: bool,
+    /// Paths are normalised before they are matched, so patterns are too.
+    normalises: bool,
+}
+
+const TOP: &[&str] = &[
+    "version",
+    "name",
+    "description",
+    "workspace",
+    "use",
+    "extends",
+    "scopes",
+    "approvals",
+    "tools",
+    "rules",
+    "invariants",
+    "tests",
+    "defaults",
+    "paths",
+    "ledger",
+    "shell",
+];
+
+impl Decoder {
+    fn top(&mut self, root: &Node) -> Policy {
+        let Some(top) = self.fields(root, "a policy", TOP) else {
+            return Policy::default();
+        };
+        self.version(&top);
+        let mut policy = Policy {
+            name: self.policy_name(&top).unwrap_or_default(),
+            description: self.optional(&top, "description", Self::text),
+            workspace: self.optional(&top, "workspace", Self::text),
+            uses: self
+                .optional(&top, "use", |d, n| {
+                    d.list_of(n, "a library", Self::spanned_text)
+                })
+                .unwrap_or_default(),
+            ..Policy::default()
+        };
+        // Before the patterns, which are read as it says.
+        if let Some(node) = top.get("paths") {
+            policy.paths = self.paths(node);
+            self.normalises = policy.paths.switches.nfc == Nfc::Ignore;
+        }
+        if let Some(node) = top.get("extends") {
+            self.extends(node);
+        }
+        if let Some(node) = top.get("scopes") {
+            policy.scopes = self.named(node, "scopes", |d, name, _, node| d.scope(name, node));
+        }
+        if let Some(node) = top.get("approvals") {
+            policy.approvals = self.named(node, "approvals", |d, name, at, node| {
+                d.approval(name, at, node)
+            });
+        }
+        if let Some(node) = top.get("tools") {
+            policy.tools = self.named(node, "tools", |d, name, at, node| d.tool(name, at, node));
+        }
+        if let Some(node) = top.get("rules") {
+            policy.rules = self.list(node, "rules", Self::rule);
+        }
+        if let Some(node) = top.get("invariants") {
+            policy.invariants = self.list(node, "invariants", Self::invariant);
+        }
+        if let Some(node) = top.get("tests") {
+            policy.tests = self.list(node, "tests", Self::test);
+        }
+        if let Some(node) = top.get("defaults") {
+            (policy.defaults, policy.program_path) = self.defaults(node);
+        }
+        if let Some(node) = top.get("ledger") {
+            policy.ledger = self.ledger(node);
+        }
+        if let Some(node) = top.get("shell") {
+            policy.shell = self.shell(node);
+        }
+        policy
+    }
+
+    fn library_top(&mut self, root: &Node) -> Vec<Tool> {
+        let Some(top) = self.fields(root, "a tool library", &["version", "tools"]) else {
+            return Vec::new();
+        };
+        self.version(&top);
+        let Some(node) = top.get("tools") else {
+            self.missing(&top, "tools", "a library declares at least one tool");
+            return Vec::new();
+        };
+        self.named(node, "tools", |d, name, at, node| d.tool(name, at, node))
+    }
+
+    fn version(&mut self, top: &Fields<'_>) {
+        let Some(node) = top.get("version") else {
+            if !self.partial {
+                let problem = Problem::new(Code::P003, top.start(), "`version` is missing")
+                    .with_help("begin the document with `version: 1`");
+                self.problems.push(problem);
+            }
+            return;
+        };
+        let is_known = matches!(&node.value, Value::Number(text) if text == "1");
+        if !is_known {
+            let problem = Problem::new(
+                Code::P003,
+                node.at,
+                "this version of the language is not known",
+            )
+            .with_help("write `version: 1`")
+            .with_replacement("1");
+            self.problems.push(problem);
+        }
+    }
+
+    fn policy_name(&mut self, top: &Fields<'_>) -> Option<String> {
+        let Some(node) = top.get("name") else {
+            self.missing(top, "name", "for example `name: my-project`");
+            return None;
+        };
+        let name = self.text(node)?;
+        let fits = (1..=64).contains(&name.len())
+            && name
+                .bytes()
+                .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-');
+        if !fits {
+            self.invalid(
+                node.at,
+                format!("`{}` is no name of a policy", name.escape_debug()),
+                "1 to 64 lowercase letters, digits and `-`",
+            );
+            return None;
+        }
+        Some(name)
+    }
+
+    fn extends(&mut self, node: &Node) {
+        for (_, entry) in self.items(node) {
+            match &entry.value {
+                Value::Map(_) => {
+                    let Some(fields) =
+                        self.fields(entry, "a parent", &["file", "sha256", "narrow"])
+                    else {
+                        continue;
+                    };
+                    self.required(&fields, "file", "the policy to extend", Self::text);
+                    if let Some(digest) = self.optional(&fields, "sha256", Self::text) {
+                        let is_digest =
+                            digest.len() == 64 && digest.bytes().all(|b| b.is_ascii_hexdigit());
+                        if !is_digest {
+                            self.invalid(
+                                fields.start(),
+                                "`sha256` is not a SHA-256 digest",
+                                "64 hexadecimal digits",
+                            );
+                        }
+                    }
+                    self.optional(&fields, "narrow", Self::boolean);
+                }
+                Value::Null
+                | Value::Bool(_)
+                | Value::Number(_)
+                | Value::Text { .. }
+                | Value::List(_) => {
+                    self.text(entry);
+                }
+            }
+        }
+        let problem = Problem::new(
+            Code::P006,
+            node.at,
+            "`extends` is not supported by this version of lictor",
+        )
+        .with_help("copy the parent's sections into this file; nothing is allowed until then");
+        self.problems.push(problem);
+    }
+
+    fn scope(&mut self, name: String, node: &Node) -> Scope {
+        let mut scope = Scope {
+            name,
+            include: Vec::new(),
+            exclude: Vec::new(),
+        };
+        if let Value::Map(_) = node.value {
+            if let Some(fields) = self.fields(node, "a scope", &["include", "exclude"]) {
+                scope.include = self
+                    .required(
+                        &fields,
+                        "include",
+                        "the patterns of the scope",
+                        Self::patterns,
+                    )
+                    .unwrap_or_default();
+                scope.exclude = self
+                    .optional(&fields, "exclude", Self::patterns)
+                    .unwrap_or_default();
+            }
+        } else {
+            scope.include = self.patterns(node).unwrap_or_default();
+        }
+        scope
+    }
+
+    fn approval(&mut self, name: String, at: Span, node: &Node) -> Option<Approval> {
+        let keys = &[
+            "env",
+            "accept",
+            "reference",
+            "grant",
+            "by",
+            "max_age",
+            "max_uses",
+        ];
+        let fields = self.fields(node, "an approval", keys)?;
+        let reference = self.optional(&fields, "reference", Self::text);
+        let kind = match (fields.get("env"), fields.get("grant")) {
+            (Some(env), None) => {
+                self.only_with(&fields, &["by", "max_age", "max_uses"], "grant");
+                let variable = self.variable(env)?;
+                let accept = self
+                    .optional(&fields, "accept", |d, n| {
+                        d.list_of(n, "a value", Self::text)
+                    })
+                    .unwrap_or_else(|| vec!["true".to_owned(), "1".to_owned(), "yes".to_owned()]);
+                ApprovalKind::Switch { variable, accept }
+            }
+            (None, Some(grant)) => {
+                self.only_with(&fields, &["accept"], "env");
+                if !self.boolean(grant)? {
+                    self.invalid(
+                        grant.at,
+                        "an approval that nothing can grant",
+                        "write `grant: true`",
+                    );
+                    return None;
+                }
+                ApprovalKind::Grant {
+                    by: self
+                        .optional(&fields, "by", |d, n| d.list_of(n, "a key", Self::text))
+                        .unwrap_or_default(),
+                    max_age: self.optional(&fields, "max_age", Self::duration),
+                    max_uses: self.optional(&fields, "max_uses", Self::positive),
+                }
+            }
+            (Some(_), Some(grant)) => {
+                self.invalid(
+                    grant.at,
+                    "an approval is a switch or a grant, not both",
+                    "make two approvals of it",
+                );
+                return None;
+            }
+            (None, None) => {
+                self.missing(&fields, "env", "or `grant: true`: how is it granted?");
+                return None;
+            }
+        };
+        Some(Approval {
+            name,
+            at,
+            kind,
+            reference,
+        })
+    }
+
+    fn paths(&mut self, node: &Node) -> PathRules {
+        let mut rules = PathRules::default();
+        let keys = &[
+            "dot",
+            "nfc",
+            "unicode",
+            "percent",
+            "expansion",
+            "colon",
+            "braces",
+            "edges",
+            "windows_names",
+            "short_names",
+            "protected",
+            "backslash",
+            "symlinks",
+            "mounts",
+            "hardlinks",
+        ];
+        let Some(fields) = self.fields(node, "`paths`", keys) else {
+            return rules;
+        };
+        let switches = &mut rules.switches;
+        macro_rules! switch {
+            ($($key:ident: $type:ident),+) => {
+                $(if let Some(value) = self.word(&fields, stringify!($key), $type::ALL.iter().map(|v| (v.name(), *v))) {
+                    switches.$key = value;
+                })+
+            };
+        }
+        switch!(dot: Dot, nfc: Nfc, unicode: Unicode, percent: Percent, expansion: Expansion, colon: Colon,
+            braces: Braces, edges: Edges, windows_names: WindowsNames, short_names: ShortNames, backslash: Backslash);
+        if let Some(names) = self.optional(&fields, "protected", |d, n| {
+            d.list_of(n, "a name", Self::text)
+        }) {
+            switches.protected = names;
+        }
+        let DiskRules {
+            symlinks_within,
+            cross_mounts,
+            deny_hardlinks,
+        } = &mut rules.disk;
+        if let Some(value) = self.word(&fields, "symlinks", [("deny", false), ("within", true)]) {
+            *symlinks_within = value;
+        }
+        if let Some(value) = self.word(&fields, "mounts", [("deny", false), ("cross", true)]) {
+            *cross_mounts = value;
+        }
+        if let Some(value) = self.word(&fields, "hardlinks", [("warn", false), ("deny", true)]) {
+            *deny_hardlinks = value;
+        }
+        rules
+    }
+
+    fn ledger(&mut self, node: &Node) -> LedgerSettings {
+        let keys = &["path", "redact", "keep_output", "allow_unsafe_filesystem"];
+        let Some(fields) = self.fields(node, "`ledger`", keys) else {
+            return LedgerSettings::default();
+        };
+        LedgerSettings {
+            path: self.optional(&fields, "path", Self::text),
+            redact: self
+                .optional(&fields, "redact", |d, n| {
+                    d.list_of(n, "an expression", Self::expression)
+                })
+                .unwrap_or_default(),
+            keep_output: self
+                .optional(&fields, "keep_output", Self::boolean)
+                .unwrap_or_default(),
+            allow_unsafe_filesystem: self
+                .optional(&fields, "allow_unsafe_filesystem", Self::boolean)
+                .unwrap_or_default(),
+        }
+    }
+
+    fn shell(&mut self, node: &Node) -> ShellSettings {
+        let Some(fields) = self.fields(node, "`shell`", &["unparsed", "filters"]) else {
+            return ShellSettings::default();
+        };
+        ShellSettings {
+            ask_unparsed: self
+                .word(&fields, "unparsed", [("deny", false), ("ask", true)])
+                .unwrap_or_default(),
+            filters: self
+                .optional(&fields, "filters", |d, n| {
+                    d.list_of(n, "a command", Self::text)
+                })
+                .unwrap_or_default(),
+        }
+    }
+}

@@ -1,0 +1,482 @@
+//! The section `tools`, and documents that are tool libraries.
+
+#![forbid(unsafe_code)]
+
+use super::Decoder;
+use super::fields::Fields;
+use crate::path::Syntax;
+use crate::policy::error::{Code, Problem};
+use crate::policy::model::{
+    Access, Action, Argument, ArgumentKind, Join, PathArgument, Spelling, Tool, Tree,
+};
+use crate::policy::source::{Node, Span, Value};
+use crate::policy::terms::ReportKind;
+
+const ARGUMENT: &[&str] = &[
+    "type", "option", "names", "required", "repeat", "access", "syntax", "tree", "absent", "base",
+    "pin", "min", "max", "of", "pattern", "lines", "dash", "value", "join",
+];
+const FOR_PATHS: &[&str] = &["access", "syntax", "tree", "absent", "base", "pin"];
+const FOR_TEXT: &[&str] = &["pattern", "lines", "dash"];
+
+impl Decoder {
+    pub(super) fn tool(&mut self, name: String, at: Span, node: &Node) -> Option<Tool> {
+        let keys = &["program", "also", "fixed", "bundle", "args", "actions"];
+        let fields = self.fields(node, "a tool", keys)?;
+        let program = self.optional(&fields, "program", Self::program);
+        if fields.get("program").is_none() {
+            self.only_with(&fields, &["also", "fixed", "bundle"], "program");
+        }
+        let tool = Tool {
+            name,
+            at,
+            program,
+            also: self
+                .optional(&fields, "also", |d, n| {
+                    d.list_of(n, "a way to call it", Self::words)
+                })
+                .unwrap_or_default(),
+            fixed: self
+                .optional(&fields, "fixed", |d, n| {
+                    d.list_of(n, "a word", Self::word_text)
+                })
+                .unwrap_or_default(),
+            bundle: self
+                .optional(&fields, "bundle", Self::boolean)
+                .unwrap_or_default(),
+            args: self.arguments(&fields, "args"),
+            actions: match fields.get("actions") {
+                Some(node) => self.named(node, "actions", |d, name, at, node| {
+                    d.action(name, at, node)
+                }),
+                None => {
+                    self.missing(&fields, "actions", "what can be asked of it");
+                    Vec::new()
+                }
+            },
+        };
+        // The tests of this crate have read a compiled-in library with its places, and all checks.
+        for action in tool
+            .actions
+            .iter()
+            .filter(|_| !self.is_compiled_in)
+            .collect::<Vec<_>>()
+        {
+            self.spellings_are_unique(&tool, action);
+            self.one_repeats(tool.args.iter().chain(&action.args));
+        }
+        if tool.actions.iter().any(|action| !action.command.is_empty()) {
+            for argument in tool
+                .args
+                .iter()
+                .filter(|argument| argument.spelling == Spelling::Positional)
+            {
+                self.invalid(
+                    argument.at,
+                    "an argument before command words is an option or a flag",
+                    "a plain word there could not be told from a command; move it into the actions",
+                );
+            }
+        }
+        Some(tool)
+    }
+
+    fn program(&mut self, node: &Node) -> Option<String> {
+        let program = self.text(node)?;
+        let is_absolute = program.starts_with('/')
+            && !program
+                .split('/')
+                .skip(1)
+                .any(|part| matches!(part, "" | "." | ".."));
+        let is_name = !program.is_empty()
+            && !program.contains('/')
+            && !program.starts_with('-')
+            && program != "."
+            && program != "..";
+        let is_clean = !program.contains(|c: char| c.is_control() || c.is_whitespace());
+        if !(is_clean && (is_absolute || is_name)) {
+            self.invalid(
+                node.at,
+                format!(
+                    "`{}` is neither the name nor the absolute path of a program",
+                    program.escape_debug()
+                ),
+                "a name is looked up in `program_path`; an absolute path is taken as it is",
+            );
+            return None;
+        }
+        Some(program)
+    }
+
+    /// A text split at spaces.
+    fn words(&mut self, node: &Node) -> Option<Vec<String>> {
+        let text = self.text(node)?;
+        let words: Vec<_> = text
+            .split(' ')
+            .filter(|word| !word.is_empty())
+            .map(str::to_owned)
+            .collect();
+        if words.is_empty() || text.contains(char::is_control) {
+            self.invalid(node.at, "words belong here", "for example `run build`");
+            return None;
+        }
+        Some(words)
+    }
+
+    /// One word of a command line, as it is passed.
+    fn word_text(&mut self, node: &Node) -> Option<String> {
+        let text = self.text(node)?;
+        if text.is_empty() || text.contains('\0') || text == "--" {
+            self.invalid(
+                node.at,
+                "this cannot be a word of a command line here",
+                "leave `--` to `after`",
+            );
+            return None;
+        }
+        Some(text)
+    }
+
+    fn action(&mut self, name: String, at: Span, node: &Node) -> Option<Action> {
+        let fields = self.fields(
+            node,
+            "an action",
+            &["command", "fixed", "args", "after", "report"],
+        )?;
+        let reports = [
+            ("pytest", ReportKind::Pytest),
+            ("cargo-test", ReportKind::CargoTest),
+            ("junit", ReportKind::Junit),
+            ("tap", ReportKind::Tap),
+        ];
+        let action = Action {
+            name,
+            at,
+            command: self
+                .optional(&fields, "command", |d, n| {
+                    d.list_of(n, "a word", Self::words)
+                })
+                .unwrap_or_default(),
+            fixed: self
+                .optional(&fields, "fixed", |d, n| {
+                    d.list_of(n, "a word", Self::word_text)
+                })
+                .unwrap_or_default(),
+            args: self.arguments(&fields, "args"),
+            after: fields
+                .get("after")
+                .is_some()
+                .then(|| self.arguments(&fields, "after")),
+            report: self.word(&fields, "report", reports),
+        };
+        if let Some(after) = &action.after {
+            self.one_repeats(after.iter());
+        }
+        if let Some(after) = &action.after {
+            let in_both =
+                |argument: &&Argument| action.args.iter().any(|other| other.name == argument.name);
+            for argument in after.iter().filter(in_both) {
+                self.twice(argument);
+            }
+        }
+        Some(action)
+    }
+
+    fn one_repeats<'a>(&mut self, arguments: impl Iterator<Item = &'a Argument>) {
+        let repeated = arguments.filter(|a| a.repeat && a.spelling == Spelling::Positional);
+        for argument in repeated.skip(1) {
+            self.invalid(
+                argument.at,
+                "a second positional argument that repeats",
+                "where one ends and the next begins could not be told",
+            );
+        }
+    }
+
+    fn arguments(&mut self, fields: &Fields<'_>, key: &str) -> Vec<Argument> {
+        match fields.get(key) {
+            Some(node) => self.named(node, key, |d, name, at, node| d.argument(name, at, node)),
+            None => Vec::new(),
+        }
+    }
+
+    fn argument(&mut self, name: String, at: Span, node: &Node) -> Option<Argument> {
+        let fields = self.fields(node, "an argument", ARGUMENT)?;
+        if fields.get("type").is_none() {
+            self.missing(
+                &fields,
+                "type",
+                "one of `path`, `flag`, `text`, `int`, `choice`",
+            );
+            return None;
+        }
+        let types = [
+            ("path", 'p'),
+            ("flag", 'f'),
+            ("text", 't'),
+            ("int", 'i'),
+            ("choice", 'c'),
+        ];
+        let kind = self.word(&fields, "type", types)?;
+        let spelling = if kind == 'f' {
+            self.flag_spelling(&fields)?
+        } else {
+            self.spelling(&fields)?
+        };
+        let required = self
+            .optional(&fields, "required", Self::boolean)
+            .unwrap_or_default();
+        let repeat = self
+            .optional(&fields, "repeat", Self::boolean)
+            .unwrap_or_default();
+        if kind != 'p' {
+            self.only_with(&fields, FOR_PATHS, "type: path");
+        }
+        if kind != 't' {
+            self.only_with(&fields, FOR_TEXT, "type: text");
+        }
+        if kind != 'i' {
+            self.only_with(&fields, &["min", "max"], "type: int");
+        }
+        if kind != 'c' {
+            self.only_with(&fields, &["of"], "type: choice");
+        }
+        let kind = match kind {
+            'p' => ArgumentKind::Path(self.path_argument(&fields, &spelling, required)),
+            'f' => ArgumentKind::Flag,
+            't' => self.text_argument(&fields, &spelling),
+            'i' => self.int_argument(&fields),
+            _ => ArgumentKind::Choice(
+                self.required(&fields, "of", "the words to choose from", |d, n| {
+                    d.list_of(n, "a word", Self::word_text)
+                })
+                .unwrap_or_default(),
+            ),
+        };
+        Some(Argument {
+            name,
+            at,
+            kind,
+            spelling,
+            required,
+            repeat,
+        })
+    }
+
+    fn path_argument(
+        &mut self,
+        fields: &Fields<'_>,
+        spelling: &Spelling,
+        required: bool,
+    ) -> PathArgument {
+        let access = self
+            .word(fields, "access", ACCESSES)
+            .unwrap_or(Access::Read);
+        let syntax = self.word(
+            fields,
+            "syntax",
+            [("path", Syntax::Path), ("pytest", Syntax::Pytest)],
+        );
+        let trees = [
+            ("all", Tree::All),
+            ("unignored", Tree::Unignored),
+            ("names", Tree::Names),
+        ];
+        let absent = self.word(fields, "absent", [("nothing", false), ("workspace", true)]);
+        if required && absent.is_some() {
+            self.only_with(fields, &["absent"], "an optional argument");
+        }
+        PathArgument {
+            access,
+            syntax: syntax.unwrap_or(Syntax::Path),
+            tree: self.word(fields, "tree", trees).unwrap_or(Tree::All),
+            absent_is_workspace: !required && absent.unwrap_or(*spelling == Spelling::Positional),
+            base: self
+                .optional(fields, "base", Self::boolean)
+                .unwrap_or_default(),
+            pin: self
+                .optional(fields, "pin", Self::boolean)
+                .unwrap_or_default(),
+        }
+    }
+
+    fn text_argument(&mut self, fields: &Fields<'_>, spelling: &Spelling) -> ArgumentKind {
+        ArgumentKind::Text {
+            pattern: self.optional(fields, "pattern", Self::text_pattern),
+            lines: self
+                .optional(fields, "lines", Self::boolean)
+                .unwrap_or_default(),
+            dash: self
+                .optional(fields, "dash", Self::boolean)
+                .unwrap_or(*spelling != Spelling::Positional),
+        }
+    }
+
+    fn int_argument(&mut self, fields: &Fields<'_>) -> ArgumentKind {
+        let min = self.optional(fields, "min", Self::int).unwrap_or(i64::MIN);
+        let max = self.optional(fields, "max", Self::int).unwrap_or(i64::MAX);
+        if min > max {
+            self.invalid(
+                fields.start(),
+                format!("`min` {min} is larger than `max` {max}"),
+                "no number would fit",
+            );
+        }
+        ArgumentKind::Int { min, max }
+    }
+
+    fn spelling(&mut self, fields: &Fields<'_>) -> Option<Spelling> {
+        self.only_with(fields, &["names"], "type: flag");
+        let Some(node) = fields.get("option") else {
+            self.only_with(fields, &["value", "join"], "option");
+            return Some(Spelling::Positional);
+        };
+        let names = self.list_of(node, "a spelling", |d, n| d.option_name(n, false))?;
+        let value_optional = self
+            .word(fields, "value", [("optional", true), ("required", false)])
+            .unwrap_or_default();
+        let joins = [
+            ("equals", Join::Equals),
+            ("space", Join::Space),
+            ("glued", Join::Glued),
+        ];
+        let join = self.word(fields, "join", joins);
+        if join == Some(Join::Glued)
+            && names
+                .first()
+                .is_some_and(|name| name.len() > 2 && name != "-<n>")
+        {
+            self.invalid(
+                fields.start(),
+                "a value is glued to an option of one letter only",
+                "name the letter first, or join it with `equals` or `space`",
+            );
+        }
+        if value_optional && join == Some(Join::Space) {
+            self.invalid(
+                fields.start(),
+                "an option whose value may be missing cannot take it as a word of its own",
+                "join it with `equals` or `glued`",
+            );
+        }
+        Some(Spelling::Option {
+            names,
+            value_optional,
+            join,
+        })
+    }
+
+    fn flag_spelling(&mut self, fields: &Fields<'_>) -> Option<Spelling> {
+        self.only_with(fields, &["option", "value", "join"], "a value");
+        let node = fields.get("names");
+        if node.is_none() {
+            self.missing(
+                fields,
+                "names",
+                "how the flag is spelled, for example `names: [\"-v\", \"--verbose\"]`",
+            );
+        }
+        let names = self.list_of(node?, "a spelling", |d, n| d.option_name(n, true))?;
+        Some(Spelling::Flag { names })
+    }
+
+    fn option_name(&mut self, node: &Node, is_flag: bool) -> Option<String> {
+        let name = self.text(node)?;
+        let stem = name
+            .strip_prefix("--")
+            .or_else(|| name.strip_prefix('-'))
+            .unwrap_or("");
+        let fits = !stem.is_empty()
+            && !stem.starts_with(['-', '='])
+            && !stem.contains(|c: char| c.is_whitespace() || c.is_control())
+            && (is_flag || !stem.contains('='))
+            && (stem == "<n>" || !stem.contains(['<', '>']));
+        if !fits || (is_flag && stem == "<n>") {
+            self.invalid(
+                node.at,
+                format!("`{}` is no spelling of an option", name.escape_debug()),
+                "for example `-k`, `--keyword`, or `-<n>` for a dash and digits",
+            );
+            return None;
+        }
+        Some(name)
+    }
+
+    /// No two arguments that are looked for at the same place are spelled alike.
+    fn spellings_are_unique(&mut self, tool: &Tool, action: &Action) {
+        let before = if action.command.is_empty() {
+            tool.args.as_slice()
+        } else {
+            &[]
+        };
+        let groups = [
+            before.iter().chain(&action.args).collect::<Vec<_>>(),
+            action.after.iter().flatten().collect(),
+            tool.args.iter().collect(),
+        ];
+        for group in groups {
+            let mut seen: Vec<&str> = Vec::new();
+            for argument in group {
+                for name in argument.spelling.names() {
+                    if seen.contains(&name.as_str()) {
+                        let problem = Problem::new(
+                            Code::P005,
+                            argument.at,
+                            format!(
+                                "`{}` is spelled like another argument here",
+                                name.escape_debug()
+                            ),
+                        )
+                        .with_help("give each spelling to one argument");
+                        self.push(problem);
+                    }
+                    seen.push(name);
+                }
+            }
+        }
+        let clash =
+            |argument: &&Argument| tool.args.iter().any(|other| other.name == argument.name);
+        for argument in action
+            .args
+            .iter()
+            .chain(action.after.iter().flatten())
+            .filter(clash)
+        {
+            self.twice(argument);
+        }
+    }
+
+    fn twice(&mut self, argument: &Argument) {
+        let message = format!("a second argument is called `{}`", argument.name);
+        self.push(
+            Problem::new(Code::P005, argument.at, message)
+                .with_help("requests name arguments; each needs a name of its own"),
+        );
+    }
+
+    pub(super) fn accesses(&mut self, node: &Node) -> Option<Vec<Access>> {
+        self.list_of(node, "an access", |d, n| d.one_of(n, ACCESSES))
+    }
+}
+
+pub(super) const ACCESSES: [(&str, Access); 3] = [
+    ("read", Access::Read),
+    ("write", Access::Write),
+    ("execute", Access::Execute),
+];
+
+impl Spelling {
+    /// The spellings of an option or a flag; none for a positional argument.
+    #[must_use]
+    pub fn names(&self) -> &[String] {
+        match self {
+            Spelling::Positional => &[],
+            Spelling::Option { names, .. } | Spelling::Flag { names } => names,
+        }
+    }
+}
+
+/// Whether a value is a mapping, for keys that take either form.
+pub(super) fn is_mapping(node: &Node) -> bool {
+    matches!(node.value, Value::Map(_))
+}

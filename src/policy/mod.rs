@@ -1,0 +1,47 @@
+//! YAML text -> spanned tree -> `Policy` -> [`CompiledPolicy`].
+//!
+//! Each step returns a type that the next one accepts: `source` reads the YAML and keeps every
+//! value's place, `decode` checks each value for itself and finds all mistakes in one run, `compile`
+//! looks the names up and builds the [`matcher`] that decisions ask. Nothing here reads a file, the
+//! environment or the clock: what is needed from outside comes in as [`Files`].
+
+#![forbid(unsafe_code)]
+
+pub mod casefold;
+mod compile;
+mod decode;
+pub mod error;
+pub mod glob;
+pub mod index;
+pub(crate) mod library;
+pub mod matcher;
+pub mod model;
+pub mod pattern;
+pub(crate) mod protection;
+pub mod source;
+pub mod steering;
+pub mod terms;
+
+pub use compile::{CompiledPolicy, Files, NoFiles, Place, Placement, PolicyOutline};
+pub use error::{Code, PolicyErrors, Problem};
+pub use source::{SourceFile, Span};
+
+pub(crate) use compile::{CompiledRule, RuleId};
+pub(crate) use decode::nearest;
+
+/// Reads `2027-01-31` (its first instant, UTC) or an RFC 3339 time.
+///
+/// ```
+/// assert_eq!(lictor::policy::parse_time("1970-01-02").map(|t| t.as_second()), Some(86_400));
+/// assert_eq!(lictor::policy::parse_time("tomorrow"), None);
+/// ```
+#[must_use]
+pub fn parse_time(text: &str) -> Option<jiff::Timestamp> {
+    if let Ok(time) = text.parse::<jiff::Timestamp>() {
+        return Some(time);
+    }
+    let date: jiff::civil::Date = text.parse().ok().filter(|_| text.len() == 10)?;
+    date.to_zoned(jiff::tz::TimeZone::UTC)
+        .ok()
+        .map(|zoned| zoned.timestamp())
+}

@@ -1,0 +1,464 @@
+//! A policy as its author meant it: values checked one by one, names not yet looked up.
+//!
+//! `decode` makes it from the text, `compile` looks the names up.
+//! Every part knows where it stands in the text, so that a later complaint can point at it.
+
+#![forbid(unsafe_code)]
+
+use std::time::Duration;
+
+use super::glob::Pattern;
+use super::source::Span;
+use super::terms::{Containment, Keep, Leaks, ReportKind, StopSignal};
+use crate::path::{Switches, Syntax};
+
+/// One document, checked for form.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Policy {
+    pub(crate) name: String,
+    pub(crate) description: Option<String>,
+    pub(crate) workspace: Option<String>,
+    pub(crate) uses: Vec<(String, Span)>,
+    pub(crate) scopes: Vec<Scope>,
+    pub(crate) approvals: Vec<Approval>,
+    pub(crate) tools: Vec<Tool>,
+    pub(crate) rules: Vec<Rule>,
+    pub(crate) invariants: Vec<Invariant>,
+    pub(crate) tests: Vec<Test>,
+    pub(crate) defaults: StatedTerms,
+    pub(crate) program_path: Option<Vec<(String, Span)>>,
+    pub(crate) paths: PathRules,
+    pub(crate) ledger: LedgerSettings,
+    pub(crate) shell: ShellSettings,
+}
+
+/// How paths are read, and what the disk may answer.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct PathRules {
+    pub(crate) switches: Switches,
+    pub(crate) disk: DiskRules,
+}
+
+/// What the disk may answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub struct DiskRules {
+    /// Links that stay inside the workspace may be followed.
+    pub symlinks_within: bool,
+    /// A path may lead onto another mount.
+    pub cross_mounts: bool,
+    /// A file with several hard links is refused, not only reported.
+    pub deny_hardlinks: bool,
+}
+
+/// Where the record is kept, and how.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct LedgerSettings {
+    /// Directory of the ledger, relative to the policy's file.
+    pub path: Option<String>,
+    /// Text matching one of these is redacted before it is recorded.
+    pub redact: Vec<String>,
+    /// Outputs are kept beside the ledger.
+    pub keep_output: bool,
+    /// The ledger may lie on a file system whose durability is not known.
+    pub allow_unsafe_filesystem: bool,
+}
+
+/// What to make of shell text.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct ShellSettings {
+    /// Text that is not understood is asked for instead of denied.
+    pub ask_unparsed: bool,
+    /// Commands without path arguments that may follow a pipe.
+    pub filters: Vec<String>,
+}
+
+#[derive(Clone, Debug)]
+pub(crate) struct Scope {
+    pub(crate) name: String,
+    pub(crate) include: Vec<(Pattern, Span)>,
+    pub(crate) exclude: Vec<(Pattern, Span)>,
+}
+
+/// Something that must be granted before an allow rule counts.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Approval {
+    /// Its name in the policy.
+    pub name: String,
+    /// Where it is declared.
+    pub at: Span,
+    /// How it is granted.
+    pub kind: ApprovalKind,
+    /// Where people find out more, for example a change request.
+    pub reference: Option<String>,
+}
+
+/// How an approval is granted.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub enum ApprovalKind {
+    /// By a switch in lictor's own environment.
+    Switch {
+        /// The variable.
+        variable: String,
+        /// The values that count as yes, compared without regard to ASCII case.
+        accept: Vec<String>,
+    },
+    /// By a person's recorded grant.
+    Grant {
+        /// Keys that must have signed it; empty: any.
+        by: Vec<String>,
+        /// How long a grant may last.
+        max_age: Option<Duration>,
+        /// How often it may be used.
+        max_uses: Option<u64>,
+    },
+}
+
+/// A tool: actions that can be asked for, and how a command line spells them.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Tool {
+    /// Its name.
+    pub name: String,
+    /// Where it is declared.
+    pub at: Span,
+    /// The program that performs its actions; none: the host performs them.
+    pub program: Option<String>,
+    /// Other ways it is called, each as leading words.
+    pub also: Vec<Vec<String>>,
+    /// Words right after the program, always.
+    pub fixed: Vec<String>,
+    /// `-xvs` is `-x -v -s`.
+    pub bundle: bool,
+    /// Options that stand before the command words.
+    pub args: Vec<Argument>,
+    /// What it can do.
+    pub actions: Vec<Action>,
+}
+
+/// One action of a tool.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Action {
+    /// Its name.
+    pub name: String,
+    /// Where it is declared.
+    pub at: Span,
+    /// Alternatives of literal words that select it; the first is rendered. Empty: none.
+    pub command: Vec<Vec<String>>,
+    /// Words right after the command words, always.
+    pub fixed: Vec<String>,
+    /// Its arguments.
+    pub args: Vec<Argument>,
+    /// Arguments behind `--`, which is then always rendered.
+    pub after: Option<Vec<Argument>>,
+    /// The format of the command's summary.
+    pub report: Option<ReportKind>,
+}
+
+/// One declared argument.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Argument {
+    /// Its name.
+    pub name: String,
+    /// Where it is declared.
+    pub at: Span,
+    /// What it takes.
+    pub kind: ArgumentKind,
+    /// How it is spelled on a command line.
+    pub spelling: Spelling,
+    /// It must be given.
+    pub required: bool,
+    /// It may be given more than once.
+    pub repeat: bool,
+}
+
+/// What an argument takes.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub enum ArgumentKind {
+    /// A path.
+    Path(PathArgument),
+    /// Nothing: it is there or not.
+    Flag,
+    /// Text.
+    Text {
+        /// What the whole text must match.
+        pattern: Option<super::pattern::TextPattern>,
+        /// Line breaks are allowed.
+        lines: bool,
+        /// It may begin with `-`.
+        dash: bool,
+    },
+    /// A whole number.
+    Int {
+        /// Smallest.
+        min: i64,
+        /// Largest.
+        max: i64,
+    },
+    /// One of these words.
+    Choice(Vec<String>),
+}
+
+/// What is special about a path argument.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct PathArgument {
+    /// What the tool does with it.
+    pub access: Access,
+    /// How the text is read.
+    pub syntax: Syntax,
+    /// What a directory means.
+    pub tree: Tree,
+    /// If it is not given, it means the whole workspace (or the directory the command starts in).
+    pub absent_is_workspace: bool,
+    /// Other paths of the request are relative to it.
+    pub base: bool,
+    /// An approval binds to the file's bytes.
+    pub pin: bool,
+}
+
+/// What a tool does with a path.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize)]
+#[serde(rename_all = "kebab-case")]
+#[non_exhaustive]
+pub enum Access {
+    /// Reads it.
+    Read,
+    /// Writes, creates or removes it.
+    Write,
+    /// Runs it.
+    Execute,
+}
+
+/// What a directory given as a path argument means.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize)]
+#[serde(rename_all = "kebab-case")]
+#[non_exhaustive]
+pub enum Tree {
+    /// Everything below it.
+    All,
+    /// Everything below it that git does not ignore.
+    Unignored,
+    /// Its listing only.
+    Names,
+}
+
+/// How an argument is spelled on a command line.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Spelling {
+    /// By its place among the words that are no options.
+    Positional,
+    /// As an option with a value.
+    Option {
+        /// Its spellings; the first is rendered. `-<n>` is a dash and digits.
+        names: Vec<String>,
+        /// It may stand without a value.
+        value_optional: bool,
+        /// How name and value are put together; none: `--x=value` and `-k value`.
+        join: Option<Join>,
+    },
+    /// As a flag.
+    Flag {
+        /// Its spellings; the first is rendered.
+        names: Vec<String>,
+    },
+}
+
+/// How an option and its value are put together when rendered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Join {
+    /// `--x=value`.
+    Equals,
+    /// Two words.
+    Space,
+    /// `-kvalue`.
+    Glued,
+}
+
+#[derive(Clone, Debug)]
+pub(crate) struct Rule {
+    pub(crate) id: String,
+    pub(crate) at: Span,
+    pub(crate) effect: RuleEffect,
+    pub(crate) actions: Vec<(ActionPattern, Span)>,
+    pub(crate) scope: Option<ScopeUse>,
+    pub(crate) access: Option<Vec<Access>>,
+    pub(crate) approval: Option<(String, Span)>,
+    pub(crate) actors: Option<Vec<String>>,
+    pub(crate) terms: StatedTerms,
+    pub(crate) reason: Option<String>,
+    pub(crate) instead: Option<String>,
+    pub(crate) until: Option<(jiff::civil::Date, Span)>,
+    pub(crate) widens: bool,
+}
+
+/// What a rule does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[non_exhaustive]
+pub enum RuleEffect {
+    /// It allows.
+    Allow,
+    /// A person has to be asked.
+    Ask,
+    /// It denies.
+    Deny,
+}
+
+impl RuleEffect {
+    /// The key in a policy.
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        match self {
+            RuleEffect::Allow => "allow",
+            RuleEffect::Ask => "ask",
+            RuleEffect::Deny => "deny",
+        }
+    }
+}
+
+/// Which actions a rule is about.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum ActionPattern {
+    Any,
+    Tool(String),
+    Action(String, String),
+}
+
+/// Which scopes a rule is about: for all path arguments, or for each its own.
+#[derive(Clone, Debug)]
+pub(crate) enum ScopeUse {
+    All(Vec<(String, Span)>),
+    PerArgument(Vec<ArgumentScopes>),
+}
+
+/// The scopes of one argument.
+#[derive(Clone, Debug)]
+pub(crate) struct ArgumentScopes {
+    pub(crate) argument: String,
+    pub(crate) at: Span,
+    pub(crate) scopes: Vec<(String, Span)>,
+}
+
+/// The terms that a rule or `defaults` states; what is not stated is none.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct StatedTerms {
+    pub(crate) limits: StatedLimits,
+    pub(crate) env: StatedEnv,
+    pub(crate) containment: Option<Containment>,
+    pub(crate) confine: Option<Confine>,
+    pub(crate) stop: Option<StopSignal>,
+    pub(crate) leaks: Option<Leaks>,
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct StatedLimits {
+    pub(crate) timeout: Option<Duration>,
+    pub(crate) grace: Option<Duration>,
+    pub(crate) output_bytes: Option<u64>,
+    pub(crate) keep: Option<Keep>,
+    pub(crate) processes: Option<u64>,
+    pub(crate) memory_bytes: Option<u64>,
+    pub(crate) cpu: Option<Duration>,
+    pub(crate) open_files: Option<u64>,
+    pub(crate) file_size_bytes: Option<u64>,
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct StatedEnv {
+    /// Names that are passed on; a trailing `*` is any run of characters.
+    pub(crate) inherit: Vec<String>,
+    pub(crate) unsafe_inherit: Vec<String>,
+    pub(crate) set: Vec<(String, String)>,
+}
+
+/// What the kernel is to keep a run from, beyond its arguments.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Confine {
+    /// Places that may be read: names of scopes, `system`, `home/…`.
+    pub read: Option<Vec<String>>,
+    /// Places that may be written.
+    pub write: Option<Vec<String>>,
+    /// Places that are hidden.
+    pub hide: Vec<String>,
+    /// No network but the loopback device.
+    pub no_network: bool,
+}
+
+#[derive(Clone, Debug)]
+#[expect(
+    dead_code,
+    reason = "checked for form now; proved by the analysis, which is not there yet"
+)]
+pub(crate) struct Invariant {
+    pub(crate) id: String,
+    pub(crate) at: Span,
+    pub(crate) always: bool,
+    pub(crate) actions: Vec<(ActionPattern, Span)>,
+    pub(crate) access: Option<Vec<Access>>,
+    pub(crate) paths: Vec<(Pattern, Span)>,
+}
+
+/// One of a policy's own tests: a request, what it is given, what is expected.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Test {
+    /// Where it stands.
+    pub at: Span,
+    /// The request, as argv or by name.
+    pub request: TestRequest,
+    /// Environment switches.
+    pub env: Vec<(String, String)>,
+    /// Approvals that are granted.
+    pub approved: Vec<String>,
+    /// Who asks.
+    pub actor: Option<String>,
+    /// When; none: no rule has lapsed.
+    pub at_time: Option<jiff::Timestamp>,
+    /// The expected effect.
+    pub expect: String,
+    /// The expected rule.
+    pub rule: Option<String>,
+    /// The expected reason code.
+    pub reason: Option<crate::reason::Reason>,
+}
+
+/// The request of a test.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub enum TestRequest {
+    /// A command line.
+    Argv(Vec<String>),
+    /// A tool's action with named arguments.
+    Named {
+        /// The tool.
+        tool: String,
+        /// The action.
+        action: String,
+        /// The arguments.
+        args: Vec<(String, TestValue)>,
+    },
+}
+
+/// The value of an argument in a test.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub enum TestValue {
+    /// Nothing.
+    Null,
+    /// A flag.
+    Flag(bool),
+    /// Text or a number.
+    Text(String),
+    /// Several.
+    List(Vec<TestValue>),
+}

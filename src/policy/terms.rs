@@ -1,0 +1,148 @@
+//! How an allowed run is to be run: limits, containment, confinement, stop signal, leaks.
+//!
+//! A rule states some of these; `Terms`, in `decision`, holds all of them, with `defaults` and the built-in values
+//! filled in and several rules combined to the strictest.
+
+#![forbid(unsafe_code)]
+
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use crate::evidence::Level;
+
+/// Wall time a run may take if the policy says nothing.
+pub const DEFAULT_TIMEOUT: Duration = Duration::from_secs(300);
+
+/// The longest timeout a policy may set.
+pub const MAX_TIMEOUT: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// Time that a run's processes get to end by themselves after the stop signal, before `SIGKILL`.
+///
+/// sudo-rs waits 2 s and nextest 10 s; the runs in view are single commands with little to flush.
+/// A policy may set its own with `grace`.
+pub const DEFAULT_GRACE: Duration = Duration::from_millis(1500);
+
+/// Bytes kept of each output stream if the policy says nothing.
+pub const DEFAULT_OUTPUT_BYTES: u64 = 50 * 1024;
+
+/// What a run may use. Times are wall clock but for `cpu`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Limits {
+    /// After this the run is stopped.
+    pub timeout: Duration,
+    /// Time between the stop signal and `SIGKILL`.
+    pub grace: Duration,
+    /// Bytes kept of each output stream; all of it is drained, counted and hashed.
+    pub output_bytes: u64,
+    /// Which part of an output stream is kept.
+    pub keep: Keep,
+    /// Most processes at one time.
+    pub processes: Option<u64>,
+    /// Memory of all processes together.
+    pub memory_bytes: Option<u64>,
+    /// Processor time of all processes together.
+    pub cpu: Option<Duration>,
+    /// Open descriptors of each process.
+    pub open_files: Option<u64>,
+    /// Largest file that may be written.
+    pub file_size_bytes: Option<u64>,
+}
+
+impl Default for Limits {
+    fn default() -> Limits {
+        Limits {
+            timeout: DEFAULT_TIMEOUT,
+            grace: DEFAULT_GRACE,
+            output_bytes: DEFAULT_OUTPUT_BYTES,
+            keep: Keep::HeadTail,
+            processes: None,
+            memory_bytes: None,
+            cpu: None,
+            open_files: None,
+            file_size_bytes: None,
+        }
+    }
+}
+
+/// Which part of an output stream is kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+#[non_exhaustive]
+pub enum Keep {
+    /// The beginning.
+    Head,
+    /// The end.
+    Tail,
+    /// Half of each.
+    HeadTail,
+}
+
+/// The least containment that is acceptable.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+#[non_exhaustive]
+pub enum Containment {
+    /// The strongest that works here, whichever that is.
+    Auto,
+    /// This level or a stronger one, or nothing runs.
+    AtLeast(Level),
+}
+
+/// How a run is asked to end, before it is made to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct StopSignal {
+    /// The signal number.
+    pub signal: i32,
+    /// Who gets it.
+    pub to: StopTarget,
+}
+
+impl Default for StopSignal {
+    /// `SIGTERM` to all.
+    fn default() -> StopSignal {
+        StopSignal {
+            signal: 15,
+            to: StopTarget::All,
+        }
+    }
+}
+
+/// Who gets the stop signal. `SIGKILL` always goes to all.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+#[non_exhaustive]
+pub enum StopTarget {
+    /// Every process of the run.
+    All,
+    /// Only the command that was started.
+    Leader,
+}
+
+/// What it means when a command exits and leaves processes behind. They are killed in any case.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+#[non_exhaustive]
+pub enum Leaks {
+    /// The evidence lists them.
+    Warn,
+    /// The run counts as failed.
+    Fail,
+}
+
+/// The format of a command's own summary.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+#[non_exhaustive]
+pub enum ReportKind {
+    /// pytest's terminal summary.
+    Pytest,
+    /// `cargo test` and nextest.
+    CargoTest,
+    /// JUnit XML.
+    Junit,
+    /// Test Anything Protocol.
+    Tap,
+}

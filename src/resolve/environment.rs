@@ -1,0 +1,133 @@
+//! The environment of a run: empty, then what every program needs, then what the policy passes on.
+
+#![forbid(unsafe_code)]
+
+use std::ffi::{OsStr, OsString};
+use std::path::{Path, PathBuf};
+
+use nix::unistd::{Gid, Group, Uid};
+
+use super::{Host, Workspace, program};
+use crate::decision::EnvTerms;
+use crate::policy::CompiledPolicy;
+use crate::policy::model::ApprovalKind;
+use crate::policy::steering;
+
+/// Who runs lictor, from the user database.
+#[derive(Debug)]
+pub(super) struct User {
+    uid: u32,
+    name: String,
+    home: PathBuf,
+    group: u32,
+}
+
+impl User {
+    /// The effective user. One without an entry gets `/` for a home, as login does.
+    pub(super) fn current() -> User {
+        let uid = Uid::effective();
+        let entry = nix::unistd::User::from_uid(uid).ok().flatten();
+        match entry {
+            Some(user) => User {
+                uid: uid.as_raw(),
+                name: user.name,
+                home: user.dir,
+                group: user.gid.as_raw(),
+            },
+            None => User {
+                uid: uid.as_raw(),
+                name: format!("uid-{uid}"),
+                home: PathBuf::from("/"),
+                group: Gid::effective().as_raw(),
+            },
+        }
+    }
+
+    pub(super) fn uid(&self) -> u32 {
+        self.uid
+    }
+
+    pub(super) fn home(&self) -> &Path {
+        &self.home
+    }
+
+    /// Whether a group is this user's own and has no other member: distributions give each user one.
+    pub(super) fn is_alone_in(&self, gid: u32) -> bool {
+        if gid != self.group {
+            return false;
+        }
+        match Group::from_gid(Gid::from_raw(gid)) {
+            Ok(Some(group)) => {
+                group.name == self.name && group.mem.iter().all(|member| *member == self.name)
+            }
+            // Without an entry nobody can be listed as a member.
+            Ok(None) => true,
+            Err(_) => false,
+        }
+    }
+}
+
+/// The whole environment, in the order of its names.
+pub(super) fn build(
+    policy: &CompiledPolicy,
+    terms: &EnvTerms,
+    host: &Host,
+    workspace: &Workspace,
+    user: &User,
+) -> Vec<(OsString, OsString)> {
+    let mut env = Environment::default();
+    let directories = program::directories(policy, workspace, user);
+    let path: Vec<&OsStr> = directories
+        .iter()
+        .map(|directory| directory.as_os_str())
+        .collect();
+    env.set("PATH", path.join(OsStr::new(":")));
+    env.set("HOME", user.home.clone().into_os_string());
+    env.set("USER", OsString::from(&user.name));
+    env.set("LANG", OsString::from("C.UTF-8"));
+    env.set("TMPDIR", OsString::from("/tmp"));
+    let switches: Vec<&str> = policy
+        .approvals()
+        .iter()
+        .filter_map(|approval| match &approval.kind {
+            ApprovalKind::Switch { variable, .. } => Some(variable.as_str()),
+            ApprovalKind::Grant { .. } => None,
+        })
+        .collect();
+    for (name, value) in &host.environment {
+        let Some(text) = name.to_str().filter(|text| !switches.contains(text)) else {
+            continue;
+        };
+        let is_inherited =
+            terms.inherit.iter().any(|pattern| is_named(pattern, text)) && !steering::steers(text);
+        if is_inherited || terms.unsafe_inherit.iter().any(|wanted| wanted == text) {
+            env.set(text, value.clone());
+        }
+    }
+    for (name, value) in terms
+        .set
+        .iter()
+        .filter(|(name, _)| !switches.contains(&name.as_str()))
+    {
+        env.set(name, OsString::from(value));
+    }
+    env.0.sort();
+    env.0
+}
+
+#[derive(Default)]
+struct Environment(Vec<(OsString, OsString)>);
+
+impl Environment {
+    fn set(&mut self, name: &str, value: OsString) {
+        self.0.retain(|(known, _)| known != name);
+        self.0.push((OsString::from(name), value));
+    }
+}
+
+fn is_named(pattern: &str, name: &str) -> bool {
+    match pattern.strip_suffix('*') {
+        Some(prefix) => name.starts_with(prefix),
+        None => pattern == name,
+    }
+}

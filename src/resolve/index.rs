@@ -1,0 +1,162 @@
+//! Git's index -> the names of the files that git tracks. Pure.
+//!
+//! A tracked file is not ignored, whatever a `.gitignore` says about it. What is not understood to the
+//! last byte is not understood at all.
+
+#![forbid(unsafe_code)]
+
+/// The bytes of a digest at the end, and in each entry. Repositories with longer ones are not
+/// understood.
+const DIGEST_BYTES: usize = 20;
+
+/// The bytes of an entry before its flags.
+const STAT_BYTES: usize = 40 + DIGEST_BYTES;
+
+/// The tracked names, relative to the top of the repository, in the order of the index.
+pub(super) fn tracked(index: &[u8]) -> Option<Vec<Vec<u8>>> {
+    let body = index.get(..index.len().checked_sub(DIGEST_BYTES)?)?;
+    let mut reader = Reader { rest: body };
+    if reader.take(4)? != b"DIRC" {
+        return None;
+    }
+    let version = reader.number()?;
+    if !(2..=4).contains(&version) {
+        return None;
+    }
+    let count = reader.number()?;
+    let mut names: Vec<Vec<u8>> = Vec::new();
+    for _ in 0..count {
+        let name = reader.entry(version, names.last().map_or(&[], Vec::as_slice))?;
+        // A whole directory in one entry, with the files left out.
+        if name.is_empty() || name.ends_with(b"/") {
+            return None;
+        }
+        names.push(name);
+    }
+    while !reader.rest.is_empty() {
+        let kind = reader.take(4)?;
+        // The names are in another file, or some of them are left out.
+        if kind == b"link" || kind == b"sdir" {
+            return None;
+        }
+        let length = reader.number()?;
+        reader.take(usize::try_from(length).ok()?)?;
+    }
+    Some(names)
+}
+
+struct Reader<'a> {
+    rest: &'a [u8],
+}
+
+impl<'a> Reader<'a> {
+    fn take(&mut self, length: usize) -> Option<&'a [u8]> {
+        let (taken, rest) = self.rest.split_at_checked(length)?;
+        self.rest = rest;
+        Some(taken)
+    }
+
+    fn number(&mut self) -> Option<u32> {
+        Some(u32::from_be_bytes(self.take(4)?.try_into().ok()?))
+    }
+
+    fn entry(&mut self, version: u32, previous: &[u8]) -> Option<Vec<u8>> {
+        let before = self.rest.len();
+        self.take(STAT_BYTES)?;
+        let flags = u16::from_be_bytes(self.take(2)?.try_into().ok()?);
+        if flags & 0x4000 != 0 {
+            if version == 2 {
+                return None;
+            }
+            self.take(2)?;
+        }
+        let kept = match version {
+            4 => {
+                let cut = usize::try_from(self.varint()?).ok()?;
+                previous.get(..previous.len().checked_sub(cut)?)?
+            }
+            _ => &[],
+        };
+        let end = self.rest.iter().position(|byte| *byte == 0)?;
+        let name = [kept, self.take(end)?].concat();
+        if version == 4 {
+            self.take(1)?;
+        } else {
+            // At least one zero, up to a multiple of eight.
+            let length = before.checked_sub(self.rest.len())?;
+            let padding = self.take(8_usize.checked_sub(length % 8)?)?;
+            if padding.iter().any(|byte| *byte != 0) {
+                return None;
+            }
+        }
+        Some(name)
+    }
+
+    /// A number in groups of seven bits; each continuation adds one, so that no number has two forms.
+    fn varint(&mut self) -> Option<u64> {
+        let mut value = 0_u64;
+        loop {
+            let [byte] = self.take(1)? else { return None };
+            value = value.checked_shl(7)?.checked_add(u64::from(byte & 0x7f))?;
+            if byte & 0x80 == 0 {
+                return Some(value);
+            }
+            value = value.checked_add(1).filter(|value| *value < 1 << 48)?;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn written(version: u32, names: &[&str], rest: &[u8]) -> Vec<u8> {
+        let mut bytes = b"DIRC".to_vec();
+        bytes.extend(version.to_be_bytes());
+        bytes.extend(u32::try_from(names.len()).unwrap().to_be_bytes());
+        let mut last = "";
+        for name in names {
+            let start = bytes.len();
+            bytes.extend([7; STAT_BYTES]);
+            bytes.extend([0, 1]);
+            if version == 4 {
+                bytes.push(u8::try_from(last.len()).unwrap());
+                bytes.extend(name.as_bytes());
+                bytes.push(0);
+            } else {
+                bytes.extend(name.as_bytes());
+                bytes.push(0);
+                while !(bytes.len() - start).is_multiple_of(8) {
+                    bytes.push(0);
+                }
+            }
+            last = name;
+        }
+        bytes.extend(rest);
+        bytes.extend([9; DIGEST_BYTES]);
+        bytes
+    }
+
+    #[test]
+    fn the_names_are_those_that_were_written() {
+        let names = ["a", "b/.env", "b/longer-name.txt", "c1234567"];
+        for version in 2..=4 {
+            let index = written(version, &names, b"TREE\0\0\0\x03abc");
+            let read = tracked(&index).unwrap();
+            assert_eq!(read, names.map(|name| name.as_bytes().to_vec()));
+        }
+    }
+
+    #[test]
+    fn what_is_cut_off_or_left_elsewhere_is_not_understood() {
+        let whole = written(2, &["a", "b"], b"");
+        for length in 0..whole.len() {
+            assert_eq!(tracked(&whole[..length]), None, "{length}");
+        }
+        for rest in [&b"link\0\0\0\0"[..], b"sdir\0\0\0\0", b"TREE\0\0\0\x09abc"] {
+            assert_eq!(tracked(&written(2, &["a"], rest)), None);
+        }
+        assert_eq!(tracked(&written(2, &["a/"], b"")), None);
+        assert_eq!(tracked(&written(5, &["a"], b"")), None);
+    }
+}

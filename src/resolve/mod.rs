@@ -1,0 +1,445 @@
+//! An allowed decision + the disk -> a [`Command`], or a denial. The only maker of `Command`.
+//!
+//! The rules have spoken about text. Here the disk is asked whether it agrees: the workspace is opened
+//! once (`workspace.rs`), each path is opened below it without following anything out (`resolver.rs`:
+//! `beneath.rs`, or `walk.rs` where the kernel lacks that), what a directory argument means is looked
+//! through (`tree.rs`, `unignored.rs`), the program is found and judged
+//! (`program.rs`), and the environment put together (`environment.rs`). What was opened is what the
+//! rules are asked about again, and its identity is kept, so that it can be checked once more right
+//! before the command starts.
+
+#![forbid(unsafe_code)]
+
+mod beneath;
+mod entries;
+mod environment;
+mod index;
+mod launch;
+mod program;
+mod resolver;
+mod survey;
+mod tree;
+mod unignored;
+mod walk;
+mod workspace;
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use crate::decision::{Context, Decision, Effect, Judgement, Plan, judge_path, paths::Decided};
+use crate::path::CanonicalPath;
+use crate::policy::CompiledPolicy;
+use crate::policy::model::{Access, DiskRules, Tree};
+use crate::reason::Reason;
+use workspace::Named;
+
+pub use beneath::Openat2;
+pub use launch::Launch;
+pub use resolver::{Found, Identity, Kind, Opened, Resolver, Root};
+pub use survey::{Surveyed, Verdict, survey};
+pub use walk::ComponentWalk;
+pub use workspace::{Workspace, WorkspaceError};
+
+/// The effective user.
+#[must_use]
+pub fn user_id() -> u32 {
+    nix::unistd::Uid::effective().as_raw()
+}
+
+/// What resolving needs from the process around it.
+#[derive(Clone, Debug, Default)]
+#[non_exhaustive]
+pub struct Host {
+    /// The environment that variables may be inherited from.
+    pub environment: Vec<(OsString, OsString)>,
+    /// Directories that a run must not see.
+    pub hidden: Vec<PathBuf>,
+    /// Files that a run must not change.
+    pub read_only: Vec<PathBuf>,
+}
+
+/// A command that was decided, and that the disk agrees with. Holding one proves both.
+///
+/// There is no other way to get one:
+///
+/// ```compile_fail
+/// fn forge(launch: lictor::resolve::Launch) -> lictor::resolve::Command {
+///     lictor::resolve::Command { launch, decision: todo!(), opened: vec![], rules: todo!(), workspace: todo!() }
+/// }
+/// ```
+#[derive(Debug)]
+#[must_use = "a command that is never admitted is a decision nobody recorded"]
+pub struct Command {
+    launch: Launch,
+    decision: Decision,
+    opened: Vec<OpenedPath>,
+    rules: DiskRules,
+    workspace: Arc<Workspace>,
+}
+
+/// One path of a command as it was found.
+#[derive(Debug)]
+struct OpenedPath {
+    path: CanonicalPath,
+    access: Access,
+    identity: Identity,
+}
+
+impl Command {
+    /// The decision that allowed it.
+    #[must_use]
+    pub fn decision(&self) -> &Decision {
+        &self.decision
+    }
+
+    /// What is started.
+    #[must_use]
+    pub fn launch(&self) -> &Launch {
+        &self.launch
+    }
+
+    /// The workspace it was resolved in.
+    #[must_use]
+    pub fn workspace(&self) -> &Workspace {
+        &self.workspace
+    }
+
+    /// The paths that no longer lead to what was decided. Empty right after resolving.
+    ///
+    /// Written paths are left out where `after` says that the command has run: programs often replace
+    /// the files they write.
+    #[must_use]
+    pub fn changed_paths(&self, when: When) -> Vec<&CanonicalPath> {
+        let is_watched =
+            |opened: &&OpenedPath| when == When::BeforeStart || opened.access != Access::Write;
+        let changed = |opened: &&OpenedPath| {
+            let now = self.workspace.identity_of(&opened.path, self.rules);
+            now.as_ref() != Some(&opened.identity)
+        };
+        self.opened
+            .iter()
+            .filter(is_watched)
+            .filter(changed)
+            .map(|opened| &opened.path)
+            .collect()
+    }
+}
+
+/// When the paths of a command are looked at again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[expect(clippy::exhaustive_enums, reason = "there is a before and an after")]
+pub enum When {
+    /// Right before it starts.
+    BeforeStart,
+    /// After it has run.
+    AfterExit,
+}
+
+/// What came of asking the disk.
+#[derive(Debug)]
+#[expect(clippy::exhaustive_enums, reason = "every caller has to look at both")]
+#[expect(clippy::large_enum_variant, reason = "made once for each request")]
+pub enum Resolved {
+    /// The disk agrees, and this is what would be started.
+    Command(Command),
+    /// The disk agrees; the tool has no program, the host performs the action.
+    HostActs(Decision),
+    /// Not an allow, or one that the disk does not agree with.
+    Denied(Decision),
+}
+
+impl Resolved {
+    /// The decision, with what the disk says.
+    #[must_use]
+    pub fn into_decision(self) -> Decision {
+        match self {
+            Resolved::Command(command) => command.decision,
+            Resolved::HostActs(decision) | Resolved::Denied(decision) => decision,
+        }
+    }
+}
+
+/// Asks the disk about an allowed decision. Anything but an allow comes back as it is.
+pub fn resolve(
+    policy: &CompiledPolicy,
+    decision: Decision,
+    context: &Context,
+    workspace: &Arc<Workspace>,
+    host: &Host,
+) -> Resolved {
+    if decision.effect() != Effect::Allow {
+        return Resolved::Denied(decision);
+    }
+    let Some(plan) = decision.plan().cloned() else {
+        return Resolved::Denied(decision);
+    };
+    let asking = Asking {
+        policy,
+        plan: &plan,
+        actor: decision.asked().actor.clone(),
+        context,
+        workspace,
+    };
+    let opened = match asking.open_all() {
+        Ok(opened) => opened,
+        Err((nth, Refusal { reason, message })) => {
+            return Resolved::Denied(match nth {
+                Some(nth) => decision.denied_path(nth, reason, message),
+                None => decision.denied(reason, message),
+            });
+        }
+    };
+    if !plan.terms.confine.is_empty() {
+        let message = "confinement is asked for, and this version cannot enforce it";
+        return Resolved::Denied(decision.denied(Reason::ConfineNotEnforceable, message));
+    }
+    let Some(name) = &plan.program else {
+        return Resolved::HostActs(decision.on_disk());
+    };
+    match asking.launch(name, host) {
+        Ok(launch) => {
+            let workspace = Arc::clone(workspace);
+            Resolved::Command(Command {
+                launch,
+                decision: decision.on_disk(),
+                opened,
+                rules: policy.disk_rules(),
+                workspace,
+            })
+        }
+        Err(Refusal { reason, message }) => Resolved::Denied(decision.denied(reason, message)),
+    }
+}
+
+/// Asks the disk about the paths of an allowed decision only, as a dry run of [`resolve`] on a tree
+/// that no program would be started in.
+#[must_use]
+pub fn resolve_paths(
+    policy: &CompiledPolicy,
+    decision: Decision,
+    context: &Context,
+    workspace: &Workspace,
+) -> Decision {
+    let Some(plan) = decision.plan().cloned() else {
+        return decision;
+    };
+    let asking = Asking {
+        policy,
+        plan: &plan,
+        actor: decision.asked().actor.clone(),
+        context,
+        workspace,
+    };
+    match asking.open_all() {
+        Ok(_) => decision.on_disk(),
+        Err((Some(nth), refusal)) => decision.denied_path(nth, refusal.reason, refusal.message),
+        Err((None, refusal)) => decision.denied(refusal.reason, refusal.message),
+    }
+}
+
+/// Whether a segment is one of the names that no path of a request may have (rule 22 of the lexical
+/// rules, which a link would get around).
+fn is_protected(policy: &CompiledPolicy, real: &CanonicalPath) -> bool {
+    let protected = &policy.switches().protected;
+    real.segments().any(|name| {
+        let is = |known: &String| known.eq_ignore_ascii_case(name);
+        protected.iter().any(is)
+    })
+}
+
+/// Why the disk does not agree.
+#[derive(Debug)]
+struct Refusal {
+    reason: Reason,
+    message: String,
+}
+
+impl Refusal {
+    fn new(reason: Reason, message: impl Into<String>) -> Refusal {
+        Refusal {
+            reason,
+            message: message.into(),
+        }
+    }
+}
+
+/// One request being held against the disk.
+struct Asking<'a> {
+    policy: &'a CompiledPolicy,
+    plan: &'a Plan,
+    actor: String,
+    context: &'a Context,
+    workspace: &'a Workspace,
+}
+
+impl Asking<'_> {
+    /// Opens all paths. What is wrong with one comes back with its place.
+    fn open_all(&self) -> Result<Vec<OpenedPath>, (Option<usize>, Refusal)> {
+        if !self.workspace.is_in_place() {
+            let message = format!(
+                "the workspace `{}` was removed or replaced",
+                self.workspace.path().display().to_string().escape_debug()
+            );
+            return Err((None, Refusal::new(Reason::PathNotFound, message)));
+        }
+        let paths = self.plan.paths.iter().enumerate();
+        paths
+            .map(|(nth, path)| self.open(path).map_err(|refusal| (Some(nth), refusal)))
+            .collect()
+    }
+
+    /// Opens one path and asks the rules about what was found. For a path that is yet to be created
+    /// the directory comes back that it is created in.
+    fn open(&self, path: &Decided) -> Result<OpenedPath, Refusal> {
+        let rules = self.policy.disk_rules();
+        let opened = match self.workspace.open(&path.canonical, rules) {
+            Err(Reason::PathNotFound) if path.access == Access::Write => {
+                return self.open_parent(path);
+            }
+            other => other.map_err(|reason| self.refused(path, reason))?,
+        };
+        if let Some(real) = &opened.real {
+            self.judge_again(path, real)?;
+        }
+        match opened.kind {
+            Kind::Directory => self.look_below(path, &opened)?,
+            Kind::File { links } if links > 1 && rules.deny_hardlinks => {
+                return Err(self.refused(path, Reason::PathHardlinkDenied));
+            }
+            Kind::File { .. } => {}
+            Kind::Other => return Err(self.refused(path, Reason::PathNotRegular)),
+        }
+        Ok(OpenedPath {
+            path: path.canonical.clone(),
+            access: path.access,
+            identity: opened.identity,
+        })
+    }
+
+    /// A file that is yet to be created: the directory it is created in must be sound. The rules have
+    /// spoken about its name already, which needs no file.
+    fn open_parent(&self, path: &Decided) -> Result<OpenedPath, Refusal> {
+        let refused = |reason| self.refused(path, reason);
+        let (Some(parent), Some(name)) = (path.canonical.parent(), path.canonical.name()) else {
+            return Err(refused(Reason::PathNotFound));
+        };
+        let opened = self
+            .workspace
+            .open(&parent, self.policy.disk_rules())
+            .map_err(refused)?;
+        if opened.kind != Kind::Directory {
+            return Err(refused(Reason::PathNotDirectory));
+        }
+        match self.workspace.name_in(&opened, name).map_err(refused)? {
+            Named::Nothing => {}
+            // A link that leads to nothing: what is written would come to be where it points to.
+            Named::Link => return Err(refused(Reason::PathSymlinkDenied)),
+            Named::Else => return Err(refused(Reason::PathFsError)),
+        }
+        if let Some(real) = &opened.real {
+            let real = resolver::found_in(real, name.as_bytes())
+                .map_err(|denial| refused(denial.reason()))?;
+            self.judge_again(path, &real)?;
+        }
+        Ok(OpenedPath {
+            path: parent,
+            access: path.access,
+            identity: opened.identity,
+        })
+    }
+
+    /// The path led somewhere else inside the workspace: the rules are asked about that place too.
+    fn judge_again(&self, path: &Decided, real: &CanonicalPath) -> Result<(), Refusal> {
+        let reason = match self.judge(path, real) {
+            _ if is_protected(self.policy, real) => Reason::PathProtectedDenied,
+            judgement if judgement.effect() == Effect::Allow => return Ok(()),
+            judgement => judgement.reason().unwrap_or(Reason::PathSymlinkDenied),
+        };
+        let message = format!(
+            "path `{}` leads to `{real}`, which is not allowed",
+            path.shown()
+        );
+        Err(Refusal::new(reason, message))
+    }
+
+    /// What the rules say about a path that the disk led to from a path of the request.
+    fn judge(&self, path: &Decided, found: &CanonicalPath) -> Judgement {
+        judge_path(
+            self.policy,
+            self.plan.tool,
+            self.plan.action,
+            &path.argument,
+            path.access,
+            found,
+            &self.actor,
+            self.context,
+        )
+    }
+
+    fn look_below(&self, path: &Decided, opened: &Opened) -> Result<(), Refusal> {
+        if path.tree == Tree::Names {
+            return Ok(());
+        }
+        tree::look_through(self, path, opened)
+    }
+
+    #[expect(
+        clippy::wildcard_enum_match_arm,
+        reason = "the other reasons are told in their own words"
+    )]
+    fn refused(&self, path: &Decided, reason: Reason) -> Refusal {
+        let shown = path.shown();
+        let message = match reason {
+            Reason::PathNotFound => format!("path `{shown}` does not exist"),
+            Reason::PathSymlinkDenied => format!("path `{shown}` leads through a symbolic link"),
+            Reason::PathEscapeDenied => {
+                format!("path `{shown}` leads out of the workspace or onto another mount")
+            }
+            Reason::PathNotDirectory => {
+                format!("path `{shown}` goes through something that is no directory")
+            }
+            Reason::PathUnreadable => {
+                format!("path `{shown}` cannot be looked up with the rights there are")
+            }
+            Reason::PathNotRegular => format!("path `{shown}` is neither a file nor a directory"),
+            Reason::PathHardlinkDenied => format!("file `{shown}` has several hard links"),
+            _ => format!(
+                "path `{shown}` cannot be looked up: {}",
+                reason.meaning().trim_end_matches('.')
+            ),
+        };
+        Refusal::new(reason, message)
+    }
+
+    fn launch(&self, name: &str, host: &Host) -> Result<Launch, Refusal> {
+        let plan = self.plan;
+        let user = environment::User::current();
+        let program = program::find(name, self.policy, self.workspace, &user)?;
+        let cwd = self
+            .workspace
+            .directory(&plan.cwd, self.policy.disk_rules())
+            .map_err(|reason| {
+                Refusal::new(
+                    reason,
+                    format!("directory `{}` cannot be entered", plan.cwd),
+                )
+            })?;
+        let argv = std::iter::once(OsString::from(name))
+            .chain(plan.words.iter().map(OsString::from))
+            .collect();
+        Ok(Launch {
+            program,
+            argv,
+            env: environment::build(self.policy, &plan.terms.env, host, self.workspace, &user),
+            cwd: Arc::new(cwd),
+            limits: plan.terms.limits.clone(),
+            containment: plan.terms.containment,
+            stop: plan.terms.stop,
+            leaks: plan.terms.leaks,
+            report: plan.terms.report,
+            hidden: host.hidden.clone(),
+            read_only: host.read_only.clone(),
+        })
+    }
+}

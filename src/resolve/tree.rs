@@ -1,0 +1,289 @@
+//! What is below a directory argument. A tool that is given a directory reads what is in it, so the
+//! rules are asked about every entry.
+//!
+//! Two things must hold: what allows the directory must allow all of it, and no entry may be denied or
+//! need to be asked for. The walk is bounded, follows no link, and its order is that of the names, so
+//! that the same tree gives the same answer.
+
+#![forbid(unsafe_code)]
+
+use std::os::fd::OwnedFd;
+
+use rustix::fs::FileType;
+use rustix::io::Errno;
+
+use super::entries;
+use super::resolver::{Opened, Status, found, found_in, reason, status};
+use super::unignored::{self, Rules};
+use super::{Asking, Refusal};
+use crate::decision::{Effect, Plan, paths::Decided};
+use crate::path::CanonicalPath;
+use crate::policy::model::{RuleEffect, Tree};
+use crate::reason::Reason;
+
+/// Most entries that are looked at for one argument.
+const MAX_ENTRIES: usize = 200_000;
+
+/// Looks at every entry below what `path` led to.
+pub(super) fn look_through(
+    asking: &Asking<'_>,
+    path: &Decided,
+    opened: &Opened,
+) -> Result<(), Refusal> {
+    let root = Names {
+        real: opened
+            .real
+            .clone()
+            .unwrap_or_else(|| path.canonical.clone()),
+        given: opened.real.is_some().then(|| path.canonical.clone()),
+    };
+    if !root.all().all(|name| allows_reach_down(asking, path, name)) {
+        let message = format!(
+            "directory `{}` is allowed, but not everything below it",
+            path.shown()
+        );
+        return Err(Refusal::new(Reason::PathOutsideAllowedScope, message));
+    }
+    if !keeps_something_out(asking, path) {
+        return Ok(());
+    }
+    let mut walk = Walk {
+        asking,
+        path,
+        seen: 0,
+        mount: None,
+    };
+    walk.start(&root, opened)
+}
+
+/// A place by the name that it really has, and by the one that a link gave it. The rules have to agree
+/// to both.
+struct Names {
+    real: CanonicalPath,
+    given: Option<CanonicalPath>,
+}
+
+impl Names {
+    fn all(&self) -> impl Iterator<Item = &CanonicalPath> {
+        std::iter::once(&self.real).chain(&self.given)
+    }
+
+    /// The names of an entry; none if no path can hold it.
+    fn below(&self, name: &[u8]) -> Option<Names> {
+        let given = self.given.as_ref().map(|given| found_in(given, name));
+        Some(Names {
+            real: found_in(&self.real, name).ok()?,
+            given: given.transpose().ok()?,
+        })
+    }
+}
+
+/// Whether one scope that allows the directory holds all that can be below it.
+///
+/// A scope does if one of its patterns matches the directory and ends in `**`, and it excludes nothing
+/// below. Unions of patterns that only together cover a directory are refused: name it by `dir/**`.
+fn allows_reach_down(asking: &Asking<'_>, path: &Decided, root: &CanonicalPath) -> bool {
+    let Plan { tool, action, .. } = *asking.plan;
+    let mut reaches = false;
+    let policy = asking.policy;
+    let now = asking.context;
+    policy
+        .matcher()
+        .reaching(tool, action, &path.argument, root, &mut |id| {
+            reaches |= policy.rule(id).is_some_and(|rule| {
+                rule.effect == RuleEffect::Allow
+                    && rule.is_for(&asking.actor)
+                    && now.counts(policy, rule)
+            });
+        });
+    reaches
+}
+
+/// Whether any deny or ask with a scope could speak about what is below.
+fn keeps_something_out(asking: &Asking<'_>, path: &Decided) -> bool {
+    let Plan { tool, action, .. } = *asking.plan;
+    asking
+        .policy
+        .matcher()
+        .about(tool, action)
+        .filter_map(|id| asking.policy.rule(id))
+        .any(|rule| {
+            rule.effect != RuleEffect::Allow
+                && rule.scope.is_some()
+                && rule.is_for(&asking.actor)
+                && rule
+                    .access
+                    .as_ref()
+                    .is_none_or(|accesses| accesses.contains(&path.access))
+        })
+}
+
+struct Walk<'a> {
+    asking: &'a Asking<'a>,
+    path: &'a Decided,
+    seen: usize,
+    /// Where the walk has to stay, unless it may cross mounts.
+    mount: Option<Status>,
+}
+
+impl Walk<'_> {
+    fn start(&mut self, root: &Names, opened: &Opened) -> Result<(), Refusal> {
+        let failed = |errno| self.refused(reason(errno), root.real.as_str());
+        let directory = entries::enter(&opened.fd, b".", None).map_err(failed)?;
+        if !self.asking.policy.disk_rules().cross_mounts {
+            self.mount = Some(status(&directory).map_err(failed)?);
+        }
+        let mut rules = Rules::Nothing;
+        if self.path.tree == Tree::Unignored
+            && let Some(tracked) = unignored::tracked(self.asking.workspace)
+        {
+            self.tracked(&tracked, root)?;
+            rules = self.rules_above(root)?;
+        }
+        let at = match root.real.is_workspace() {
+            true => Vec::new(),
+            false => root.real.as_str().as_bytes().to_vec(),
+        };
+        self.directory(&directory, root, &at, &rules)
+    }
+
+    /// What git tracks below the root, on disk or not: it is never ignored.
+    fn tracked(&mut self, tracked: &[Vec<u8>], root: &Names) -> Result<(), Refusal> {
+        for name in tracked {
+            let Ok(real) = found(name) else {
+                return Err(self.unspeakable(name));
+            };
+            let Some(below) = real.strip_prefix(&root.real) else {
+                continue;
+            };
+            self.count(1)?;
+            let given = root.given.as_ref().map(|given| given.join(&below));
+            let Ok(given) = given.transpose() else {
+                return Err(self.unspeakable(name));
+            };
+            self.judge(&Names { real, given })?;
+        }
+        Ok(())
+    }
+
+    /// What is ignored in the directory above the root. Nothing, if the root is ignored itself.
+    fn rules_above(&self, root: &Names) -> Result<Rules, Refusal> {
+        let failed = |errno: Errno| self.refused(reason(errno), root.real.as_str());
+        let top = CanonicalPath::workspace();
+        let workspace = self.asking.workspace;
+        let opened = workspace.open(&top, self.asking.policy.disk_rules());
+        let opened = opened.map_err(|reason| self.refused(reason, "."))?;
+        let mut directory = entries::enter(&opened.fd, b".", None).map_err(failed)?;
+        let mut rules = Rules::Files(None);
+        let mut at: Vec<u8> = Vec::new();
+        for name in root.real.segments() {
+            let Some(entries) = entries::read(&directory, MAX_ENTRIES).map_err(failed)? else {
+                return Err(self.too_large());
+            };
+            rules = rules.inside(&directory, &at, &entries);
+            at = below(&at, name.as_bytes());
+            if rules.skips(&at, name.as_bytes(), true) {
+                return Ok(Rules::Nothing);
+            }
+            directory = entries::enter(&directory, name.as_bytes(), None).map_err(failed)?;
+        }
+        Ok(rules)
+    }
+
+    /// `at` is the directory's own name from the workspace, byte by byte.
+    fn directory(
+        &mut self,
+        directory: &OwnedFd,
+        names: &Names,
+        at: &[u8],
+        above: &Rules,
+    ) -> Result<(), Refusal> {
+        let most = MAX_ENTRIES.saturating_sub(self.seen);
+        let read = entries::read(directory, most);
+        let read = read.map_err(|errno| self.refused(reason(errno), names.real.as_str()))?;
+        let Some(entries) = read else {
+            return Err(self.too_large());
+        };
+        self.count(entries.len())?;
+        let rules = above.inside(directory, at, &entries);
+        for entry in &entries {
+            let is_directory = entry.file_type == FileType::Directory;
+            let at = below(at, &entry.name);
+            if rules.skips(&at, &entry.name, is_directory) {
+                continue;
+            }
+            let Some(names) = names.below(&entry.name) else {
+                return Err(self.unspeakable(&at));
+            };
+            self.judge(&names)?;
+            if is_directory {
+                let entered = entries::enter(directory, &entry.name, self.mount.as_ref())
+                    .map_err(|errno| self.refused(reason(errno), names.real.as_str()))?;
+                self.directory(&entered, &names, &at, &rules)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn count(&mut self, entries: usize) -> Result<(), Refusal> {
+        self.seen = self.seen.saturating_add(entries);
+        if self.seen > MAX_ENTRIES {
+            return Err(self.too_large());
+        }
+        Ok(())
+    }
+
+    fn judge(&self, names: &Names) -> Result<(), Refusal> {
+        for name in names.all() {
+            let judgement = self.asking.judge(self.path, name);
+            let is_kept_out = match judgement.effect() {
+                Effect::Deny => !judgement.denies.is_empty(),
+                Effect::Ask => !judgement.asks.is_empty(),
+                Effect::Allow => false,
+            };
+            if is_kept_out {
+                return Err(self.refused(Reason::PathTreeTouchesDenied, names.real.as_str()));
+            }
+        }
+        Ok(())
+    }
+
+    fn too_large(&self) -> Refusal {
+        let message = format!(
+            "more than {MAX_ENTRIES} entries below `{}`",
+            self.path.shown()
+        );
+        Refusal::new(Reason::PathTreeTooLarge, message)
+    }
+
+    /// A name that no rule can speak about.
+    fn unspeakable(&self, at: &[u8]) -> Refusal {
+        self.refused(Reason::PathTreeTouchesDenied, &crate::path::shown(at))
+    }
+
+    #[expect(
+        clippy::wildcard_enum_match_arm,
+        reason = "the other reasons are told in their own words"
+    )]
+    fn refused(&self, reason: Reason, below: &str) -> Refusal {
+        let root = self.path.shown();
+        let message = match reason {
+            Reason::PathTreeTouchesDenied => {
+                format!("directory `{root}` holds `{below}`, which is not allowed")
+            }
+            _ => format!(
+                "`{below}`, below `{root}`, cannot be looked at: {}",
+                reason.meaning().trim_end_matches('.')
+            ),
+        };
+        Refusal::new(reason, message)
+    }
+}
+
+/// The name of an entry of a directory; the top has an empty one.
+fn below(directory: &[u8], name: &[u8]) -> Vec<u8> {
+    match directory {
+        b"" => name.to_vec(),
+        _ => [directory, name].join(&b'/'),
+    }
+}

@@ -1,0 +1,225 @@
+//! Whether an allowed request should have been: asked of the disk and of the rules in the plainest way,
+//! without the code that decides.
+//!
+//! Where a path leads is what `realpath` says. Which rules speak about that place is found by walking
+//! all rules and all patterns, one by one.
+
+#![forbid(unsafe_code)]
+
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
+
+use crate::decision::paths::{CWD, Decided};
+use crate::decision::{Decision, Plan, Value};
+use crate::policy::glob::Case;
+use crate::policy::matcher::{RuleScope, ScopeId};
+use crate::policy::model::{Access, ArgumentKind, RuleEffect, Spelling, Tree};
+use crate::policy::{CompiledPolicy, CompiledRule};
+
+use super::generate::arguments;
+
+/// Most entries of a tree that are looked at.
+const MAX_ENTRIES: usize = 5_000;
+
+/// Most links that are followed by hand, to a place that does not exist yet.
+const MAX_LINKS: u32 = 8;
+
+pub(super) struct Oracle<'a> {
+    pub(super) policy: &'a CompiledPolicy,
+    pub(super) actor: &'a str,
+    /// The workspace, links resolved.
+    pub(super) root: &'a Path,
+}
+
+impl Oracle<'_> {
+    /// Why this allowed request should not have been allowed.
+    pub(super) fn objection(&self, decision: &Decision) -> Option<String> {
+        let plan = decision.plan()?;
+        plan.paths
+            .iter()
+            .find_map(|path| self.of_path(plan, path))
+            .or_else(|| self.of_words(decision, plan))
+    }
+
+    /// Whether some allow rule has a scope that holds the path, for this argument of the action.
+    pub(super) fn is_allowed(&self, tool: u32, action: u32, argument: &str, path: &[u8]) -> bool {
+        self.rules(tool, action).any(|rule| {
+            rule.effect == RuleEffect::Allow
+                && match &rule.scope {
+                    Some(scope) => self.holds(scope, argument, path, Case::Exact),
+                    None => argument == CWD,
+                }
+        })
+    }
+
+    fn of_path(&self, plan: &Plan, path: &Decided) -> Option<String> {
+        let real = real(&self.root.join(path.canonical.as_str()), MAX_LINKS)?;
+        let shown = path.shown();
+        let Ok(below) = real.strip_prefix(self.root) else {
+            let outside = real.display().to_string();
+            return Some(format!(
+                "`{shown}` leads out of the workspace, to `{}`",
+                outside.escape_debug()
+            ));
+        };
+        let below = match below.as_os_str().as_bytes() {
+            b"" => b".",
+            below => below,
+        };
+        let place = crate::path::shown(below);
+        if !self.is_allowed(plan.tool, plan.action, &path.argument, below) {
+            return Some(format!(
+                "`{shown}` leads to `{place}`, which no scope holds"
+            ));
+        }
+        if let Some(rule) = self.keeps_out(plan, path, below) {
+            return Some(format!(
+                "`{shown}` leads to `{place}`, which rule `{}` keeps out",
+                rule.id
+            ));
+        }
+        if path.tree == Tree::Names || !real.is_dir() {
+            return None;
+        }
+        let mut seen = 0;
+        let (found, rule) = self.of_tree(plan, path, &real, &mut seen)?;
+        let found = crate::path::shown(found.as_os_str().as_bytes());
+        Some(format!(
+            "`{shown}` holds `{found}`, which rule `{rule}` keeps out"
+        ))
+    }
+
+    /// The first entry below that a rule keeps out.
+    fn of_tree(
+        &self,
+        plan: &Plan,
+        path: &Decided,
+        directory: &Path,
+        seen: &mut usize,
+    ) -> Option<(PathBuf, String)> {
+        for entry in std::fs::read_dir(directory).ok()?.flatten() {
+            *seen = seen.saturating_add(1);
+            if *seen > MAX_ENTRIES {
+                return None;
+            }
+            let real = entry.path();
+            let below = real.strip_prefix(self.root).ok()?;
+            if let Some(rule) = self.keeps_out(plan, path, below.as_os_str().as_bytes()) {
+                return Some((below.to_owned(), rule.id.clone()));
+            }
+            if entry.file_type().is_ok_and(|kind| kind.is_dir())
+                && let Some(found) = self.of_tree(plan, path, &real, seen)
+            {
+                return Some(found);
+            }
+        }
+        None
+    }
+
+    /// The deny rule, or the ask rule that nothing lifts, which speaks about the place.
+    fn keeps_out(&self, plan: &Plan, path: &Decided, place: &[u8]) -> Option<&CompiledRule> {
+        let is_of = |access: &Option<Vec<Access>>| {
+            access
+                .as_ref()
+                .is_none_or(|accesses| accesses.contains(&path.access))
+        };
+        let mut rules = self.rules(plan.tool, plan.action);
+        rules.find(|rule| {
+            let counts = match rule.effect {
+                RuleEffect::Deny => true,
+                RuleEffect::Ask => rule.approval.is_none(),
+                RuleEffect::Allow => false,
+            };
+            counts
+                && is_of(&rule.access)
+                && rule
+                    .scope
+                    .as_ref()
+                    .is_none_or(|scope| self.holds(scope, &path.argument, place, Case::Folded))
+        })
+    }
+
+    fn rules(&self, tool: u32, action: u32) -> impl Iterator<Item = &CompiledRule> {
+        self.policy
+            .rules()
+            .map(|(_, rule)| rule)
+            .filter(move |rule| {
+                rule.is_for(self.actor)
+                    && rule
+                        .selectors
+                        .iter()
+                        .any(|selector| selector.covers(tool, action))
+            })
+    }
+
+    fn holds(&self, scope: &RuleScope, argument: &str, path: &[u8], case: Case) -> bool {
+        let is_in = |id: &ScopeId| {
+            let scope = usize::try_from(id.0).ok();
+            let scope = scope.and_then(|nth| self.policy.scopes().get(nth));
+            scope.is_some_and(|scope| {
+                let includes = |case| {
+                    let mut patterns = scope.include.iter();
+                    patterns.any(|pattern| pattern.matches_in(path, case))
+                };
+                (includes(Case::Exact) || includes(case))
+                    && !scope.exclude.iter().any(|pattern| pattern.matches(path))
+            })
+        };
+        match scope {
+            RuleScope::All(scopes) => scopes.iter().any(is_in),
+            RuleScope::PerArgument(entries) => entries
+                .iter()
+                .any(|(name, scopes)| name == argument && scopes.iter().any(is_in)),
+        }
+    }
+
+    /// A text that stands where an option could, and would be taken for one.
+    fn of_words(&self, decision: &Decision, plan: &Plan) -> Option<String> {
+        let nth = |number: u32| usize::try_from(number).ok();
+        let tool = self.policy.tools().get(nth(plan.tool)?)?;
+        let name = decision.asked().action.as_ref()?;
+        let action = tool.actions.iter().find(|action| action.name == *name)?;
+        let options = plan.words.iter().take_while(|word| *word != "--");
+        let options: Vec<&String> = options.collect();
+        let is_kept_from_dashes = |name: &str| {
+            arguments(tool, action).any(|argument| {
+                argument.name == name
+                    && argument.spelling == Spelling::Positional
+                    && matches!(argument.kind, ArgumentKind::Text { dash: false, .. })
+            })
+        };
+        for (name, value) in &decision.asked().args {
+            for text in texts(value) {
+                if text.starts_with(b"-")
+                    && is_kept_from_dashes(name)
+                    && options.iter().any(|word| word.as_bytes() == text)
+                {
+                    let text = crate::path::shown(text);
+                    return Some(format!("text `{text}` stands where an option could"));
+                }
+            }
+        }
+        None
+    }
+}
+
+fn texts(value: &Value) -> Vec<&[u8]> {
+    match value {
+        Value::Text(text) => vec![text.as_slice()],
+        Value::List(values) => values.iter().flat_map(texts).collect(),
+        Value::Null | Value::Flag(_) | Value::Int(_) => Vec::new(),
+    }
+}
+
+/// Where a path leads, the last name of which need not exist.
+fn real(path: &Path, links: u32) -> Option<PathBuf> {
+    if let Ok(real) = path.canonicalize() {
+        return Some(real);
+    }
+    let parent = path.parent()?.canonicalize().ok()?;
+    let links = links.checked_sub(1)?;
+    match std::fs::read_link(path) {
+        Ok(target) => real(&parent.join(target), links),
+        Err(_) => Some(parent.join(path.file_name()?)),
+    }
+}

@@ -1,0 +1,96 @@
+#!/usr/bin/env bash
+# The one command: installs what the tests need, then runs every check.
+#
+#   ./test.sh          everything, as it has to pass before a change lands
+#   ./test.sh --quick  formatting, lints and tests only; installs nothing
+#
+# Plain `cargo test` needs nothing but Rust; what it leaves out, it says. Set LICTOR_FUZZ_SECONDS to fuzz
+# each target longer than the few seconds that show it works.
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")"
+
+quick=false
+case "${1-}" in
+    "") ;;
+    --quick) quick=true ;;
+    *) sed -n '2,8s/^# \{0,1\}//p' "$0"; exit 2 ;;
+esac
+fuzz_seconds=${LICTOR_FUZZ_SECONDS:-5}
+export CARGO_TERM_COLOR=${CARGO_TERM_COLOR:-auto}
+
+step() { printf '\n== %s\n' "$*"; }
+
+# Installs Debian packages that are missing. Without root it says what is missing and goes on: the tests
+# that need them say that they are not run.
+need() {
+    local missing=()
+    for package in "$@"; do
+        dpkg-query -W -f='${Status}' "$package" 2>/dev/null | grep -q 'ok installed' || missing+=("$package")
+    done
+    [ ${#missing[@]} -eq 0 ] && return
+    if [ "$(id -u)" -ne 0 ]; then
+        echo "not installed, and needs root: ${missing[*]}"
+        return
+    fi
+    apt-get update -qq
+    DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "${missing[@]}" >/dev/null
+}
+
+if ! $quick; then
+    step "what the tests need"
+    need g++ jq python3 python3-venv golang-go golang-golang-x-mod-dev golang-golang-x-crypto-dev bubblewrap
+    # A pytest of its own, outside every workspace that a test makes.
+    venv=$PWD/target/test-venv
+    if [ ! -x "$venv/bin/pytest" ]; then
+        /usr/bin/python3 -m venv "$venv"
+        "$venv/bin/pip" install --quiet --disable-pip-version-check pytest pytest-xdist
+    fi
+    export LICTOR_TEST_PYTEST=$venv/bin/pytest
+    "$LICTOR_TEST_PYTEST" --version
+fi
+
+step "formatting"
+cargo fmt --check
+(cd fuzz && cargo fmt --check)
+
+step "lints"
+cargo clippy --locked --all-targets --all-features -- -D warnings
+
+step "features: deciding alone, running without the program"
+cargo check --locked --no-default-features
+cargo check --locked --no-default-features --features run
+
+step "documentation"
+RUSTDOCFLAGS="-D warnings" cargo doc --locked --no-deps --all-features --quiet
+
+if ! $quick; then
+    step "dependencies"
+    # Advisories need a database from outside: a job with a network checks them daily.
+    command -v cargo-deny >/dev/null || cargo install --quiet --locked --debug cargo-deny
+    cargo deny --log-level error check bans licenses sources
+
+    step "fuzz targets, $fuzz_seconds s each"
+    # libFuzzer on the stable compiler: the instrumentation that `cargo fuzz` asks the nightly one for.
+    fuzz_flags="--cfg fuzzing -Cpasses=sancov-module -Cllvm-args=-sanitizer-coverage-level=4"
+    fuzz_flags+=" -Cllvm-args=-sanitizer-coverage-inline-8bit-counters -Cllvm-args=-sanitizer-coverage-pc-table"
+    fuzz_flags+=" -Cllvm-args=-sanitizer-coverage-trace-compares -Copt-level=2 -Cdebug-assertions"
+    target=$(rustc -vV | sed -n 's/^host: //p')
+    (cd fuzz && RUSTFLAGS="$fuzz_flags" cargo build --locked --quiet --target "$target")
+    for source in fuzz/fuzz_targets/*.rs; do
+        name=$(basename "$source" .rs)
+        # A copy of the corpus: what is found goes into the tree by hand, when it is worth keeping.
+        found=$(mktemp -d)
+        dictionary=()
+        [ -f "fuzz/dictionaries/$name.dict" ] && dictionary=("-dict=fuzz/dictionaries/$name.dict")
+        "fuzz/target/$target/debug/$name" "$found" "fuzz/corpus/$name" "${dictionary[@]}" \
+            -max_total_time="$fuzz_seconds" -timeout=10 -rss_limit_mb=2048 -verbosity=0 -print_final_stats=1 \
+            -artifact_prefix="$found/" 2>&1 | grep -E '^(stat::number_of_executed|==|SUMMARY)' || {
+            echo "fuzz target $name failed; what it found is in $found"
+            exit 1
+        }
+        rm -r "$found"
+    done
+fi
+
+step "tests"
+cargo test --locked --all-features

@@ -1,0 +1,756 @@
+//! The tool libraries: everyday commands are understood and executed as meant, and what could write,
+//! run or read something besides is not understood at all.
+
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+use std::sync::LazyLock;
+
+use lictor::decision::{Context, Effect, Request, Value, decide};
+use lictor::policy::CompiledPolicy;
+use lictor::policy::model::{Argument, ArgumentKind, Spelling};
+use lictor::reason::Reason::{self, *};
+
+/// Allows everything that the libraries declare, so that only their grammar is left to say no.
+static POLICY: LazyLock<CompiledPolicy> = LazyLock::new(|| {
+    let text = "version: 1\n\
+         name: libraries\n\
+         use: [lictor/files@1, lictor/pytest@1, lictor/cargo@1, lictor/git@1, lictor/npm@1, lictor/coreutils@1]\n\
+         scopes: {everything: [\"**\"]}\n\
+         rules: [{id: all, allow: \"*\", within: everything}]\n";
+    CompiledPolicy::from_yaml(text).unwrap()
+});
+
+/// What git is started with in any case.
+const GIT: &str = "git --no-pager --literal-pathspecs --no-optional-locks -c core.fsmonitor=false \
+     -c core.editor=true -c safe.bareRepository=explicit -c gc.autoDetach=false -c maintenance.autoDetach=false";
+
+/// Words set apart by blanks; `'several words'` and `''` are one.
+fn words(line: &str) -> Vec<String> {
+    let mut words = Vec::new();
+    for (nth, piece) in line.split('\'').enumerate() {
+        if nth % 2 == 1 {
+            words.push(piece.to_owned());
+        } else {
+            words.extend(piece.split_whitespace().map(str::to_owned));
+        }
+    }
+    words
+}
+
+#[track_caller]
+fn runs(given: &str, executed: &str) {
+    let decision = decide(&POLICY, &Request::argv(words(given)), &Context::new("test"));
+    assert_eq!(
+        decision.effect(),
+        Effect::Allow,
+        "{given}: {}",
+        decision.message()
+    );
+    let executed = executed.replace("GIT", GIT);
+    assert_eq!(decision.argv().unwrap(), words(&executed), "{given}");
+}
+
+#[track_caller]
+fn refused(given: &str, reason: Reason) {
+    let decision = decide(&POLICY, &Request::argv(words(given)), &Context::new("test"));
+    assert_eq!(
+        decision.reason(),
+        Some(reason),
+        "{given}: {}",
+        decision.message()
+    );
+}
+
+#[test]
+fn everyday_pytest_is_understood() {
+    runs(
+        "pytest -xvs -k 'a or b' tests/x.py::T::t[1]",
+        "pytest -v -s -k 'a or b' -x tests/x.py::T::t[1]",
+    );
+    runs("pytest tests", "pytest tests");
+    runs(
+        "pytest -v tests/a.py tests/b.py",
+        "pytest -v tests/a.py tests/b.py",
+    );
+    runs(
+        "pytest -vv -ra --tb=short tests",
+        "pytest -v -v -ra --tb=short tests",
+    );
+    runs(
+        "pytest -q --tb no tests --maxfail 1",
+        "pytest -q --tb=no --maxfail=1 tests",
+    );
+    runs("python -m pytest -n auto tests/", "pytest -n auto tests");
+    runs(
+        "uv run pytest -m 'not slow' tests",
+        "pytest -m 'not slow' tests",
+    );
+    runs(
+        "pytest --junit-xml=out.xml tests",
+        "pytest --junitxml=out.xml tests",
+    );
+    runs(
+        "pytest --cov=app --cov-report=term-missing tests",
+        "pytest --cov=app --cov-report=term-missing tests",
+    );
+    runs(
+        "pytest -W error::DeprecationWarning tests",
+        "pytest -W error::DeprecationWarning tests",
+    );
+    runs("pytest --lf -x tests", "pytest --last-failed -x tests");
+}
+
+#[test]
+fn pytest_takes_no_other_code_configuration_or_targets() {
+    refused("pytest", ArgumentRequired);
+    refused("pytest -v", ArgumentRequired);
+    for option in [
+        "-p evil",
+        "-pevil",
+        "-p no:cacheprovider",
+        "-c evil.ini",
+        "--rootdir=/",
+        "--confcutdir=.",
+        "-o addopts=x",
+        "--override-ini=addopts=x",
+        "--pyargs",
+        "--basetemp=src",
+        "--pdb",
+        "--trace",
+        "--pdbcls=a:b",
+        "--debug",
+        "--log-file=x",
+        "--pastebin=all",
+        "--cache-show",
+        "--tx=popen",
+        "--root=/",
+        "--junit=x",
+    ] {
+        refused(&format!("pytest {option} tests"), ArgumentUnknown);
+    }
+    // Without its value it would take the target for one, and pytest would run everything.
+    refused("pytest --cov tests", ArgumentRequired);
+    refused("pytest -W error::evil.Category tests", ArgumentInvalid);
+    refused("pytest -k -pevil tests", ArgumentInvalid);
+    refused("pytest -k '-p' tests", ArgumentInvalid);
+    refused("pytest --cov=../x tests", ArgumentInvalid);
+    refused("pytest @args.txt", PathOptionInjectionDenied);
+    refused("pytest -- -p", PathOptionInjectionDenied);
+}
+
+#[test]
+fn everyday_cargo_is_understood() {
+    runs(
+        "cargo test -p x --test y -- --nocapture",
+        "cargo test --package=x --test=y -- --nocapture",
+    );
+    runs("cargo t", "cargo test --");
+    runs(
+        "cargo test decision::tests -- --test-threads 1 --skip slow a b",
+        "cargo test decision::tests -- --test-threads=1 --skip=slow a b",
+    );
+    runs(
+        "cargo build --release --all-features -j4",
+        "cargo build --all-features --release --jobs=4",
+    );
+    runs("cargo c -vv", "cargo check --verbose --verbose");
+    runs(
+        "cargo clippy --all-targets -- -D warnings",
+        "cargo clippy --all-targets -- -D warnings",
+    );
+    runs(
+        "cargo nextest run -E 'test(a) & not test(b)'",
+        "cargo nextest run -E 'test(a) & not test(b)'",
+    );
+    runs("cargo fmt", "cargo fmt");
+    runs("cargo fmt --all --check", "cargo fmt --check --all");
+    runs("cargo fmt --all -- --check", "cargo fmt --all -- --check");
+    runs("cargo doc --no-deps", "cargo doc --no-deps");
+    runs("cargo --version", "cargo version");
+    runs(
+        "cargo build --target x86_64-unknown-linux-gnu",
+        "cargo build --target=x86_64-unknown-linux-gnu",
+    );
+    runs(
+        "cargo build --target thumbv8m.main-none-eabihf",
+        "cargo build --target=thumbv8m.main-none-eabihf",
+    );
+}
+
+#[test]
+fn cargo_takes_no_other_compiler_configuration_or_workspace() {
+    for option in [
+        "--config build.rustc-wrapper='/tmp/x'",
+        "-Zunstable-options",
+        "--manifest-path=other/Cargo.toml",
+        "--target-dir=src",
+        "--artifact-dir=src",
+        "--timings",
+        "--lockfile-path=x",
+    ] {
+        refused(&format!("cargo build {option}"), ArgumentUnknown);
+    }
+    refused("cargo +nightly test", ActionNotAllowed);
+    refused("cargo --config x test", ArgumentUnknown);
+    refused("cargo -C other test", ArgumentUnknown);
+    refused("cargo clippy --fix", ArgumentUnknown);
+    refused("cargo clippy -- -C linker=x", ArgumentUnknown);
+    refused("cargo test -- --logfile x", ArgumentUnknown);
+    refused("cargo doc --open", ArgumentUnknown);
+    refused("cargo build --target evil.json", ArgumentInvalid);
+    refused("cargo build --target ./evil", ArgumentInvalid);
+    refused("cargo test -p ../other", ArgumentInvalid);
+    for action in [
+        "run",
+        "install x",
+        "publish",
+        "login",
+        "add x",
+        "update",
+        "fix",
+        "new x",
+        "evil",
+    ] {
+        refused(&format!("cargo {action}"), ActionNotAllowed);
+    }
+}
+
+#[test]
+fn everyday_git_is_understood() {
+    const DIFF: &str = "GIT diff --no-ext-diff --no-textconv";
+    const LOG: &str = "GIT log --no-ext-diff --no-textconv --no-show-signature";
+    runs(
+        "git diff --stat HEAD~1 -- src",
+        &format!("{DIFF} --stat HEAD~1 -- src"),
+    );
+    runs("git diff", &format!("{DIFF} --"));
+    runs(
+        "git diff --cached -U5 main...HEAD",
+        &format!("{DIFF} --cached --unified=5 main...HEAD --"),
+    );
+    runs(
+        "git diff HEAD@{1} ^main -M90%",
+        &format!("{DIFF} --find-renames=90% HEAD@{{1}} ^main --"),
+    );
+    runs("git log -5 --oneline", &format!("{LOG} -n 5 --oneline --"));
+    runs(
+        "git log -n5 --author=x --since '2 weeks ago' -- src",
+        &format!("{LOG} -n 5 '--since=2 weeks ago' --author=x -- src"),
+    );
+    runs(
+        "git log -p -Sword HEAD",
+        &format!("{LOG} --patch -Sword HEAD --"),
+    );
+    runs("git status -sb", "GIT status --short --branch --");
+    runs(
+        "git status --porcelain=v1 -uno",
+        "GIT status --porcelain --untracked-files=no --",
+    );
+    runs(
+        "git show --stat HEAD",
+        "GIT show --no-ext-diff --no-textconv --no-show-signature --stat HEAD --",
+    );
+    runs(
+        "git blame -L 1,20 src/a.py",
+        "GIT blame --no-textconv -L 1,20 src/a.py",
+    );
+    runs(
+        "git grep -n word -- src",
+        "GIT grep --no-textconv --line-number word -- src",
+    );
+    runs("git --no-pager branch -a", "GIT branch --all");
+    runs("git branch --show-current", "GIT branch --show-current");
+    runs("git rev-parse --short HEAD", "GIT rev-parse --short HEAD");
+    runs("git remote -v", "GIT remote --verbose");
+    runs("git stash list", "GIT stash list");
+    runs("git -C sub status", "GIT -C sub status --");
+    runs("git add src/a.py tests", "GIT add src/a.py tests");
+    runs("git add -A", "GIT add --all");
+    runs(
+        "git commit -m 'text -with dash'",
+        "GIT commit '--message=text -with dash'",
+    );
+    runs(
+        "git commit -m '-dash first'",
+        "GIT commit '--message=-dash first'",
+    );
+    runs(
+        "git commit -am 'one\n\ntwo'",
+        "GIT commit --all '--message=one\n\ntwo'",
+    );
+    runs("git commit --amend -m x", "GIT commit --amend --message=x");
+    runs(
+        "git commit -a --amend --no-edit",
+        "GIT commit --amend --no-edit --all",
+    );
+    runs("git switch -c feature/x", "GIT switch -c feature/x");
+    runs("git checkout -b feature/x", "GIT switch -c feature/x");
+    runs("git checkout -- src/a.py", "GIT checkout -- src/a.py");
+    runs("git switch main", "GIT checkout main --");
+    runs(
+        "git restore --staged src/a.py",
+        "GIT restore --staged src/a.py",
+    );
+    runs("git fetch", "GIT fetch --no-recurse-submodules");
+    runs(
+        "git fetch -p origin",
+        "GIT fetch --no-recurse-submodules --prune origin",
+    );
+    runs(
+        "git fetch origin main",
+        "GIT fetch --no-recurse-submodules origin main",
+    );
+    runs(
+        "git push -u origin feature/x",
+        "GIT push --set-upstream origin feature/x",
+    );
+}
+
+#[test]
+fn git_takes_no_other_configuration_output_or_program() {
+    refused("git -c core.pager=evil log", ArgumentUnknown);
+    refused("git -c log", ArgumentUnknown);
+    // What is passed in any case may be written, too.
+    runs(
+        "git -c core.fsmonitor=false --no-pager remote",
+        "GIT remote",
+    );
+    for option in [
+        "--exec-path=/tmp",
+        "--config-env=core.pager=X",
+        "--git-dir=x",
+        "--work-tree=/",
+        "--namespace=x",
+        "-ccore.pager=x",
+        "--bare",
+        "-p",
+    ] {
+        refused(&format!("git {option} status"), ArgumentUnknown);
+    }
+    for option in [
+        "--output=src/a.py",
+        "--ext-diff",
+        "--textconv",
+        "--no-index",
+        "-Oorder",
+        "--outpu=x",
+        "--submodule=diff",
+    ] {
+        refused(&format!("git diff {option}"), ArgumentUnknown);
+        refused(&format!("git log {option}"), ArgumentUnknown);
+        refused(&format!("git show {option}"), ArgumentUnknown);
+    }
+    refused("git diff --output src/a.py", ArgumentUnknown);
+    refused("git grep -Oevil word", ArgumentUnknown);
+    refused("git grep --open-files-in-pager=evil word", ArgumentUnknown);
+    refused("git grep -f list word", ArgumentUnknown);
+    refused("git grep --no-index word", ArgumentUnknown);
+    refused("git log --show-signature", ArgumentUnknown);
+    refused("git log -L1,5:secrets/key", ArgumentUnknown);
+    refused("git blame --contents secrets/key src/a.py", ArgumentUnknown);
+    refused("git commit -F secrets/key", ArgumentUnknown);
+    refused("git commit -n -m x", ArgumentUnknown);
+    refused("git commit", ArgumentRequired);
+    refused("git add -f secret", ArgumentUnknown);
+    refused("git add --pathspec-from-file=x", ArgumentUnknown);
+    refused("git show HEAD:secrets/key", ArgumentInvalid);
+    refused("git diff --word-diff-regex=x", ArgumentUnknown);
+    refused("git diff -S ''", ArgumentInvalid);
+    refused("git add :(exclude)a", PathColonDenied);
+    refused("git add *.py", PathReservedCharDenied);
+    refused("git add .git/config", PathProtectedDenied);
+    refused("git status -- -x", PathOptionInjectionDenied);
+    for action in [
+        "pull",
+        "merge x",
+        "rebase x",
+        "reset --hard",
+        "clean -fd",
+        "stash",
+        "config x y",
+        "clone x",
+        "init",
+        "submodule update",
+        "apply x",
+        "filter-branch",
+        "bisect run x",
+        "evil",
+    ] {
+        refused(&format!("git {action}"), ActionNotAllowed);
+    }
+    refused("git branch new", ArgumentUnknown);
+    refused("git branch -D main", ArgumentUnknown);
+    refused("git remote add x y", ArgumentUnknown);
+    refused("git tag v1", ArgumentUnknown);
+}
+
+#[test]
+fn git_publishes_plainly_and_to_origin_only() {
+    refused("git push", ArgumentRequired);
+    refused("git push --force origin main", ArgumentUnknown);
+    refused("git push -f origin main", ArgumentUnknown);
+    refused("git push origin --delete main", ArgumentUnknown);
+    refused("git push origin :main", ArgumentInvalid);
+    refused("git push origin +main", ArgumentInvalid);
+    refused("git push origin a:b", ArgumentInvalid);
+    refused("git push --receive-pack=evil origin main", ArgumentUnknown);
+    refused("git fetch --upload-pack=evil origin", ArgumentUnknown);
+    for remote in ["evil", "./evil", "ext::sh", "https://example.org/x", "../r"] {
+        refused(&format!("git push {remote} main"), ArgumentInvalid);
+        refused(&format!("git fetch {remote}"), ArgumentInvalid);
+    }
+}
+
+#[test]
+fn everyday_npm_is_understood() {
+    runs("npm test -- --watch", "npm test -- --watch");
+    runs("npm t", "npm test --");
+    runs(
+        "npm run test -- -t 'adds 1 + 1' src/sum.test.js",
+        "npm test -- '--testNamePattern=adds 1 + 1' src/sum.test.js",
+    );
+    runs("npm run build --silent", "npm run build --silent");
+    runs("npm run lint -w @a/b", "npm run lint --workspace=@a/b");
+    runs("npm ci", "npm ci --ignore-scripts --no-audit --no-fund");
+    runs(
+        "npm i --ignore-scripts",
+        "npm install --ignore-scripts --no-audit --no-fund",
+    );
+    runs("npm ls --depth 0", "npm ls --depth=0");
+}
+
+#[test]
+fn npm_takes_no_other_scripts_packages_shells_or_projects() {
+    refused("npm run deploy", ActionNotAllowed);
+    refused("npm exec evil", ActionNotAllowed);
+    refused("npm publish", ActionNotAllowed);
+    refused("npm install evil", ArgumentUnknown);
+    refused("npm install ./evil.tgz", ArgumentUnknown);
+    refused("npm audit fix", ArgumentUnknown);
+    refused("npm --prefix other test", ArgumentUnknown);
+    for option in [
+        "--prefix=other",
+        "--script-shell=/tmp/x",
+        "--node-options=-r./x",
+        "--userconfig=x",
+        "--silent=false",
+    ] {
+        refused(&format!("npm test {option}"), ArgumentUnknown);
+    }
+    refused("npm test x", ArgumentUnknown);
+    refused("npm test -- --globalSetup=./x.js", ArgumentUnknown);
+    refused("npm test -- --config x", ArgumentUnknown);
+    refused("npm test -- -u", ArgumentUnknown);
+    refused("npm test -- -t '$(id)'", ArgumentInvalid);
+    refused("npm test -- -t '`id`'", ArgumentInvalid);
+    refused("npm test -- ../x.js", PathTraversalDenied);
+    refused("npm run lint -w ../other", ArgumentInvalid);
+}
+
+#[test]
+fn everyday_looking_at_files_is_understood() {
+    runs("ls -la", "ls -l -a");
+    runs("ls -1 src docs", "ls -1 src docs");
+    runs("cat -n a b", "cat -n a b");
+    runs("head -5 a", "head -n 5 a");
+    runs("head -n -5 a", "head -n -5 a");
+    runs("head -c 1K a", "head -c 1K a");
+    runs("tail -n +3 a", "tail -n +3 a");
+    runs("tail -20 a", "tail -n 20 a");
+    runs("wc -lw a", "wc -l -w a");
+    runs("grep -rn word src", "grep -r -n word src");
+    runs(
+        "grep -A3 -i --include=*.py -r word .github",
+        "grep -r -i -A 3 --include=*.py word .github",
+    );
+    runs("grep -e -one -e two a", "grep -e -one -e two a");
+    runs(
+        "rg -n 'a|b' src -t py",
+        "rg --no-config --no-ignore-dot --no-require-git --glob=!.git -n -t py a|b src",
+    );
+    runs(
+        "rg -g '*.py' word",
+        "rg --no-config --no-ignore-dot --no-require-git --glob=!.git -g *.py word",
+    );
+    runs(
+        "rg --files src",
+        "rg --no-config --no-ignore-dot --no-require-git --glob=!.git --files src",
+    );
+    runs(
+        "find src tests -name '*.py' -type f -maxdepth 2",
+        "find src tests -maxdepth 2 -type f -name *.py",
+    );
+    runs("find -print -name x", "find -name x -print");
+    runs("diff -u a b", "diff --no-dereference -u a b");
+    runs("sort -t , -k2,2n -r a", "sort -r -t , -k 2,2n a");
+    runs("cut -d: -f1,3 a", "cut -f 1,3 -d : a");
+    runs("du -sh src", "du -s -h src");
+    runs("stat -c %s a", "stat -c %s a");
+    runs("echo done", "echo done");
+    runs("pwd", "pwd");
+}
+
+#[test]
+fn programs_that_look_at_files_write_run_and_follow_nothing() {
+    for command in [
+        "grep -f patterns a",
+        "grep --file=patterns a",
+        "grep -R word src",
+        "grep --exclude-from=x word a",
+        "grep --directories=recurse word src",
+        "rg --pre evil word",
+        "rg --hostname-bin evil word",
+        "rg -f patterns word",
+        "rg -L word",
+        "rg -z word",
+        "rg -u word",
+        "rg --no-ignore word",
+        "rg --ignore-file x word",
+        "rg --type-add 'x:*' word",
+        "find src -exec cat x",
+        "find src -ok cat x",
+        "find src -execdir cat x",
+        "find src -delete",
+        "find src -fprint a",
+        "find src -fprintf a x",
+        "find src -fls a",
+        "find -L src",
+        "find -follow",
+        "find -H src",
+        "find -files0-from x",
+        "find src -o -name x",
+        "ls -L src",
+        "ls -H src",
+        "wc --files0-from=x",
+        "du --files0-from=x",
+        "du -L src",
+        "du -X x src",
+        "sort -o a a",
+        "sort --output=a a",
+        "sort -T x a",
+        "sort --compress-program=evil a",
+        "sort --files0-from=x",
+        "tail -f a",
+        "tail -F a",
+        "tail --pid=1 a",
+        "tail --follow=name a",
+        "diff -X x a b",
+        "diff --from-file=x a",
+        "file -f list",
+        "file -C -m x",
+        "sha256sum -c list",
+        "stat -L a",
+        "cat --help",
+    ] {
+        refused(command, ArgumentUnknown);
+    }
+    // A second operand is where uniq writes to.
+    refused("uniq a b", ArgumentUnknown);
+    // A glob that includes means everything below the paths, so it does not mix with `unignored`.
+    let mixed = Request::argv(words("rg -g !x -g *.env word"));
+    assert_eq!(
+        decide(&POLICY, &mixed, &Context::new("test")).effect(),
+        Effect::Deny
+    );
+    for program in [
+        "sh", "bash", "env", "xargs", "awk", "sed", "tee", "rm", "cp", "mv", "timeout", "sudo",
+        "python3",
+    ] {
+        refused(&format!("{program} x"), ToolNotAllowed);
+    }
+    // Only bare names: another directory may hold another program.
+    refused("./ls", ToolNotAllowed);
+    refused("/tmp/ls", ToolNotAllowed);
+}
+
+/// A value that the argument takes, if it takes one.
+fn value(argument: &Argument) -> Option<&'static str> {
+    const VALUES: [&str; 12] = [
+        "1", "HEAD", "a", "x", "default", "short", "term", "no", "origin", "1,2", "!x", "local",
+    ];
+    match &argument.kind {
+        ArgumentKind::Flag => None,
+        ArgumentKind::Path(_) => Some("src/a.py"),
+        ArgumentKind::Choice(words) => {
+            let known = VALUES.into_iter().chain([
+                "f",
+                "auto",
+                "none",
+                "always",
+                "never",
+                "human",
+                "pretty",
+                "dev",
+                "info",
+                "load",
+                "prepend",
+                "depth",
+                "all",
+                "fd",
+                "yes",
+                "patience",
+                "color",
+                "relative",
+                "traditional",
+                "fail",
+            ]);
+            known
+                .into_iter()
+                .find(|value| words.iter().any(|word| word == value))
+        }
+        ArgumentKind::Int { min, .. } => Some(if *min > 1 { "4" } else { "1" }),
+        ArgumentKind::Text { pattern, .. } => {
+            let fits = |value: &&str| {
+                pattern
+                    .as_ref()
+                    .is_none_or(|pattern| pattern.matches(value))
+            };
+            let more = ["!a", "x86_64-unknown-linux-gnu", "+1", "full-iso", "py"];
+            VALUES.into_iter().chain(more).find(fits)
+        }
+        _ => None,
+    }
+}
+
+#[test]
+fn every_argument_means_the_same_named_and_as_a_command_line() {
+    let given = |argument: &Argument| match (&argument.kind, value(argument)) {
+        (ArgumentKind::Flag, _) => Value::Flag(true),
+        (_, Some(text)) => Value::from(text),
+        (_, None) => panic!("no value at hand for `{}`", argument.name),
+    };
+    let mut seen = 0;
+    for tool in POLICY.tools().iter().filter(|tool| tool.program.is_some()) {
+        for action in &tool.actions {
+            let own = || action.args.iter().chain(action.after.iter().flatten());
+            for argument in tool.args.iter().chain(own()) {
+                let required = own().filter(|other| other.required && other.name != argument.name);
+                let named = required.chain([argument]).fold(
+                    Request::named(&tool.name, &action.name),
+                    |request, argument| request.with_arg(&argument.name, given(argument)),
+                );
+                let by_name = decide(&POLICY, &named, &Context::new("test"));
+                let argv = by_name.argv().unwrap_or_else(|| {
+                    panic!(
+                        "{}.{} {}: {}",
+                        tool.name,
+                        action.name,
+                        argument.name,
+                        by_name.message()
+                    )
+                });
+                let by_words = decide(
+                    &POLICY,
+                    &Request::argv(argv.iter().copied()),
+                    &Context::new("test"),
+                );
+                assert_eq!(
+                    by_words.argv(),
+                    by_name.argv(),
+                    "{argv:?}: {}",
+                    by_words.message()
+                );
+                seen += 1;
+            }
+        }
+    }
+    assert!(seen > 900, "{seen}");
+}
+
+/// The one free text that a program reads like an option if it begins like one is passed joined to
+/// its option, or may not begin like one.
+#[test]
+fn no_value_can_be_taken_for_an_option() {
+    let getopt = [
+        "head", "tail", "grep", "rg", "find", "sort", "cut", "stat", "du", "diff", "uniq",
+    ];
+    for tool in POLICY.tools() {
+        for action in &tool.actions {
+            for argument in tool
+                .args
+                .iter()
+                .chain(&action.args)
+                .chain(action.after.iter().flatten())
+            {
+                let ArgumentKind::Text {
+                    pattern,
+                    dash: true,
+                    ..
+                } = &argument.kind
+                else {
+                    continue;
+                };
+                let Spelling::Option { names, join, .. } = &argument.spelling else {
+                    panic!(
+                        "`{}` of {}.{} is a word of its own",
+                        argument.name, tool.name, action.name
+                    )
+                };
+                let may_dash = pattern
+                    .as_ref()
+                    .is_none_or(|pattern| pattern.matches("-x") || pattern.matches("-1"));
+                let is_joined = match join {
+                    Some(join) => *join != lictor::policy::model::Join::Space,
+                    None => names.iter().take(1).all(|name| name.starts_with("--")),
+                };
+                // These take the next word for a value, whatever it is.
+                let takes_any_word = getopt.contains(&tool.name.as_str());
+                assert!(
+                    !may_dash || is_joined || takes_any_word,
+                    "`{}` of {}.{}",
+                    argument.name,
+                    tool.name,
+                    action.name
+                );
+            }
+        }
+    }
+}
+
+/// A path argument says how much of a directory it means: silence would leave the reader guessing.
+#[test]
+fn every_path_argument_of_the_libraries_states_its_access_and_its_tree() {
+    for entry in std::fs::read_dir("policy/tools").unwrap() {
+        let path = entry.unwrap().path();
+        if path.extension().is_none_or(|extension| extension != "yaml") {
+            continue;
+        }
+        let text = std::fs::read_to_string(&path).unwrap();
+        for line in text.lines().filter(|line| line.contains("type: path")) {
+            let is_stated = line.contains("access: ") && line.contains("tree: ");
+            let is_plain = line.contains("required: true")
+                || line.contains("option: ")
+                || line.contains("absent: ");
+            assert!(is_stated && is_plain, "{}: {line}", path.display());
+        }
+    }
+}
+
+/// `git -C src diff` shows the whole repository, not only what is below `src`.
+#[test]
+fn a_path_that_is_left_out_means_the_whole_workspace_from_every_directory() {
+    let text = "version: 1\n\
+         name: below-src\n\
+         use: [lictor/git@1]\n\
+         scopes: {src: [\"src/**\"]}\n\
+         rules: [{id: look, allow: git.diff, within: src}]\n";
+    let policy = CompiledPolicy::from_yaml(text).unwrap();
+    let allowed =
+        |request| decide(&policy, &request, &Context::new("test")).effect() == Effect::Allow;
+    assert!(!allowed(Request::argv(["git", "diff"])));
+    assert!(!allowed(Request::argv(["git", "-C", "src", "diff"])));
+    assert!(!allowed(Request::argv(["git", "diff"]).with_cwd("src")));
+}
+
+/// Else the second would be passed where the program looks for the first.
+#[test]
+fn a_positional_argument_is_not_passed_in_the_place_of_another() {
+    let text = "version: 1\n\
+         name: positions\n\
+         tools:\n  t: {program: t, actions: {run: {args: {first: {type: choice, of: [safe]}, second: {type: text}}}}}\n\
+         rules: [{id: all, allow: t.run}]\n";
+    let policy = CompiledPolicy::from_yaml(text).unwrap();
+    let request = Request::named("t", "run").with_arg("second", "unsafe");
+    let decision = decide(&policy, &request, &Context::new("test"));
+    assert_eq!(decision.effect(), Effect::Deny, "{:?}", decision.argv());
+}

@@ -1,0 +1,751 @@
+//! Nothing of a run survives it, whatever it does, and the evidence says how that is known.
+//!
+//! This program is everything at once: the tests, the helper (an embedder's, by
+//! `lictor::executor::init`), and the hostile commands. Run as root it checks everything a second
+//! time as an ordinary user. Whether something survives is judged from outside: see `escape`.
+#![expect(
+    unsafe_code,
+    clippy::arithmetic_side_effects,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::print_stdout,
+    clippy::unwrap_used,
+    clippy::disallowed_methods,
+    reason = "hostile programs need raw system calls, and a test fails by panicking"
+)]
+#![cfg(target_os = "linux")]
+
+mod escape;
+
+use std::fs::{File, OpenOptions};
+use std::io::{BufRead, BufReader, Read};
+use std::os::unix::fs::PermissionsExt;
+use std::os::unix::process::CommandExt;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::{Path, PathBuf};
+use std::process::{Command, ExitCode, Stdio};
+use std::sync::mpsc;
+use std::time::{Duration, Instant};
+
+use escape::{ESCAPES, Escape, Leader};
+use lictor::evidence::{EmptyProof, Evidence, Level, ProcView, Status, StopReason};
+use lictor::executor::contract::{self, PROMISES};
+use lictor::executor::{CancelToken, Executor, Observer, Posix, PrepareError, Stream};
+use lictor::policy::terms::Containment;
+use lictor::resolve::Launch;
+
+/// How each level that offers proof proves that nothing is left.
+const PROOFS: [(Level, EmptyProof); 3] = [
+    (Level::PidNamespace, EmptyProof::InitReaped),
+    (Level::Cgroup, EmptyProof::CgroupEmpty),
+    (Level::Subreaper, EmptyProof::NoDescendants),
+];
+
+/// Who runs the tests a second time.
+const ORDINARY_USER: u32 = 1001;
+
+fn main() -> ExitCode {
+    lictor::executor::init();
+    let words: Vec<String> = std::env::args().skip(1).collect();
+    let words: Vec<&str> = words.iter().map(String::as_str).collect();
+    match words.as_slice() {
+        ["--escape", name, directory] => {
+            escape::run(name, Path::new(directory));
+            ExitCode::SUCCESS
+        }
+        ["--host", directory] => {
+            be_host(Path::new(directory));
+            ExitCode::SUCCESS
+        }
+        ["--as", user, rest @ ..] => become_user(user.parse().unwrap(), rest),
+        ["--list", ..] => ExitCode::SUCCESS,
+        _ => run_tests(words.iter().copied().find(|word| !word.starts_with('-'))),
+    }
+}
+
+/// Drops all privileges and starts again: a process that has changed its user cannot look into its
+/// own `/proc` directory.
+fn become_user(user: u32, words: &[&str]) -> ExitCode {
+    // SAFETY: the list of groups is empty.
+    unsafe {
+        assert_eq!(libc::setgroups(0, std::ptr::null()), 0);
+        assert_eq!(libc::setresgid(user, user, user), 0);
+        assert_eq!(libc::setresuid(user, user, user), 0);
+    }
+    let error = Command::new(std::env::current_exe().unwrap())
+        .args(words)
+        .exec();
+    panic!("{error}");
+}
+
+/// One claim.
+struct Test {
+    name: String,
+    claim: Box<dyn Fn()>,
+}
+
+fn test(name: impl Into<String>, claim: impl Fn() + 'static) -> Test {
+    Test {
+        name: name.into(),
+        claim: Box::new(claim),
+    }
+}
+
+fn run_tests(filter: Option<&str>) -> ExitCode {
+    let (mut passed, mut failed) = (0, Vec::new());
+    let user = if is_root() { "root" } else { "user" };
+    for test in tests() {
+        let name = format!("{user}: {}", test.name);
+        if filter.is_some_and(|filter| !name.contains(filter)) {
+            continue;
+        }
+        let started = Instant::now();
+        let ok = catch_unwind(AssertUnwindSafe(&test.claim)).is_ok();
+        let ms = started.elapsed().as_millis();
+        println!(
+            "test {name} ... {} ({ms} ms)",
+            if ok { "ok" } else { "FAILED" }
+        );
+        if ok { passed += 1 } else { failed.push(name) }
+    }
+    println!(
+        "\n{user}: {passed} passed; {} failed {failed:?}\n",
+        failed.len()
+    );
+    if !is_root() {
+        return if failed.is_empty() {
+            ExitCode::SUCCESS
+        } else {
+            ExitCode::FAILURE
+        };
+    }
+    // The program may lie where only its owner can look.
+    let copy = std::env::temp_dir().join(format!("lictor-no-orphans-{}", std::process::id()));
+    std::fs::copy(std::env::current_exe().unwrap(), &copy).unwrap();
+    std::fs::set_permissions(&copy, std::fs::Permissions::from_mode(0o755)).unwrap();
+    let status = Command::new(&copy)
+        .args(["--as", &ORDINARY_USER.to_string()])
+        .args(filter)
+        .status()
+        .unwrap();
+    std::fs::remove_file(&copy).unwrap();
+    if status.success() && failed.is_empty() {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    }
+}
+
+fn tests() -> Vec<Test> {
+    let mut tests = vec![
+        test("pids of two runs do not meet", pids_start_at_random),
+        test("a helper can be named", helper_can_be_named),
+        test(
+            "a helper that is none is told from one",
+            wrong_helpers_are_noticed,
+        ),
+        test(
+            "what was prepared and dropped leaves nothing",
+            dropping_leaves_nothing,
+        ),
+        test(
+            "many runs at once do not disturb each other",
+            many_runs_at_once,
+        ),
+        test(
+            "the trial names every level and why one does not work",
+            trial_names_every_level,
+        ),
+        test(
+            "a level that is not to be had is refused while preparing",
+            weak_levels_are_refused,
+        ),
+        test(
+            "the command sees its own processes only",
+            command_sees_its_own_processes_only,
+        ),
+        test("what is hidden or protected is so", hidden_is_hidden),
+        test(
+            "the number of processes is limited or refused",
+            processes_are_limited,
+        ),
+        test("memory is limited or refused", memory_is_limited),
+        test("open files and file sizes are limited", rlimits_are_set),
+        test("the deadline is kept to the millisecond", deadline_is_kept),
+        test("nothing survives when the host is killed", || {
+            nothing_survives(&[Who::Host])
+        }),
+        test("nothing survives when the helper is killed", || {
+            nothing_survives(&[Who::Helper])
+        }),
+        test("nothing survives when both are killed", || {
+            nothing_survives(&[Who::Host, Who::Helper]);
+        }),
+        test(
+            "nothing survives when both are killed the other way round",
+            || {
+                nothing_survives(&[Who::Helper, Who::Host]);
+            },
+        ),
+        test(
+            "a host that is stopped cannot stop the clock",
+            stopped_host_stops_no_clock,
+        ),
+        test(
+            "the loss of the helper is in the evidence",
+            loss_of_helper_is_in_the_evidence,
+        ),
+    ];
+    for (level, _) in PROOFS {
+        if !works(level) {
+            println!("note: {} does not work here", level.name());
+            continue;
+        }
+        for (name, promise) in PROMISES {
+            let name = format!("{} keeps promise {name}", level.name());
+            tests.push(test(name, move || promise(&Posix::new().at_most(level))));
+        }
+        for escape in ESCAPES
+            .iter()
+            .filter(|e| level == Level::PidNamespace || !e.hits_supervisor)
+        {
+            let name = format!("{} holds {}", level.name(), escape.name);
+            tests.push(test(name, move || nothing_escapes(level, escape)));
+        }
+    }
+    tests
+}
+
+fn works(level: Level) -> bool {
+    let trials = Posix::new().trial().unwrap();
+    trials
+        .iter()
+        .any(|trial| trial.level == level && trial.error.is_none())
+}
+
+fn is_root() -> bool {
+    // SAFETY: has no precondition.
+    unsafe { libc::geteuid() == 0 }
+}
+
+/// Cancels once `ready` was printed, if somebody really holds the lock.
+struct OnReady {
+    alive: PathBuf,
+    seen: Vec<u8>,
+    was_alive: bool,
+    cancel: bool,
+    token: CancelToken,
+}
+
+impl OnReady {
+    fn new(directory: &Path, cancel: bool) -> OnReady {
+        let alive = escape::alive(directory);
+        OnReady {
+            alive,
+            seen: Vec::new(),
+            was_alive: false,
+            cancel,
+            token: CancelToken::new(),
+        }
+    }
+}
+
+impl Observer for OnReady {
+    fn output(&mut self, _stream: Stream, bytes: &[u8]) {
+        if self.was_alive || self.seen.len() > 4096 {
+            return;
+        }
+        self.seen.extend_from_slice(bytes);
+        if self.seen.windows(6).any(|window| window == b"ready\n") {
+            self.was_alive = !is_free(&self.alive);
+            if self.cancel {
+                self.token.cancel();
+            }
+        }
+    }
+    fn cancellation(&self) -> Option<CancelToken> {
+        Some(self.token.clone())
+    }
+}
+
+/// Whether nobody holds the lock.
+fn is_free(alive: &Path) -> bool {
+    let file = OpenOptions::new().append(true).open(alive).unwrap();
+    file.try_lock().is_ok()
+}
+
+/// A directory that whoever runs the tests can write to.
+fn directory() -> tempfile::TempDir {
+    tempfile::tempdir().unwrap()
+}
+
+fn escaping(escape: &str, directory: &Path) -> Launch {
+    let program = std::env::current_exe().unwrap();
+    let words = [
+        program.to_str().unwrap(),
+        "--escape",
+        escape,
+        directory.to_str().unwrap(),
+    ];
+    let mut launch = contract::launch(&words);
+    launch.limits.timeout = Duration::from_secs(20);
+    launch.limits.grace = Duration::from_millis(50);
+    launch
+}
+
+#[track_caller]
+fn nothing_escapes(level: Level, escape: &Escape) {
+    let directory = directory();
+    let mut launch = escaping(escape.name, directory.path());
+    launch.containment = Containment::AtLeast(level);
+    let mut observer = OnReady::new(directory.path(), escape.leader == Leader::Stays);
+    let started = Instant::now();
+    let evidence = contract::run(&Posix::new().at_most(level), &launch, &mut observer);
+    assert!(
+        is_free(&observer.alive),
+        "something survived: {evidence:#?}"
+    );
+    assert!(
+        started.elapsed() < Duration::from_secs(5),
+        "{:?}: {evidence:#?}",
+        started.elapsed()
+    );
+    assert!(evidence.survivors.is_empty(), "{evidence:#?}");
+    let proof = PROOFS.iter().find(|(of, _)| *of == level).unwrap().1;
+    assert_eq!(
+        (evidence.containment.level, evidence.containment.empty_proof),
+        (level, proof)
+    );
+    assert!(!evidence.stdout.held_open, "{evidence:#?}");
+    match escape.leader {
+        Leader::Stays => assert_eq!(evidence.status, Status::Cancelled, "{evidence:#?}"),
+        Leader::Exits => {
+            assert_eq!(
+                (evidence.status, evidence.exit_code),
+                (Status::Pass, Some(0))
+            );
+            assert_eq!(evidence.stop.why, Some(StopReason::Leaked), "{evidence:#?}");
+        }
+    }
+    let seen = String::from_utf8_lossy(&observer.seen[..observer.seen.len().min(100)]).into_owned();
+    assert!(seen.contains("ready"), "it never got away: {evidence:#?}");
+    assert!(
+        !seen.contains("traced") && !seen.contains("opened"),
+        "the supervisor was reached"
+    );
+    // Who ends at once may be gone before we look.
+    if !escape.name.starts_with("fork_chain") {
+        assert!(observer.was_alive, "nobody held the lock: {evidence:#?}");
+    }
+}
+
+fn trial_names_every_level() {
+    let trials = Posix::new().trial().unwrap();
+    let levels: Vec<Level> = trials.iter().map(|trial| trial.level).collect();
+    assert_eq!(
+        levels,
+        [
+            Level::PidNamespace,
+            Level::Cgroup,
+            Level::Subreaper,
+            Level::ProcessGroup
+        ]
+    );
+    for trial in trials {
+        if let Some(error) = trial.error {
+            assert!(
+                error.starts_with(trial.level.name()) && error.contains(':'),
+                "{error}"
+            );
+        }
+    }
+}
+
+fn weak_levels_are_refused() {
+    let mut launch = contract::shell("exit 0");
+    launch.containment = Containment::AtLeast(Level::PidNamespace);
+    let error = Posix::new()
+        .at_most(Level::Subreaper)
+        .prepare(&launch)
+        .unwrap_err();
+    assert!(matches!(error, PrepareError::Containment { .. }), "{error}");
+    assert_eq!(error.reason().code(), "CONTAINMENT_UNAVAILABLE");
+}
+
+fn helper_can_be_named() {
+    let executor = Posix::new().with_helper(std::env::current_exe().unwrap());
+    let evidence = contract::run(&executor, &contract::shell("exit 7"), &mut ());
+    assert_eq!(evidence.exit_code, Some(7));
+    assert!(evidence.containment.level > Level::ProcessGroup);
+}
+
+fn wrong_helpers_are_noticed() {
+    for wrong in ["/bin/true", "/bin/cat", "/nonexistent", "/etc/passwd"] {
+        let executor = Posix::new().with_helper(wrong);
+        let evidence = contract::run(&executor, &contract::shell("exit 7"), &mut ());
+        assert_eq!(
+            (evidence.status, evidence.exit_code),
+            (Status::Fail, Some(7))
+        );
+        let containment = evidence.containment;
+        assert_eq!(containment.level, Level::ProcessGroup);
+        assert!(
+            containment.degraded_because[0].starts_with("no helper: "),
+            "{containment:?}"
+        );
+        let mut launch = contract::shell("exit 7");
+        launch.containment = Containment::AtLeast(Level::Subreaper);
+        let error = executor.prepare(&launch).unwrap_err();
+        assert_eq!(error.reason().code(), "CONTAINMENT_UNAVAILABLE");
+    }
+}
+
+fn children_of_this_process() -> String {
+    let pid = std::process::id();
+    std::fs::read_to_string(format!("/proc/{pid}/task/{pid}/children")).unwrap()
+}
+
+fn dropping_leaves_nothing() {
+    let mut launch = contract::shell("exit 0");
+    launch.limits.cpu = Some(Duration::from_secs(1));
+    let prepared: Vec<_> = (0..3)
+        .map(|_| Posix::new().prepare(&launch).unwrap())
+        .collect();
+    assert_eq!(children_of_this_process().split_whitespace().count(), 3);
+    drop(prepared);
+    assert_eq!(children_of_this_process(), "");
+}
+
+fn many_runs_at_once() {
+    let started = Instant::now();
+    std::thread::scope(|scope| {
+        for number in 0..8 {
+            scope.spawn(move || {
+                let launch = contract::shell(&format!("sleep 0.3; echo {number}; exit {number}"));
+                let evidence = contract::run(&Posix::new(), &launch, &mut ());
+                assert_eq!(evidence.exit_code, Some(number));
+                assert_eq!(evidence.stdout.text.to_lossy(), format!("{number}\n"));
+            });
+        }
+    });
+    assert!(
+        started.elapsed() < Duration::from_millis(2000),
+        "{:?}",
+        started.elapsed()
+    );
+}
+
+fn command_sees_its_own_processes_only() {
+    if !works(Level::PidNamespace) {
+        return;
+    }
+    let script = "echo $PPID; for p in /proc/[0-9]*; do echo ${p#/proc/}; done";
+    let evidence = contract::run(&Posix::new(), &contract::shell(script), &mut ());
+    let text = evidence.stdout.text.to_lossy();
+    assert_eq!(text.lines().next(), Some("1"), "{text}");
+    if evidence.containment.proc_view == ProcView::Fresh {
+        assert_eq!(text.lines().count(), 3, "{text}");
+    }
+    assert!(evidence.containment.degraded_because.is_empty() && evidence.containment.crash_safe);
+}
+
+fn pids_start_at_random() {
+    if !works(Level::PidNamespace) {
+        return;
+    }
+    let pids: Vec<String> = (0..3)
+        .map(|_| contract::run(&Posix::new(), &contract::shell("echo $$"), &mut ()))
+        .map(|evidence| evidence.stdout.text.to_lossy())
+        .collect();
+    // Three times 2 is what a machine gives that does not permit it.
+    assert!(
+        pids[0] != pids[1] || pids[1] != pids[2] || pids[0] == "2\n",
+        "{pids:?}"
+    );
+}
+
+fn hidden_is_hidden() {
+    if !works(Level::PidNamespace) {
+        return;
+    }
+    let directory = directory();
+    let (ledger, policy) = (
+        directory.path().join("ledger"),
+        directory.path().join("lictor.yaml"),
+    );
+    std::fs::create_dir(&ledger).unwrap();
+    std::fs::write(ledger.join("key"), "secret").unwrap();
+    std::fs::write(&policy, "version: 1").unwrap();
+    // By a path from the root, and by one from the working directory.
+    let script = format!(
+        "cat {0}/ledger/key; cat ledger/key; cat ../{1}/ledger/key; ls {0}/ledger; touch {0}/ledger/x;
+         echo x > lictor.yaml; echo x > {0}/lictor.yaml; rm -f lictor.yaml; mv lictor.yaml y; cat lictor.yaml",
+        directory.path().display(),
+        directory.path().file_name().unwrap().display(),
+    );
+    let mut launch = contract::shell(&script);
+    launch.cwd = std::sync::Arc::new(File::open(directory.path()).unwrap().into());
+    launch.hidden = vec![ledger.clone(), directory.path().join("absent")];
+    launch.read_only = vec![policy.clone()];
+    let evidence = contract::run(&Posix::new(), &launch, &mut ());
+    assert_eq!(
+        evidence.stdout.text.to_lossy(),
+        "version: 1",
+        "{:?}",
+        evidence.stderr.text
+    );
+    assert!(evidence.events.is_empty(), "{:?}", evidence.events);
+    assert_eq!(std::fs::read_to_string(&policy).unwrap(), "version: 1");
+    assert_eq!(std::fs::read_dir(&ledger).unwrap().count(), 1);
+    // A level that cannot hide says so.
+    let weak = contract::run(&Posix::new().at_most(Level::Subreaper), &launch, &mut ());
+    assert_eq!(weak.events.len(), 3, "{:?}", weak.events);
+    // The directory that is hidden is no place to start in.
+    launch.cwd = std::sync::Arc::new(File::open(&ledger).unwrap().into());
+    let evidence = contract::run(&Posix::new(), &launch, &mut ());
+    assert_eq!(evidence.status, Status::SpawnFailed, "{evidence:#?}");
+}
+
+/// Prepares and runs, unless a limit is refused, which must be the one that is named.
+fn run_limited(launch: &Launch, limit: &str) -> Option<Evidence> {
+    match Posix::new().prepare(launch) {
+        Ok(prepared) => {
+            drop(prepared);
+            Some(contract::run(&Posix::new(), launch, &mut ()))
+        }
+        Err(error) => {
+            assert_eq!(error.reason().code(), "LIMIT_NOT_ENFORCEABLE");
+            assert!(error.to_string().contains(&format!("`{limit}`")), "{error}");
+            println!("note: {error}");
+            None
+        }
+    }
+}
+
+fn processes_are_limited() {
+    let script = "for i in 1 2 3 4 5 6 7 8 9; do sleep 5 & done; echo all; wait";
+    let mut launch = contract::shell(script);
+    launch.limits.processes = Some(5);
+    launch.limits.timeout = Duration::from_millis(500);
+    if let Some(evidence) = run_limited(&launch, "processes") {
+        assert!(
+            evidence.stderr.text.to_lossy().contains("fork"),
+            "{evidence:#?}"
+        );
+        assert!(
+            evidence
+                .resources
+                .peak_processes
+                .is_none_or(|peak| peak <= 5),
+            "{evidence:#?}"
+        );
+    }
+    launch.limits.processes = Some(20);
+    if let Some(evidence) = run_limited(&launch, "processes") {
+        assert_eq!(evidence.stdout.text.to_lossy(), "all\n", "{evidence:#?}");
+        assert_eq!(evidence.tree.len(), 10, "{:#?}", evidence.tree);
+    }
+}
+
+fn memory_is_limited() {
+    // Doubles a variable until it is refused or killed.
+    let mut launch = contract::shell("x=0123456789abcdef; while :; do x=$x$x; done");
+    launch.limits.memory_bytes = Some(64 << 20);
+    if let Some(evidence) = run_limited(&launch, "memory") {
+        assert_eq!(
+            (evidence.status, evidence.limit.as_deref()),
+            (Status::Limit, Some("memory"))
+        );
+        // Pages of the program file are not charged to the run.
+        assert!(
+            evidence.resources.max_rss_bytes <= 80 << 20,
+            "{evidence:#?}"
+        );
+    }
+    let mut launch = contract::shell("echo fits");
+    launch.limits.memory_bytes = Some(64 << 20);
+    if let Some(evidence) = run_limited(&launch, "memory") {
+        assert_eq!(evidence.status, Status::Pass, "{evidence:#?}");
+    }
+}
+
+fn rlimits_are_set() {
+    let directory = directory();
+    let script = format!(
+        "ulimit -n; ulimit -Hn; exec cat /dev/zero > {}/f",
+        directory.path().display()
+    );
+    let mut launch = contract::shell(&script);
+    launch.limits.open_files = Some(50);
+    launch.limits.file_size_bytes = Some(8192);
+    let evidence = contract::run(&Posix::new(), &launch, &mut ());
+    assert_eq!(evidence.stdout.text.to_lossy(), "50\n50\n");
+    assert_eq!(evidence.status, Status::Limit, "{evidence:#?}");
+    assert_eq!(
+        (evidence.limit.as_deref(), evidence.signal),
+        (Some("file_size"), Some(25))
+    );
+    assert_eq!(
+        std::fs::metadata(directory.path().join("f")).unwrap().len(),
+        8192
+    );
+}
+
+fn deadline_is_kept() {
+    let mut launch = contract::shell("exec sleep 50");
+    launch.limits.timeout = Duration::from_millis(300);
+    let best = (0..5)
+        .map(|_| {
+            let evidence = contract::run(&Posix::new(), &launch, &mut ());
+            assert_eq!(
+                (evidence.status, evidence.signal),
+                (Status::Timeout, Some(15))
+            );
+            assert!(evidence.stop.term_at_ms >= Some(300), "{evidence:#?}");
+            evidence.stop.term_at_ms
+        })
+        .min();
+    // On a machine that is busy with other things every single one may be late.
+    assert!(best <= Some(Some(310)), "{best:?}");
+}
+
+/// Who is killed.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Who {
+    Host,
+    Helper,
+}
+
+/// A process of its own that runs an escape.
+struct Host {
+    process: std::process::Child,
+    output: BufReader<std::process::ChildStdout>,
+    directory: tempfile::TempDir,
+}
+
+impl Host {
+    fn start() -> Host {
+        let directory = directory();
+        let mut process = Command::new(std::env::current_exe().unwrap())
+            .args(["--host", directory.path().to_str().unwrap()])
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut output = BufReader::new(process.stdout.take().unwrap());
+        let mut line = String::new();
+        output.read_line(&mut line).unwrap();
+        assert_eq!(line, "ready\n");
+        Host {
+            process,
+            output,
+            directory,
+        }
+    }
+
+    fn pid(&self) -> i32 {
+        i32::try_from(self.process.id()).unwrap()
+    }
+
+    fn helper(&self) -> i32 {
+        let children = format!("/proc/{0}/task/{0}/children", self.pid());
+        std::fs::read_to_string(children)
+            .unwrap()
+            .trim()
+            .parse()
+            .unwrap()
+    }
+
+    /// Waits until nobody holds the lock.
+    fn wait_until_nothing_lives(&self) -> bool {
+        let alive = escape::alive(self.directory.path());
+        let (sender, receiver) = mpsc::channel();
+        std::thread::spawn(move || {
+            let file = OpenOptions::new().append(true).open(alive).unwrap();
+            file.lock().unwrap();
+            let _ = sender.send(());
+        });
+        receiver.recv_timeout(Duration::from_secs(5)).is_ok()
+    }
+}
+
+impl Drop for Host {
+    fn drop(&mut self) {
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}
+
+/// Runs an escape, passes its output through, and prints how it went.
+fn be_host(directory: &Path) {
+    struct Through;
+    impl Observer for Through {
+        fn output(&mut self, _stream: Stream, bytes: &[u8]) {
+            print!("{}", String::from_utf8_lossy(bytes));
+            let _ = std::io::Write::flush(&mut std::io::stdout());
+        }
+    }
+    let mut launch = escaping("double_fork", directory);
+    launch.limits.timeout = Duration::from_millis(1500);
+    let evidence = contract::run(&Posix::new(), &launch, &mut Through);
+    println!("{}", serde_json::to_string(&evidence).unwrap());
+}
+
+fn signal(pid: i32, signal: i32) {
+    // SAFETY: has no precondition.
+    assert_eq!(unsafe { libc::kill(pid, signal) }, 0);
+}
+
+fn nothing_survives(killed: &[Who]) {
+    if !works(Level::PidNamespace) {
+        return;
+    }
+    let host = Host::start();
+    let helper = host.helper();
+    for who in killed {
+        signal(
+            if *who == Who::Host {
+                host.pid()
+            } else {
+                helper
+            },
+            libc::SIGKILL,
+        );
+    }
+    let started = Instant::now();
+    assert!(host.wait_until_nothing_lives());
+    // Long before the deadline would have ended it.
+    assert!(
+        started.elapsed() < Duration::from_millis(500),
+        "{:?}",
+        started.elapsed()
+    );
+}
+
+fn stopped_host_stops_no_clock() {
+    let mut host = Host::start();
+    signal(host.pid(), libc::SIGSTOP);
+    assert!(host.wait_until_nothing_lives());
+    signal(host.pid(), libc::SIGCONT);
+    let mut text = String::new();
+    host.output.read_to_string(&mut text).unwrap();
+    let evidence: Evidence = serde_json::from_str(&text).unwrap();
+    assert_eq!(evidence.status, Status::Timeout);
+    assert!(evidence.duration_ms < 1700, "{evidence:#?}");
+}
+
+fn loss_of_helper_is_in_the_evidence() {
+    if !works(Level::PidNamespace) {
+        return;
+    }
+    let mut host = Host::start();
+    signal(host.helper(), libc::SIGKILL);
+    let mut text = String::new();
+    host.output.read_to_string(&mut text).unwrap();
+    let evidence: Evidence = serde_json::from_str(&text).unwrap();
+    assert_eq!(
+        (evidence.status, evidence.signal),
+        (Status::Signaled, Some(9))
+    );
+    assert_eq!(evidence.containment.empty_proof, EmptyProof::InitReaped);
+    assert!(evidence.error.is_some_and(|error| error.contains("helper")));
+}

@@ -1,0 +1,768 @@
+//! What the disk says about paths: links, mounts, odd files and trees, by both ways of looking them up.
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::disallowed_methods,
+    reason = "a test fails by panicking, and says what it leaves out"
+)]
+
+use std::ffi::OsStr;
+use std::fs;
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::{PermissionsExt, symlink};
+use std::os::unix::net::UnixListener;
+use std::path::{Path, PathBuf};
+
+use lictor::decision::{Context, Decision, Effect, Request, decide};
+use lictor::path::{CanonicalPath, Switches};
+use lictor::policy::CompiledPolicy;
+use lictor::policy::model::DiskRules;
+use lictor::reason::Reason;
+use lictor::resolve::{
+    ComponentWalk, Identity, Kind, Openat2, Resolver, Surveyed, Workspace, resolve_paths, survey,
+};
+use lictor::testing;
+use nix::mount::{MsFlags, mount};
+use nix::sched::{CloneFlags, unshare};
+use nix::sys::stat::{Mode, SFlag, mknod};
+use nix::unistd::{Gid, Uid, setfsgid, setfsuid};
+use proptest::prelude::*;
+
+/// A workspace beside a directory that nothing may lead to.
+struct Tree {
+    root: tempfile::TempDir,
+}
+
+impl Tree {
+    fn new() -> Tree {
+        let root = tempfile::Builder::new()
+            .permissions(fs::Permissions::from_mode(0o755))
+            .tempdir()
+            .unwrap();
+        let tree = Tree { root };
+        fs::create_dir(tree.work()).unwrap();
+        tree.outside("outside/secret");
+        tree
+    }
+
+    fn work(&self) -> PathBuf {
+        self.root.path().canonicalize().unwrap().join("work")
+    }
+
+    fn outside(&self, path: &str) {
+        write(&self.work().parent().unwrap().join(path));
+    }
+
+    fn file(&self, path: impl AsRef<[u8]>) -> PathBuf {
+        let path = self.work().join(OsStr::from_bytes(path.as_ref()));
+        write(&path);
+        path
+    }
+
+    fn text(&self, path: &str, text: &str) {
+        fs::write(self.file(path), text).unwrap();
+    }
+
+    fn link(&self, path: &str, target: impl AsRef<Path>) {
+        let path = self.work().join(path);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        symlink(target, path).unwrap();
+    }
+
+    fn workspace(&self) -> Workspace {
+        Workspace::open_root(&self.work()).unwrap()
+    }
+}
+
+fn write(path: &Path) {
+    fs::create_dir_all(path.parent().unwrap()).unwrap();
+    fs::write(path, "x").unwrap();
+}
+
+fn canonical(path: &str) -> CanonicalPath {
+    if path == "." {
+        return CanonicalPath::workspace();
+    }
+    CanonicalPath::parse(path.as_bytes(), &Switches::default()).unwrap()
+}
+
+fn rules(links: bool, mounts: bool) -> DiskRules {
+    let mut rules = DiskRules::default();
+    rules.symlinks_within = links;
+    rules.cross_mounts = mounts;
+    rules
+}
+
+type Answer = Result<(Identity, Kind, Option<String>), Reason>;
+
+fn ask(work: &Path, resolver: Box<dyn Resolver>, path: &str, rules: DiskRules) -> Answer {
+    let workspace = Workspace::open_root_with(work, resolver).unwrap();
+    let opened = workspace.open(&canonical(path), rules)?;
+    let real = opened.real().map(|real| real.as_str().to_owned());
+    Ok((opened.identity().clone(), opened.kind(), real))
+}
+
+/// Both ways, which have to agree; the answer without links and the one with them.
+#[track_caller]
+fn both(work: &Path, path: &str) -> [Answer; 2] {
+    let [[strict, _], [within, _]] = [false, true].map(|links| {
+        [false, true].map(|mounts| {
+            let by_call = ask(work, Box::new(Openat2), path, rules(links, mounts));
+            let by_walk = ask(work, Box::new(ComponentWalk), path, rules(links, mounts));
+            assert_eq!(by_call, by_walk, "{path}: links {links}, mounts {mounts}");
+            by_call
+        })
+    });
+    [strict, within]
+}
+
+#[track_caller]
+fn check(tree: &Tree, path: &str, strict: Result<(), Reason>, within: Result<&str, Reason>) {
+    let [without_links, with_links] = both(&tree.work(), path);
+    assert_eq!(without_links.map(drop), strict, "{path}, links denied");
+    let real = with_links.map(|(_, _, real)| real.unwrap_or_else(|| path.to_owned()));
+    assert_eq!(real, within.map(str::to_owned), "{path}, links within");
+}
+
+#[test]
+fn both_ways_of_looking_up_answer_alike() {
+    use Reason::{
+        PathEscapeDenied as Escape, PathNotDirectory as NotDirectory, PathNotFound as Missing,
+        PathSymlinkDenied as Link,
+    };
+    let tree = Tree::new();
+    tree.file("dir/sub/file");
+    tree.file("odd/@types");
+    tree.file("odd/a b");
+    fs::hard_link(tree.work().join("dir/sub/file"), tree.work().join("twin")).unwrap();
+    tree.link("in", "dir/sub");
+    tree.link("up", "dir/../dir/sub/file");
+    tree.link("slash", "dir/sub/");
+    tree.link("file-slash", "twin/");
+    tree.link("dot", ".");
+    tree.link("dir/top", "..");
+    tree.link("out", "../outside");
+    tree.link("out-and-in", "../work/dir");
+    tree.link("abs", tree.work().join("dir"));
+    tree.link("etc", "/etc");
+    tree.link("dangling", "nowhere");
+    tree.link("loop-a", "loop-b");
+    tree.link("loop-b", "loop-a");
+    tree.link("self", "self");
+    tree.link("through-file", "twin/x");
+    tree.link("up-from-file", "twin/../dir");
+    for nth in 0..50_u32 {
+        tree.link(&format!("chain/{nth}"), format!("{}", nth + 1));
+    }
+    tree.file("chain/50");
+
+    check(&tree, "dir/sub/file", Ok(()), Ok("dir/sub/file"));
+    check(&tree, ".", Ok(()), Ok("."));
+    check(&tree, "dir/sub", Ok(()), Ok("dir/sub"));
+    check(&tree, "odd/@types", Ok(()), Ok("odd/@types"));
+    check(&tree, "odd/a b", Ok(()), Ok("odd/a b"));
+    check(&tree, "missing", Err(Missing), Err(Missing));
+    check(&tree, "dir/missing/x", Err(Missing), Err(Missing));
+    check(&tree, "twin/x", Err(NotDirectory), Err(NotDirectory));
+    check(&tree, "in", Err(Link), Ok("dir/sub"));
+    check(&tree, "in/file", Err(Link), Ok("dir/sub/file"));
+    check(&tree, "up", Err(Link), Ok("dir/sub/file"));
+    check(&tree, "slash/file", Err(Link), Ok("dir/sub/file"));
+    check(&tree, "file-slash", Err(Link), Err(NotDirectory));
+    check(&tree, "dot/dot/dir", Err(Link), Ok("dir"));
+    check(&tree, "dir/top", Err(Link), Ok("."));
+    check(&tree, "dir/top/in/file", Err(Link), Ok("dir/sub/file"));
+    check(&tree, "out/secret", Err(Link), Err(Escape));
+    check(&tree, "out-and-in/sub", Err(Link), Err(Escape));
+    check(&tree, "abs/sub", Err(Link), Err(Escape));
+    check(&tree, "etc/passwd", Err(Link), Err(Escape));
+    check(&tree, "dangling", Err(Link), Err(Missing));
+    check(&tree, "loop-a", Err(Link), Err(Link));
+    check(&tree, "self/x", Err(Link), Err(Link));
+    check(&tree, "through-file", Err(Link), Err(NotDirectory));
+    check(&tree, "up-from-file", Err(Link), Err(NotDirectory));
+    check(&tree, "chain/10", Err(Link), Ok("chain/50"));
+    check(&tree, "chain/9", Err(Link), Err(Link));
+    check(&tree, "chain/0", Err(Link), Err(Link));
+}
+
+#[test]
+fn files_that_are_neither_file_nor_directory_are_told_apart() {
+    let tree = Tree::new();
+    let fifo = tree.work().join("fifo");
+    nix::unistd::mkfifo(&fifo, Mode::S_IRUSR).unwrap();
+    let _socket = UnixListener::bind(tree.work().join("socket")).unwrap();
+    let mut odd = vec!["fifo", "socket"];
+    let device = tree.work().join("device");
+    match mknod(
+        &device,
+        SFlag::S_IFCHR,
+        Mode::S_IRUSR,
+        nix::libc::makedev(1, 3),
+    ) {
+        Ok(()) => odd.push("device"),
+        Err(errno) => eprintln!("not run for devices: mknod: {errno}"),
+    }
+    let policy = policy("");
+    for name in odd {
+        let [strict, within] = both(&tree.work(), name);
+        assert_eq!(strict.unwrap().1, Kind::Other, "{name}");
+        assert_eq!(within.unwrap().1, Kind::Other, "{name}");
+        assert_eq!(read(&tree, &policy, name), Err(Reason::PathNotRegular));
+    }
+}
+
+#[test]
+fn a_link_to_a_name_that_no_path_can_hold_is_refused() {
+    let tree = Tree::new();
+    tree.file(b"odd/\xff\xfe");
+    tree.file("odd/e\u{301}");
+    tree.link("bytes", OsStr::from_bytes(b"odd/\xff\xfe"));
+    tree.link("decomposed", "odd/e\u{301}");
+    check(
+        &tree,
+        "bytes",
+        Err(Reason::PathSymlinkDenied),
+        Err(Reason::PathEncodingDenied),
+    );
+    // The rules speak about the composed name, which is no file or another one.
+    check(
+        &tree,
+        "decomposed",
+        Err(Reason::PathSymlinkDenied),
+        Err(Reason::PathFsError),
+    );
+}
+
+#[test]
+fn who_may_not_pass_through_a_directory_is_told_so() {
+    if !nix::unistd::geteuid().is_root() {
+        eprintln!("not run: only root can act as somebody else");
+        return;
+    }
+    let tree = Tree::new();
+    tree.file("closed/file");
+    tree.file("listless/file");
+    tree.link("to-closed", "closed/file");
+    tree.link("back", "closed/../listless");
+    let mode = |name, mode| {
+        fs::set_permissions(tree.work().join(name), fs::Permissions::from_mode(mode)).unwrap();
+    };
+    mode("closed", 0o700);
+    mode("listless", 0o711);
+    as_somebody_else(|| {
+        let unreadable = Err(Reason::PathUnreadable);
+        check(
+            &tree,
+            "closed/file",
+            Err(Reason::PathUnreadable),
+            Err(Reason::PathUnreadable),
+        );
+        check(&tree, "closed", Ok(()), Ok("closed"));
+        check(
+            &tree,
+            "to-closed",
+            Err(Reason::PathSymlinkDenied),
+            Err(Reason::PathUnreadable),
+        );
+        check(
+            &tree,
+            "back",
+            Err(Reason::PathSymlinkDenied),
+            Err(Reason::PathUnreadable),
+        );
+        check(&tree, "listless/file", Ok(()), Ok("listless/file"));
+        // A tree that cannot be looked through is denied, not skipped.
+        let policy = policy("  - {id: no-secrets, deny: \"*\", touching: secrets}\n");
+        assert_eq!(read(&tree, &policy, "listless"), unreadable);
+        assert_eq!(read(&tree, &policy, "."), unreadable);
+        assert_eq!(read(&tree, &policy, "listless/file"), Ok(()));
+    });
+}
+
+/// Runs it with the rights over files that user 1001 has. Threads have their own.
+fn as_somebody_else(claims: impl FnOnce() + Send) {
+    std::thread::scope(|scope| {
+        let thread = scope.spawn(|| {
+            setfsgid(Gid::from_raw(1001));
+            setfsuid(Uid::from_raw(1001));
+            claims();
+        });
+        thread.join().unwrap();
+    });
+}
+
+#[test]
+fn other_mounts_are_seen_even_of_the_same_device() {
+    let tree = Tree::new();
+    tree.file("dir/file");
+    tree.link("to-bound", "bound/file");
+    tree.link("to-proc", "proc/version");
+    for name in ["bound", "proc"] {
+        fs::create_dir(tree.work().join(name)).unwrap();
+    }
+    let bound_file = tree.file("bound-file");
+    std::thread::scope(|scope| {
+        let thread = scope.spawn(|| {
+            // Mounts of this thread only; they end with it.
+            let none = None::<&str>;
+            let made = unshare(CloneFlags::CLONE_NEWNS)
+                .and_then(|()| mount(none, "/", none, MsFlags::MS_REC | MsFlags::MS_PRIVATE, none))
+                .and_then(|()| {
+                    let from = tree.work().join("dir");
+                    let to = tree.work().join("bound");
+                    mount(Some(&from), &to, none, MsFlags::MS_BIND, none)
+                })
+                .and_then(|()| {
+                    let from = tree.work().join("dir/file");
+                    mount(Some(&from), &bound_file, none, MsFlags::MS_BIND, none)
+                })
+                .and_then(|()| {
+                    let to = tree.work().join("proc");
+                    mount(Some("proc"), &to, Some("proc"), MsFlags::empty(), none)
+                });
+            if let Err(errno) = made {
+                eprintln!("not run: no mounts can be made here: {errno}");
+                return;
+            }
+            let escape = || Err(Reason::PathEscapeDenied);
+            check(&tree, "dir/file", Ok(()), Ok("dir/file"));
+            check(&tree, "bound", Err(Reason::PathEscapeDenied), escape());
+            check(&tree, "bound/file", Err(Reason::PathEscapeDenied), escape());
+            check(&tree, "bound-file", Err(Reason::PathEscapeDenied), escape());
+            check(&tree, "to-bound", Err(Reason::PathSymlinkDenied), escape());
+            check(
+                &tree,
+                "proc/self/cwd",
+                Err(Reason::PathEscapeDenied),
+                escape(),
+            );
+            check(&tree, "to-proc", Err(Reason::PathSymlinkDenied), escape());
+            let crossing = rules(true, true);
+            for resolver in resolvers() {
+                let ask = |path| {
+                    let name = format!("{resolver:?}");
+                    let again: Box<dyn Resolver> = if name == "Openat2" {
+                        Box::new(Openat2)
+                    } else {
+                        Box::new(ComponentWalk)
+                    };
+                    ask(&tree.work(), again, path, crossing)
+                };
+                assert!(ask("bound/file").is_ok());
+                assert!(ask("proc/version").is_ok());
+                assert!(ask("to-proc").is_ok());
+                for made_up in ["proc/self/cwd", "proc/self/exe", "proc/self/root/etc"] {
+                    assert_eq!(ask(made_up), Err(Reason::PathSymlinkDenied), "{made_up}");
+                }
+            }
+            // A tree with another mount below is not looked into.
+            let policy = policy("  - {id: no-secrets, deny: \"*\", touching: secrets}\n");
+            assert_eq!(read(&tree, &policy, "."), Err(Reason::PathEscapeDenied));
+        });
+        thread.join().unwrap();
+    });
+}
+
+fn resolvers() -> [Box<dyn Resolver>; 2] {
+    [Box::new(Openat2), Box::new(ComponentWalk)]
+}
+
+#[test]
+fn a_workspace_behind_a_link_is_refused_and_one_that_is_gone_allows_nothing() {
+    let tree = Tree::new();
+    let link = tree.work().parent().unwrap().join("link");
+    symlink(tree.work(), &link).unwrap();
+    fs::create_dir(tree.work().join("sub")).unwrap();
+    for path in [link.clone(), link.join("sub")] {
+        for resolver in resolvers() {
+            let error = Workspace::open_root_with(&path, resolver).unwrap_err();
+            assert_eq!(error.reason(), Reason::WorkspaceSymlinkDenied);
+        }
+    }
+    let policy = policy("");
+    let workspace = tree.workspace();
+    let asked = |path| decided(&policy, &workspace, "write_file", path);
+    assert_eq!(asked("new"), Ok(()));
+    fs::rename(tree.work(), tree.work().with_extension("old")).unwrap();
+    assert_eq!(asked("new"), Err(Reason::PathNotFound));
+    fs::create_dir(tree.work()).unwrap();
+    assert_eq!(asked("new"), Err(Reason::PathNotFound));
+    let removed = tree.workspace();
+    fs::remove_dir(tree.work()).unwrap();
+    let asked = decided(&policy, &removed, "write_file", "new");
+    assert_eq!(asked, Err(Reason::PathNotFound));
+}
+
+/// A policy that lets everything be read and written but what `more` says, with links.
+fn policy(more: &str) -> CompiledPolicy {
+    policy_with("{symlinks: within, dot: strip}", more)
+}
+
+fn policy_with(paths: &str, more: &str) -> CompiledPolicy {
+    let text = format!(
+        "version: 1
+name: disk
+use: [lictor/files@1, lictor/git@1]
+paths: {paths}
+scopes: {{all: \"**\", src: \"src/**\", given: \"given/**\", secrets: \"**/.env*\"}}
+rules:
+  - {{id: files, allow: [\"filesystem.*\", \"git.*\"], within: all}}
+{more}"
+    );
+    CompiledPolicy::from_yaml(&text).unwrap_or_else(|errors| panic!("{text}\n{errors}"))
+}
+
+fn read(tree: &Tree, policy: &CompiledPolicy, path: &str) -> Result<(), Reason> {
+    decided(policy, &tree.workspace(), "search", path)
+}
+
+fn decided(
+    policy: &CompiledPolicy,
+    workspace: &Workspace,
+    action: &str,
+    path: &str,
+) -> Result<(), Reason> {
+    let request = Request::named("filesystem", action).with_arg("path", path);
+    outcome(&on_disk(policy, workspace, &request))
+}
+
+fn on_disk(policy: &CompiledPolicy, workspace: &Workspace, request: &Request) -> Decision {
+    let context = Context::new("test");
+    let decision = decide(policy, request, &context);
+    resolve_paths(policy, decision, &context, workspace)
+}
+
+fn outcome(decision: &Decision) -> Result<(), Reason> {
+    match decision.effect() {
+        Effect::Allow => Ok(()),
+        Effect::Ask | Effect::Deny => Err(decision.reason().unwrap()),
+    }
+}
+
+#[test]
+fn rules_speak_about_the_given_path_and_about_the_real_one() {
+    let tree = Tree::new();
+    tree.file("data/plain");
+    tree.file("data/secret.txt");
+    tree.file("keys/key");
+    tree.file(".git/config");
+    tree.link("given", "data");
+    tree.link("alias", "keys");
+    tree.link("src/key", "../keys/key");
+    tree.link("repo", ".git");
+    tree.link("new-key", "keys/new");
+    tree.link("new-out", "../outside/new");
+    let policy = CompiledPolicy::from_yaml(
+        "version: 1
+name: disk
+use: lictor/files@1
+paths: {symlinks: within}
+scopes: {all: \"**\", keys: \"keys/**\", hidden: \"given/secret*\"}
+rules:
+  - {id: files, allow: \"filesystem.*\", within: all}
+  - {id: no-keys, deny: \"*\", touching: keys}
+  - {id: no-given, deny: \"*\", touching: hidden}
+",
+    )
+    .unwrap();
+    let workspace = tree.workspace();
+    let check = |action, path, expected: Result<(), Reason>| {
+        let found = decided(&policy, &workspace, action, path);
+        assert_eq!(found, expected, "{action} {path}");
+    };
+    let denied = || Err(Reason::DeniedByRule);
+    check("read_file", "given/plain", Ok(()));
+    check("read_file", "given/secret.txt", denied());
+    check("read_file", "data/secret.txt", Ok(()));
+    check("read_file", "src/key", denied());
+    check("read_file", "alias/key", denied());
+    // Not there yet, below a linked directory.
+    check("write_file", "given/new", Ok(()));
+    check("write_file", "given/secret-new", denied());
+    check("write_file", "alias/new", denied());
+    // A link that leads to nothing yet: what is written comes to be where it points to.
+    check("write_file", "new-key", Err(Reason::PathSymlinkDenied));
+    check("write_file", "new-out", Err(Reason::PathEscapeDenied));
+    // A protected name that a link leads to.
+    check("read_file", "repo/config", Err(Reason::PathProtectedDenied));
+    check("write_file", "repo/hooks", Err(Reason::PathProtectedDenied));
+    // A tree below a link is looked at under both names.
+    check("search", "data", Ok(()));
+    check("search", "given", Err(Reason::PathTreeTouchesDenied));
+    check("search", "alias", denied());
+    check("write_file", "given/a/b", Err(Reason::PathNotFound));
+}
+
+#[test]
+fn what_allows_a_linked_directory_has_to_reach_down_under_both_names() {
+    let tree = Tree::new();
+    tree.file("data/plain");
+    tree.link("given", "data");
+    let policy = CompiledPolicy::from_yaml(
+        "version: 1
+name: disk
+use: lictor/files@1
+paths: {symlinks: within}
+scopes: {given: \"given/**\", top: \"*\"}
+rules: [{id: files, allow: \"filesystem.*\", within: [given, top]}]
+",
+    )
+    .unwrap();
+    let found = decided(&policy, &tree.workspace(), "search", "given");
+    assert_eq!(found, Err(Reason::PathOutsideAllowedScope));
+}
+
+#[test]
+fn a_denied_file_below_a_directory_is_found_and_named() {
+    let tree = Tree::new();
+    tree.file("src/deep/er/.env.local");
+    tree.file("src/@types/index");
+    tree.file("clean/a");
+    tree.file("node_modules/@types/x");
+    let policy = policy("  - {id: no-secrets, deny: \"*\", touching: secrets}\n");
+    let workspace = tree.workspace();
+    let request = Request::named("filesystem", "search").with_arg("path", "src");
+    let decision = on_disk(&policy, &workspace, &request);
+    assert_eq!(outcome(&decision), Err(Reason::PathTreeTouchesDenied));
+    assert!(
+        decision.message().contains("`src/deep/er/.env.local`"),
+        "{}",
+        decision.message()
+    );
+    assert_eq!(read(&tree, &policy, "clean"), Ok(()));
+    assert_eq!(read(&tree, &policy, "node_modules"), Ok(()));
+    assert_eq!(
+        read(&tree, &policy, "."),
+        Err(Reason::PathTreeTouchesDenied)
+    );
+    tree.file(b"clean/\xff");
+    assert_eq!(
+        read(&tree, &policy, "clean"),
+        Err(Reason::PathTreeTouchesDenied)
+    );
+}
+
+#[test]
+fn twins_in_another_normal_form_are_looked_into() {
+    let tree = Tree::new();
+    tree.file("\u{e9}/plain");
+    tree.file("e\u{301}/.env");
+    let policy = policy("  - {id: no-secrets, deny: \"*\", touching: secrets}\n");
+    assert_eq!(
+        read(&tree, &policy, "."),
+        Err(Reason::PathTreeTouchesDenied)
+    );
+}
+
+#[test]
+fn what_git_ignores_is_skipped_and_nothing_else() {
+    let tree = Tree::new();
+    let policy = policy("  - {id: no-secrets, deny: \"*\", touching: secrets}\n");
+    let add = |path: &str| {
+        let request = Request::argv(["git", "add", path]);
+        outcome(&on_disk(&policy, &tree.workspace(), &request))
+    };
+    let touches = || Err(Reason::PathTreeTouchesDenied);
+    tree.file("a/plain");
+    tree.file("a/.env");
+    tree.text(".gitignore", ".env\nbuild/\n");
+    tree.file("build/.env");
+    // No repository, or one further up: nothing is ignored.
+    assert_eq!(add("a"), touches());
+    tree.text(".git/HEAD", "ref: refs/heads/main\n");
+    assert_eq!(add("a"), Ok(()));
+    // Git's own directory is no part of the tree.
+    tree.file(".git/.env");
+    assert_eq!(add("a"), Ok(()));
+    // Only a link of that name, or one that cannot be read, tells nothing.
+    tree.text("rules", "!nothing\n");
+    tree.link("a/.gitignore", "../rules");
+    assert_eq!(add("a"), touches());
+    fs::remove_file(tree.work().join("a/.gitignore")).unwrap();
+    // Taken out again further down.
+    tree.text("a/.gitignore", "!.env\n");
+    assert_eq!(add("a"), touches());
+    fs::remove_file(tree.work().join("a/.gitignore")).unwrap();
+    // A repository in the repository.
+    tree.text("a/.git/HEAD", "ref: refs/heads/main\n");
+    assert_eq!(add("a"), touches());
+    fs::remove_dir_all(tree.work().join("a/.git")).unwrap();
+    // A directory that is ignored itself.
+    assert_eq!(add("build"), touches());
+    // What cannot be understood: nothing is ignored.
+    tree.text(".git/index", "DIRC nonsense");
+    assert_eq!(add("a"), touches());
+}
+
+#[test]
+fn a_tracked_file_is_not_ignored_whatever_is_said() {
+    let tree = Tree::new();
+    tree.file("a/plain");
+    let Some(()) = git(&tree, &["init", "-q"]) else {
+        eprintln!("not run: there is no git");
+        return;
+    };
+    tree.file("a/.env");
+    git(&tree, &["add", "-f", "a/.env"]).unwrap();
+    tree.text(".gitignore", ".env\n");
+    let policy = policy("  - {id: no-secrets, deny: \"*\", touching: secrets}\n");
+    let add = |path: &str| {
+        let request = Request::argv(["git", "add", path]);
+        outcome(&on_disk(&policy, &tree.workspace(), &request))
+    };
+    assert_eq!(add("a"), Err(Reason::PathTreeTouchesDenied));
+    git(&tree, &["rm", "-q", "--cached", "a/.env"]).unwrap();
+    assert_eq!(add("a"), Ok(()));
+}
+
+/// Runs git without anybody's settings.
+fn git(tree: &Tree, args: &[&str]) -> Option<()> {
+    let status = std::process::Command::new("git")
+        .args(args)
+        .current_dir(tree.work())
+        .env_clear()
+        .env("PATH", "/usr/local/bin:/usr/bin:/bin")
+        .env("HOME", tree.root.path())
+        .status()
+        .ok()?;
+    status.success().then_some(())
+}
+
+#[test]
+fn a_survey_answers_as_the_requests_for_its_files_do() {
+    let tree = Tree::new();
+    for name in [
+        "a",
+        "src/b",
+        "src/.env",
+        "odd/a:b",
+        ".git/config",
+        "lictor.yaml",
+        "-x",
+    ] {
+        tree.file(name);
+    }
+    tree.link("in", "src/b");
+    tree.link("secret", "src/.env");
+    tree.link("out", "/etc/passwd");
+    tree.link("nothing", "nowhere");
+    fs::hard_link(tree.work().join("a"), tree.work().join("twin")).unwrap();
+    for paths in [
+        "{symlinks: within, dot: strip}",
+        "{symlinks: deny, hardlinks: deny, dot: strip}",
+    ] {
+        let policy = policy_with(
+            paths,
+            "  - {id: no-secrets, deny: \"*\", touching: secrets}\n",
+        );
+        let context = Context::new("test");
+        let arguments = Surveyed::of(&policy, "test", Some("filesystem"), Some("read_file"));
+        let workspace = tree.workspace();
+        let mut seen = 0;
+        survey(
+            &policy,
+            &context,
+            &workspace,
+            &arguments,
+            &mut |path, _, verdict| {
+                seen += 1;
+                let path = std::str::from_utf8(path).unwrap();
+                let asked = decided(&policy, &workspace, "read_file", path);
+                let told = match verdict.effect {
+                    Effect::Allow => Ok(()),
+                    Effect::Ask | Effect::Deny => Err(verdict.reason.unwrap()),
+                };
+                assert_eq!(told, asked, "{path} with {paths}");
+            },
+        )
+        .unwrap();
+        assert_eq!(seen, 12);
+    }
+}
+
+thread_local! {
+    static HERE: (Tree, CompiledPolicy) = (scoped_tree(), scope_policy());
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 400, failure_persistence: None, ..ProptestConfig::default() })]
+
+    /// The kernel reads what was written, not what it was taken for.
+    #[test]
+    fn what_is_allowed_opens_inside_the_scope_or_does_not_exist(path in testing::paths::any("scope")) {
+        HERE.with(|(tree, policy)| {
+            let request = Request::named("filesystem", "read_file")
+                .with_arg("path", lictor::decision::Value::Text(path.clone()));
+            if decide(policy, &request, &Context::new("test")).effect() == Effect::Allow {
+                let written = tree.work().join(OsStr::from_bytes(&path));
+                if let Ok(real) = written.canonicalize() {
+                    prop_assert!(real.starts_with(tree.work().join("scope")), "{path:?}: {real:?}");
+                }
+            }
+            Ok(())
+        })?;
+    }
+
+    #[test]
+    fn hostile_paths_are_denied_and_benign_ones_are_not(
+        hostile in testing::paths::hostile("scope"), benign in testing::paths::benign("scope"),
+    ) {
+        let effect = |path: &[u8]| HERE.with(|(_, policy)| {
+            let path = lictor::decision::Value::Text(path.to_vec());
+            let request = Request::named("filesystem", "read_file").with_arg("path", path);
+            decide(policy, &request, &Context::new("test")).effect()
+        });
+        prop_assert_eq!(effect(&hostile), Effect::Deny, "{:?}", String::from_utf8_lossy(&hostile));
+        prop_assert_eq!(effect(benign.as_bytes()), Effect::Allow, "{}", benign);
+    }
+
+}
+
+proptest! {
+    // Each case compiles a policy.
+    #![proptest_config(ProptestConfig { cases: 32, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn no_request_and_no_policy_makes_it_panic(
+        (policy, request) in testing::policies::any()
+            .prop_flat_map(|policy| (Just(policy.clone()), testing::requests::any(&policy))),
+    ) {
+        let decision = decide(&policy, &request, &Context::new("test"));
+        prop_assert!(decision.effect() == Effect::Allow || decision.reason().is_some());
+    }
+}
+
+fn scope_policy() -> CompiledPolicy {
+    CompiledPolicy::from_yaml(
+        "version: 1
+name: scope
+use: lictor/files@1
+scopes: {scope: \"scope/**\"}
+rules: [{id: read, allow: filesystem.read_file, within: scope}]
+",
+    )
+    .unwrap()
+}
+
+fn scoped_tree() -> Tree {
+    let tree = Tree::new();
+    for path in [
+        "scope/a",
+        "scope/b/c",
+        "scope_evil/a",
+        "Scope/a",
+        "a",
+        "b/c",
+        "etc/passwd",
+    ] {
+        tree.file(path);
+    }
+    for name in [
+        " ", "...", "a.", "a ", "%2e%2e", "C:", "~", "a\\b", "\u{2025}",
+    ] {
+        tree.file(format!("scope/{name}"));
+        tree.file(format!("{name}/a"));
+    }
+    tree
+}
