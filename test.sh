@@ -57,8 +57,8 @@ step "lints"
 cargo clippy --locked --all-targets --all-features -- -D warnings
 
 step "features: deciding alone, running without the program"
-cargo check --locked --no-default-features
-cargo check --locked --no-default-features --features run
+cargo clippy --locked --no-default-features -- -D warnings
+cargo clippy --locked --no-default-features --features run -- -D warnings
 
 step "documentation"
 RUSTDOCFLAGS="-D warnings" cargo doc --locked --no-deps --all-features --quiet
@@ -78,8 +78,9 @@ if ! $quick; then
     (cd fuzz && RUSTFLAGS="$fuzz_flags" cargo build --locked --quiet --target "$target")
     for source in fuzz/fuzz_targets/*.rs; do
         name=$(basename "$source" .rs)
-        # A copy of the corpus: what is found goes into the tree by hand, when it is worth keeping.
-        found=$(mktemp -d)
+        # Not the corpus itself: what is found goes into the tree by hand, when it is worth keeping.
+        found=target/fuzz/$name
+        rm -rf "$found" && mkdir -p "$found"
         dictionary=()
         [ -f "fuzz/dictionaries/$name.dict" ] && dictionary=("-dict=fuzz/dictionaries/$name.dict")
         "fuzz/target/$target/debug/$name" "$found" "fuzz/corpus/$name" "${dictionary[@]}" \
@@ -88,7 +89,6 @@ if ! $quick; then
             echo "fuzz target $name failed; what it found is in $found"
             exit 1
         }
-        rm -r "$found"
     done
 fi
 

@@ -222,6 +222,10 @@ pub enum Disk {
 
 /// What an allowed request would execute, and on which terms.
 #[derive(Clone, Debug)]
+#[cfg_attr(
+    not(feature = "run"),
+    expect(dead_code, reason = "only what the disk says asks for all of it")
+)]
 pub(crate) struct Plan {
     pub(crate) tool: u32,
     pub(crate) action: u32,
@@ -444,6 +448,10 @@ impl Decision {
 
     /// The same, for one path.
     #[must_use]
+    #[cfg_attr(
+        not(feature = "run"),
+        expect(dead_code, reason = "only what the disk says asks for it")
+    )]
     pub(crate) fn denied_path(
         mut self,
         nth: usize,
@@ -639,6 +647,10 @@ impl Decision {
 
     /// Says that the disk agrees.
     #[must_use]
+    #[cfg_attr(
+        not(feature = "run"),
+        expect(dead_code, reason = "only what the disk says asks for it")
+    )]
     pub(crate) fn on_disk(mut self) -> Decision {
         self.disk = Disk::Agrees;
         for finding in &mut self.findings {

@@ -80,9 +80,9 @@ fn spelled(argument: &Argument, value: Option<String>) -> Vec<String> {
         ) => {
             let is_number = !value.is_empty() && value.bytes().all(|byte| byte.is_ascii_digit());
             let mut names = argument.spelling.names().iter();
-            // `-k` alone is the option without its value; `--long=` says an empty one.
-            let says_empty =
-                |name: &String| !(*value_optional && value.is_empty() && is_letter(name));
+            // `-k` alone is the option without its value; `--long=`, or `-k=`, says an empty one.
+            let needs_value = *value_optional && *join != Some(Join::Equals);
+            let says_empty = |name: &String| !(needs_value && value.is_empty() && is_letter(name));
             let fitting = names.find(|name| (*name != "-<n>" || is_number) && says_empty(name));
             let name = fitting.cloned().unwrap_or_else(first);
             if name == "-<n>" {

@@ -369,8 +369,11 @@ mod tests {
     #[test]
     fn what_is_not_understood_is_refused_and_the_id_still_told() {
         refused("", "mapping");
-        refused("[]", "mapping");
-        refused(r#"[1, ["ls"], null, null, null, null, null]"#, "sequence");
+        refused("[]", "write an object");
+        refused(
+            r#"[1, ["ls"], null, null, null, null, null]"#,
+            "write an object",
+        );
         refused("{}", "must be given");
         refused(r#"{"argv":["a"],"argv":["b"]}"#, "duplicate");
         refused(r#"{"argv":["a"],"force":true}"#, "unknown field");

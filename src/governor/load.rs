@@ -102,12 +102,24 @@ fn read(path: &Path) -> Result<String, String> {
     file.take(most.saturating_add(1))
         .read_to_end(&mut bytes)
         .map_err(say)?;
-    String::from_utf8(bytes).map_err(|error| {
-        format!(
-            "it is not UTF-8 from byte {} on",
-            error.utf8_error().valid_up_to()
-        )
-    })
+    String::from_utf8(bytes).map_err(|error| not_utf8(error.as_bytes()))
+}
+
+/// Where bytes stop being UTF-8, and what they may be instead.
+fn not_utf8(bytes: &[u8]) -> String {
+    if bytes.starts_with(&[0xff, 0xfe]) || bytes.starts_with(&[0xfe, 0xff]) {
+        return "it is UTF-16; save it as UTF-8".to_owned();
+    }
+    let good = bytes.utf8_chunks().next().map_or("", |chunk| chunk.valid());
+    let line = good.matches('\n').count().saturating_add(1);
+    let start = good.rfind('\n').map_or(0, |end| end.saturating_add(1));
+    let column = good
+        .get(start..)
+        .unwrap_or("")
+        .chars()
+        .count()
+        .saturating_add(1);
+    format!("it is not UTF-8 from line {line} column {column} on; save it as UTF-8")
 }
 
 /// The directory a policy lies in.

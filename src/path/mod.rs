@@ -216,12 +216,12 @@ fn check_path(path: &str, marks: Marks, switches: &Switches, found: &mut Found) 
         found.note(10, Reason::AbsolutePathDenied, 0, len);
     }
     character::check_path(path, marks, switches, found);
-    component::check(
-        without_trailing_separator(path, switches),
-        marks,
-        switches,
-        found,
-    );
+    let segments = without_trailing_separator(path, switches);
+    // Else rule 19 says it: a single segment of white space is no path, whatever edges may be.
+    if switches.edges == Edges::Allow && segments.trim_start().is_empty() {
+        found.note(4, Reason::PathEmptyOrNone, 0, segments.len());
+    }
+    component::check(segments, marks, switches, found);
 }
 
 /// The canonical form of a path that every rule has passed.
@@ -567,5 +567,25 @@ mod tests {
         check("./..", Err((13, 2)));
         check("./ ", Err((4, 2)));
         check("a/.", Err((13, 2)));
+    }
+
+    #[test]
+    fn where_edges_may_be_white_space_a_path_still_holds_more() {
+        #[track_caller]
+        fn check(text: &str, syntax: Syntax, expected: Result<&str, u8>) {
+            let switches = Switches {
+                dot: Dot::Strip,
+                edges: Edges::Allow,
+                ..Switches::default()
+            };
+            let got = lexical(text.as_bytes(), syntax, &switches);
+            let got = got.as_ref().map(Target::path);
+            assert_eq!(got.map_err(|d| d.first().rule), expected, "{text:?}");
+        }
+        check(" /", Syntax::Path, Err(4));
+        check("./ /", Syntax::Path, Err(4));
+        check("\u{3000}::test", Syntax::Pytest, Err(4));
+        check(" / ", Syntax::Path, Ok(" / "));
+        check(" a/", Syntax::Path, Ok(" a"));
     }
 }

@@ -814,7 +814,13 @@ impl Loader {
         policy: &Policy,
         names: &Names,
     ) {
-        if let Some((action, argument)) = path_arguments(selectors, policy, names).first() {
+        // The rule's scope may stand in what could not be read.
+        if self.partial {
+            return;
+        }
+        let arguments = path_arguments(selectors, policy, names);
+        let telling = arguments.iter().find(|(_, argument)| argument.required);
+        if let Some((action, argument)) = telling.or(arguments.first()) {
             let message = format!(
                 "rule `{}` lacks `within`: {action} takes the path argument `{}`",
                 rule.id, argument.name

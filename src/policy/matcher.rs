@@ -201,6 +201,10 @@ impl Matcher {
 
     /// Calls `found` with each rule that has a scope which holds `path` and everything below it, by one
     /// of its patterns alone and without an exclusion that could take some of it away.
+    #[cfg_attr(
+        not(feature = "run"),
+        expect(dead_code, reason = "only what the disk says asks for it")
+    )]
     pub(crate) fn reaching(
         &self,
         tool: u32,

@@ -6,9 +6,9 @@
 //! byte that belongs to no value must be punctuation, white space or a comment. That is what refuses
 //! tags and directives, however the parser treats them.
 //!
-//! The parser stops at its first error. Some mistakes are so common that the reading goes on behind
-//! them, so that one run can report the others too: an unquoted pattern (`**/*.py` is an alias to
-//! YAML), an anchor, a second document. After any other mistake the lines before it are still read.
+//! The parser stops at its first error. The reading goes on behind it, so that one run can report the
+//! others too: an unquoted pattern (`**/*.py` is an alias to YAML) or an anchor is read as text, any other
+//! line that is not YAML is left out if nothing hangs on it. Else the lines before it are still read.
 
 #![forbid(unsafe_code)]
 
@@ -24,7 +24,8 @@ pub const MAX_DOCUMENT_BYTES: usize = 4 * 1024 * 1024;
 /// How deep values may stand in each other.
 const MAX_DEPTH: usize = 32;
 
-/// Mistakes behind which the reading goes on, at most.
+/// Mistakes behind which the reading goes on, at most. Each is another reading, so a document of more than
+/// a twentieth of the largest gets fewer.
 const MAX_RECOVERIES: usize = 20;
 
 /// One document, under the name a person knows it by.
@@ -126,7 +127,7 @@ pub(crate) struct Parsed {
     pub(crate) root: Option<Node>,
     /// What is wrong with the YAML.
     pub(crate) problems: Vec<Problem>,
-    /// Only the beginning could be read: what is missing may stand in the rest.
+    /// Not all of it could be read: what is missing may stand in the rest.
     pub(crate) partial: bool,
 }
 
@@ -150,8 +151,11 @@ pub(crate) fn parse(text: &str, file: u16) -> Parsed {
     }
     let mut problems = Vec::new();
     let mut readable = text.to_owned();
-    let mut partial = false;
-    for _ in 0..MAX_RECOVERIES {
+    let (mut partial, mut is_cut) = (false, false);
+    let most = MAX_DOCUMENT_BYTES
+        .checked_div(text.len())
+        .map_or(1, |times| times.clamp(2, MAX_RECOVERIES));
+    for _ in 0..most {
         match serde_saphyr::from_str_with_options::<Raw>(&readable, options()) {
             Ok(raw) => {
                 let root = lines.node(raw, text);
@@ -164,15 +168,12 @@ pub(crate) fn parse(text: &str, file: u16) -> Parsed {
             }
             Err(error) => {
                 let found = explain(&error, &readable, &lines);
-                partial |= matches!(found.then, Then::ReadUpTo(_));
-                // What the reading up to an earlier line makes of the cut is not the author's mistake.
-                if !partial
-                    || !problems
-                        .iter()
-                        .any(|known: &Problem| known.code == Code::P001)
-                {
+                // What the parser makes of the cut is not the author's mistake.
+                if !is_cut {
                     problems.push(found.problem);
                 }
+                partial |= !matches!(found.then, Then::ReadAsText(_));
+                is_cut |= matches!(found.then, Then::ReadUpTo(_));
                 if !found.then.apply(&mut readable) {
                     break;
                 }
@@ -383,6 +384,8 @@ struct Found {
 enum Then {
     /// Read this byte as an ordinary letter.
     ReadAsText(usize),
+    /// Read blanks in place of the line that begins at this byte.
+    LeaveOut(usize),
     /// Read only what stands before this byte.
     ReadUpTo(usize),
 }
@@ -397,6 +400,20 @@ impl Then {
                     text.replace_range(at..at.saturating_add(1), "x");
                 }
                 is_one_byte
+            }
+            Then::LeaveOut(start) => {
+                let len = text
+                    .get(start..)
+                    .map_or(0, |rest| rest.split('\n').next().unwrap_or("").len());
+                let end = start.saturating_add(len);
+                let holds_something = text
+                    .get(start..end)
+                    .is_some_and(|line| !line.trim().is_empty());
+                if holds_something {
+                    // As many bytes: the places behind it stay as they are.
+                    text.replace_range(start..end, &" ".repeat(len));
+                }
+                holds_something && !text.trim().is_empty()
             }
             Then::ReadUpTo(at) => {
                 let shorter = at < text.len() && text.is_char_boundary(at);
@@ -495,17 +512,41 @@ fn explain(error: &serde_saphyr::Error, text: &str, lines: &Lines) -> Found {
             if said.contains("recursion limit") {
                 return too_deep(here(1));
             }
-            let (message, help) = advice(said, text, at, line_start);
-            let mut problem = Problem::new(Code::P001, here(1), message);
-            if let Some(help) = help {
-                problem = problem.with_help(help);
-            }
-            Found {
-                problem,
-                then: Then::ReadUpTo(line_start),
-            }
+            told(&advice(said, text, at, line_start), text, line_start, lines)
         }
     }
+}
+
+/// The problem that a piece of advice tells, and the line it is about left out if it stands alone.
+fn told(advice: &Advice, text: &str, line_start: usize, lines: &Lines) -> Found {
+    let at = lines.span_in(text, advice.at, 1);
+    let problem = Problem::new(Code::P001, at, &*advice.message).with_help(&*advice.help);
+    // The place may be on another line than the parser's.
+    let start = text
+        .get(..advice.at)
+        .and_then(|before| before.rfind('\n'))
+        .map_or(0, |end| end.saturating_add(1));
+    let then = match advice.then {
+        Some(Then::ReadAsText(at)) => Then::ReadAsText(at),
+        _ if advice.is_one_line && stands_alone(text, start) => Then::LeaveOut(start),
+        _ => Then::ReadUpTo(line_start.min(start)),
+    };
+    Found { problem, then }
+}
+
+/// Whether nothing is indented below the line that begins at `start`, so that it can be left out.
+fn stands_alone(text: &str, start: usize) -> bool {
+    let indent = |line: &str| line.len().saturating_sub(line.trim_start().len());
+    let mut lines = text.get(start..).unwrap_or("").lines();
+    let Some(line) = lines.next() else {
+        return false;
+    };
+    let next = lines.find(|line| !line.trim().is_empty() && !line.trim_start().starts_with('#'));
+    !line
+        .trim_end()
+        .ends_with([':', '[', '{', ',', '|', '>', '-'])
+        && next
+            .is_none_or(|next| indent(next) <= indent(line) || next.trim_start().starts_with("- "))
 }
 
 fn too_deep(at: Span) -> Found {
@@ -521,37 +562,63 @@ fn too_deep(at: Span) -> Found {
     }
 }
 
+/// What is told about a mistake.
+struct Advice {
+    /// The byte it is about.
+    at: usize,
+    message: String,
+    help: String,
+    /// The mistake ends with its line.
+    is_one_line: bool,
+    then: Option<Then>,
+}
+
 /// Says in a person's words what the parser found, and what to do.
-fn advice(said: &str, text: &str, at: usize, line_start: usize) -> (String, Option<String>) {
-    let line = text
-        .get(line_start..)
-        .and_then(|rest| rest.lines().next())
-        .unwrap_or("");
-    let indent_has_tab = line
-        .chars()
-        .take_while(|c| c.is_whitespace())
-        .any(|c| c == '\t');
-    if said.contains("tab") || indent_has_tab {
-        return (
-            "a tab stands where YAML wants spaces".to_owned(),
-            Some("indent with spaces; most editors can convert tabs".to_owned()),
-        );
+fn advice(said: &str, text: &str, at: usize, line_start: usize) -> Advice {
+    let line_at = |start: usize| {
+        text.get(start..)
+            .and_then(|rest| rest.lines().next())
+            .unwrap_or("")
+    };
+    let line = line_at(line_start);
+    let advice = |message: &str, help: &str| Advice {
+        at,
+        message: message.to_owned(),
+        help: help.to_owned(),
+        is_one_line: true,
+        then: None,
+    };
+    if let Some(tab) = tab_in_indentation(text, line_start, said.contains("tab")) {
+        return Advice {
+            at: tab,
+            ..advice(
+                "a tab stands where YAML wants spaces",
+                "indent with spaces; most editors can convert tabs",
+            )
+        };
     }
     if said.contains("mapping values are not allowed") {
-        let colons = line.matches(": ").count();
-        let message = "a `:` stands where no key can begin".to_owned();
-        let help = if colons > 1 {
-            "quote the value if the `:` belongs to it, or write `{key: value}` in braces"
-        } else {
-            "give this line the same indentation as the keys it belongs to, and end the line above"
-        };
-        return (message, Some(help.to_owned()));
+        let message = "a `:` stands where no key can begin";
+        if line.matches(": ").count() > 1
+            && text.get(at..).is_some_and(|rest| rest.starts_with(':'))
+        {
+            let help =
+                "quote the value if the `:` belongs to it, or write `{key: value}` in braces";
+            return Advice {
+                then: Some(Then::ReadAsText(at)),
+                ..advice(message, help)
+            };
+        }
+        return advice(
+            message,
+            "give this line the same indentation as the keys it belongs to, and end the line above",
+        );
     }
     if said.contains("unclosed quote") || said.contains("quoted scalar") && said.contains("end of")
     {
-        return (
-            "a quote is opened here and never closed".to_owned(),
-            Some("close it on the same line".to_owned()),
+        return advice(
+            "a quote is opened here and never closed",
+            "close it on the same line",
         );
     }
     if said.starts_with("unexpected character") {
@@ -559,42 +626,84 @@ fn advice(said: &str, text: &str, at: usize, line_start: usize) -> (String, Opti
             .get(at..)
             .and_then(|rest| rest.chars().next())
             .unwrap_or(' ');
-        return (
-            format!(
-                "a value cannot begin with `{}` in YAML",
-                found.escape_debug()
-            ),
-            Some("quote the value".to_owned()),
+        let message = format!(
+            "a value cannot begin with `{}` in YAML",
+            found.escape_debug()
         );
+        return advice(&message, "quote the value");
+    }
+    let word = line.trim_start().trim_start_matches("- ");
+    if said.contains("simple key expected") && !word.contains(": ") {
+        return match word.split_once(':') {
+            Some((key, value)) => advice(
+                &format!("no space stands behind the `:` of `{}`", key.escape_debug()),
+                &format!("write `{}: {}`", key.escape_debug(), value.escape_debug()),
+            ),
+            None => advice(
+                &format!(
+                    "`{}` is no key: no `:` stands behind it",
+                    word.escape_debug()
+                ),
+                "write `key: value`, or indent the line if it goes on from the one above",
+            ),
+        };
     }
     if said.contains("flow") || said.contains("bracket") || said.contains("':' indicator") {
-        return (
-            "a `[` or `{` before this place is not closed, or one bracket too many is".to_owned(),
-            Some(
-                "count the brackets; a list in brackets may span lines, but has to be closed"
-                    .to_owned(),
-            ),
-        );
+        return Advice {
+            is_one_line: false,
+            ..advice(
+                "a `[` or `{` before this place is not closed, or one bracket too many is",
+                "count the brackets; a list in brackets may span lines, but has to be closed",
+            )
+        };
     }
     if said.contains("block sequence entries") {
-        return (
-            "a list begins with `-` where no list can stand".to_owned(),
-            Some("put the first `-` on a line of its own, indented below the key".to_owned()),
+        return advice(
+            "a list begins with `-` where no list can stand",
+            "put the first `-` on a line of its own, indented below the key",
         );
     }
-    if said.contains("did not find expected key")
-        || said.contains("block mapping")
-        || said.contains("indent")
+    if [
+        "did not find expected key",
+        "expected '-' indicator",
+        "block mapping",
+        "indent",
+    ]
+    .iter()
+    .any(|sign| said.contains(sign))
     {
-        return (
-            "the indentation does not fit the lines above".to_owned(),
-            Some("keys of one mapping begin in the same column, with spaces".to_owned()),
+        return advice(
+            "the indentation does not fit the lines above",
+            "keys of one mapping begin in the same column, items of one list too, with spaces",
         );
     }
-    (
-        format!("this is not YAML: {said}"),
-        Some("quote text that holds `:`, `#`, brackets or quotes".to_owned()),
+    advice(
+        &format!("this is not YAML: {said}"),
+        "quote text that holds `:`, `#`, brackets or quotes",
     )
+}
+
+/// The first tab in the white space that this line begins with, or, where the parser spoke of a tab, in
+/// that of a line just behind it: it tells the end of the line above.
+fn tab_in_indentation(text: &str, line_start: usize, spoken_of: bool) -> Option<usize> {
+    let mut start = line_start;
+    for line in text
+        .get(line_start..)?
+        .split_inclusive('\n')
+        .take(if spoken_of { 3 } else { 1 })
+    {
+        let indent = line
+            .len()
+            .saturating_sub(line.trim_start_matches([' ', '\t']).len());
+        if let Some(tab) = line.get(..indent).and_then(|blank| blank.find('\t')) {
+            return Some(start.saturating_add(tab));
+        }
+        start = start.saturating_add(line.len());
+    }
+    spoken_of.then(|| {
+        let rest = text.get(line_start..).unwrap_or("");
+        line_start.saturating_add(rest.find('\t').unwrap_or(0))
+    })
 }
 
 /// The run of characters from `at` up to a blank or punctuation of YAML.
@@ -706,7 +815,7 @@ mod tests {
         check("a: !foo 5\n", 1, 4, "tag");
         check("%YAML 1.2\n---\na: 1\n", 1, 1, "directive");
         check("a: 1\n---\nb: 2\n", 2, 1, "second document");
-        check("a:\n\tb: 1\n", 2, 2, "tab");
+        check("a:\n\tb: 1\n", 2, 1, "tab");
         check("a: b: c\n", 1, 5, "`:`");
         check("a: 'x\n", 1, 4, "quote");
         check("a: @x\n", 1, 4, "`@`");

@@ -176,10 +176,10 @@ impl Argument {
             return vec![names[0].clone()];
         };
         let is_number = !value.is_empty() && value.bytes().all(|byte| byte.is_ascii_digit());
-        // A letter alone is the option without its value; only `--long=` says an empty one.
-        let says_it = |name: &&String| {
-            (*name != "-<n>" || is_number) && !(*optional && value.is_empty() && name.len() == 2)
-        };
+        // A letter alone is the option without its value; `--long=`, or `-k=`, says an empty one.
+        let alone = *optional && value.is_empty() && *join != Some("equals");
+        let says_it =
+            |name: &&String| (*name != "-<n>" || is_number) && !(alone && name.len() == 2);
         let name = names.iter().find(says_it).unwrap_or(&names[0]);
         let join = join.unwrap_or(match (name.len() > 2, optional) {
             (true, _) => "equals",

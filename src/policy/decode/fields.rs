@@ -37,14 +37,21 @@ impl Decoder {
         &mut self,
         node: &'n Node,
         what: &'static str,
-        known: &[&str],
+        known: &[&'n str],
     ) -> Option<Fields<'n>> {
         let entries = self.mapping(node, || what.to_owned())?;
-        let mut seen: Vec<(&str, &Node)> = Vec::new();
+        let mut seen: Vec<(&str, &Node)> = Vec::with_capacity(entries.len());
+        let mut meant = Vec::new();
         for (key, at, value) in entries {
-            if !known.contains(&key) {
-                self.unknown_key(key, at, what, known);
-            } else if !seen.iter().any(|(name, _)| *name == key) {
+            if known.contains(&key) {
+                seen.push((key, value));
+            } else if let Some(key) = self.unknown_key(key, at, what, known) {
+                meant.push((key, value));
+            }
+        }
+        // Read as what was probably meant: its value is checked too, and nothing is said to be missing.
+        for (key, value) in meant {
+            if !seen.iter().any(|(name, _)| *name == key) {
                 seen.push((key, value));
             }
         }
@@ -123,10 +130,18 @@ impl Decoder {
         Some(read)
     }
 
-    fn unknown_key(&mut self, key: &str, at: Span, what: &str, known: &[&str]) {
+    /// Reports a key that the language does not have; the one that was probably meant.
+    fn unknown_key<'k>(
+        &mut self,
+        key: &str,
+        at: Span,
+        what: &str,
+        known: &[&'k str],
+    ) -> Option<&'k str> {
         let shown = key.escape_debug();
         let problem = Problem::new(Code::P002, at, format!("{what} has no key `{shown}`"));
-        let problem = match nearest(key, known.iter().copied()) {
+        let meant = nearest(key, known.iter().copied());
+        let problem = match meant {
             Some(meant) => problem
                 .with_help(format!("did you mean `{meant}`?"))
                 .with_replacement(meant),
@@ -134,6 +149,7 @@ impl Decoder {
             None => problem.with_help(format!("its keys are {}", listed(known))),
         };
         self.push(problem);
+        meant
     }
 
     pub(super) fn optional<T>(
@@ -220,7 +236,10 @@ impl Decoder {
         read: impl Fn(&mut Self, &Node) -> Option<T>,
     ) -> Vec<T> {
         let Value::List(items) = &node.value else {
-            self.wrong(node, &format!("`{what}` is a list"));
+            self.wrong(
+                node,
+                &format!("`{what}` is a list: each item begins with `- `"),
+            );
             return Vec::new();
         };
         items.iter().filter_map(|item| read(self, item)).collect()
@@ -371,6 +390,10 @@ impl Decoder {
 
     /// A value of the wrong type, or none at all.
     pub(super) fn wrong(&mut self, node: &Node, wanted: &str) {
+        // What belongs here may stand in what could not be read.
+        if self.partial && matches!(node.value, Value::Null) {
+            return;
+        }
         let (message, help) = if let Value::Null = node.value {
             let advice = "an empty key means nothing, take it out if it is not needed";
             (

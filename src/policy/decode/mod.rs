@@ -113,6 +113,14 @@ const TOP: &[&str] = &[
 
 impl Decoder {
     fn top(&mut self, root: &Node) -> Policy {
+        if matches!(root.value, Value::Null) && !self.partial {
+            self.invalid(
+                root.at,
+                "the document is empty",
+                "begin it with `version: 1`, `name: …`, and rules",
+            );
+            return Policy::default();
+        }
         let Some(top) = self.fields(root, "a policy", TOP) else {
             return Policy::default();
         };

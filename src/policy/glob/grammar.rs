@@ -470,7 +470,6 @@ impl<'a> Parser<'a> {
         let raw = self.raw_segment(segment);
         let end = segment.saturating_add(raw.len());
         let stars = self.at.saturating_sub(1);
-        let escaped = shown(raw.as_bytes());
         let dir = raw.trim_end_matches('*');
         if !dir.is_empty() && !dir.contains("**") {
             let dir_shown = shown(dir.as_bytes());
@@ -479,7 +478,7 @@ impl<'a> Parser<'a> {
                     Code::G104,
                     (segment, raw.len()),
                     &format!(
-                        "holds `{escaped}`, which reads as if `{dir_shown}_old` were meant too"
+                        "has `**` glued to `{dir_shown}`, which reads as if `{dir_shown}_old` were meant too"
                     ),
                     format!("write `{dir_shown}/**` for it and all that is below it"),
                 )
@@ -493,7 +492,10 @@ impl<'a> Parser<'a> {
         self.error(
             Code::G105,
             (stars, 2),
-            &format!("holds `**` glued to other characters in `{escaped}`"),
+            &format!(
+                "holds `**` glued to other characters in `{}`",
+                shown(raw.as_bytes())
+            ),
             "`**` is a whole segment; within a segment write `*`",
         )
         .or_write(self.replaced(segment, end, &corrected))
