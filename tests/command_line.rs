@@ -794,6 +794,24 @@ fn test_ends_with_0_1_2_for_passing_failing_and_invalid() {
     is_usage_error(&test(&["nowhere.yaml"]), "nowhere.yaml");
 }
 
+#[test]
+fn the_command_sees_nothing_of_the_ledger_in_the_first_run_either() {
+    let place = place();
+    let ledger = ledger(&place);
+    let script = format!(
+        "ls -A {0}; umount -l {0}; ls -A {0}; cat {0}/key",
+        ledger.display()
+    );
+    let evidence = call(&place, &["run", "--json"], &["sh", "-c", &script]).json()["evidence"].take();
+    if evidence["containment"]["level"] != "pid-namespace" {
+        println!("not run: there are no mount namespaces here");
+        return;
+    }
+    assert!(ledger.join("key").exists());
+    assert_eq!(evidence["stdout"]["text"], "", "{evidence:#}");
+    assert_eq!(evidence["status"], "FAIL");
+}
+
 // ledger
 
 fn call_ledger(place: &Place, args: &[&str]) -> Answer {

@@ -123,12 +123,16 @@ fn run_tests(filter: Option<&str>) -> ExitCode {
     let copy = std::env::temp_dir().join(format!("lictor-no-orphans-{}", std::process::id()));
     std::fs::copy(std::env::current_exe().unwrap(), &copy).unwrap();
     std::fs::set_permissions(&copy, std::fs::Permissions::from_mode(0o755)).unwrap();
+    let setuid = escape::setuid_copy(&copy);
+    std::fs::copy(&copy, &setuid).unwrap();
+    std::fs::set_permissions(&setuid, std::fs::Permissions::from_mode(0o4755)).unwrap();
     let status = Command::new(&copy)
         .args(["--as", &ORDINARY_USER.to_string()])
         .args(filter)
         .status()
         .unwrap();
     std::fs::remove_file(&copy).unwrap();
+    std::fs::remove_file(&setuid).unwrap();
     if status.success() && failed.is_empty() {
         ExitCode::SUCCESS
     } else {
@@ -194,6 +198,10 @@ fn tests() -> Vec<Test> {
         test(
             "the loss of the helper is in the evidence",
             loss_of_helper_is_in_the_evidence,
+        ),
+        test(
+            "a helper that the command stops cannot stop the clock",
+            stopped_helper_stops_no_clock,
         ),
     ];
     for (level, _) in PROOFS {
@@ -329,10 +337,9 @@ fn nothing_escapes(level: Level, escape: &Escape) {
     }
     let seen = String::from_utf8_lossy(&observer.seen[..observer.seen.len().min(100)]).into_owned();
     assert!(seen.contains("ready"), "it never got away: {evidence:#?}");
-    assert!(
-        !seen.contains("traced") && !seen.contains("opened"),
-        "the supervisor was reached"
-    );
+    for reached in ["traced", "opened", "privileged"] {
+        assert!(!seen.contains(reached), "{reached}: {evidence:#?}");
+    }
     // Who ends at once may be gone before we look.
     if !escape.name.starts_with("fork_chain") {
         assert!(observer.was_alive, "nobody held the lock: {evidence:#?}");
@@ -478,7 +485,7 @@ fn hidden_is_hidden() {
     std::fs::write(&policy, "version: 1").unwrap();
     // By a path from the root, and by one from the working directory.
     let script = format!(
-        "cat {0}/ledger/key; cat ledger/key; cat ../{1}/ledger/key; ls {0}/ledger; touch {0}/ledger/x;
+        "umount -l {0}/ledger; umount -l {0}/lictor.yaml; cat {0}/ledger/key; cat ledger/key; cat ../{1}/ledger/key; ls {0}/ledger; touch {0}/ledger/x;
          echo x > lictor.yaml; echo x > {0}/lictor.yaml; rm -f lictor.yaml; mv lictor.yaml y; cat lictor.yaml",
         directory.path().display(),
         directory.path().file_name().unwrap().display(),
@@ -731,6 +738,28 @@ fn stopped_host_stops_no_clock() {
     let evidence: Evidence = serde_json::from_str(&text).unwrap();
     assert_eq!(evidence.status, Status::Timeout);
     assert!(evidence.duration_ms < 1700, "{evidence:#?}");
+}
+
+fn stopped_helper_stops_no_clock() {
+    for level in [Level::Subreaper, Level::Cgroup] {
+        if !works(level) {
+            continue;
+        }
+        let directory = directory();
+        let mut launch = escaping("supervisor_stopped", directory.path());
+        launch.limits.timeout = Duration::from_millis(300);
+        let mut observer = OnReady::new(directory.path(), false);
+        let evidence = contract::run(&Posix::new().at_most(level), &launch, &mut observer);
+        assert!(observer.was_alive && is_free(&observer.alive));
+        // What the helper would have told is not known, and nothing is claimed in its place.
+        let containment = &evidence.containment;
+        assert_eq!(
+            (containment.level, containment.empty_proof),
+            (level, EmptyProof::None)
+        );
+        assert!(evidence.proof_failed() && evidence.survivors.is_empty());
+        assert_eq!(evidence.events[0].what, "HELPER_LOST", "{evidence:#?}");
+    }
 }
 
 fn loss_of_helper_is_in_the_evidence() {

@@ -186,6 +186,15 @@ impl Governor {
             }
             Resolved::Denied(decision) => return self.refused(decision),
         };
+        // Before the tree is built: what hides the ledger from the command can only hide what exists.
+        let ledger = match self.ledger() {
+            Ok(ledger) => ledger,
+            Err(error) => {
+                let decision = Resolved::Command(command).into_decision();
+                let decision = decision.denied(error.reason(), error.to_string());
+                return Ran::unrun(decision, Some(error));
+            }
+        };
         let prepared = match self.executor.prepare(command.launch()) {
             Ok(prepared) => prepared,
             Err(error) => {
@@ -195,13 +204,7 @@ impl Governor {
         };
         let decision = command.decision().clone();
         let report = command.launch().report;
-        let admitted = match self.ledger() {
-            Ok(ledger) => ledger.admit(&self.loaded.policy, command),
-            Err(error) => {
-                let decision = decision.denied(error.reason(), error.to_string());
-                return Ran::unrun(decision, Some(error));
-            }
-        };
+        let admitted = ledger.admit(&self.loaded.policy, command);
         let (permit, open) = match admitted {
             Ok(admitted) => admitted,
             Err(refusal) => return Ran::unrun(refusal.decision, Some(refusal.error)),

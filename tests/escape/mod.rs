@@ -7,7 +7,9 @@
 use std::ffi::CStr;
 use std::fs::{File, OpenOptions};
 use std::io::{Read, Write};
+use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::time::{Duration, Instant};
 
 /// After this every process ends, whatever happens.
@@ -74,6 +76,9 @@ pub(crate) const ESCAPES: &[Escape] = &[
     exits("clone_parent", clone_parent),
     stays("ptrace_stopped", ptrace_stopped),
     stays("main_thread_exited", main_thread_exited),
+    exits("main_thread_of_child_exited", main_thread_of_child_exited),
+    exits("user_changed", user_changed),
+    stays("setuid_program", setuid_program),
     stays("nested_namespaces", nested_namespaces),
     stays("infinite_output", infinite_output),
     exits("subreaper_thief", subreaper_thief),
@@ -88,6 +93,10 @@ pub(crate) const ESCAPES: &[Escape] = &[
 /// Runs the program `name`.
 pub(crate) fn run(name: &str, directory: &Path) {
     let escape = ESCAPES.iter().find(|escape| escape.name == name).unwrap();
+    // SAFETY: has no precondition.
+    if unsafe { libc::geteuid() != libc::getuid() } {
+        say(c"privileged\n");
+    }
     hold(directory);
     (escape.run)(directory);
 }
@@ -294,6 +303,59 @@ fn main_thread_exited(_: &Path) {
     });
     // SAFETY: ends this thread only; nothing of it is used by the other one.
     unsafe { libc::syscall(libc::SYS_exit, 0) };
+}
+
+fn main_thread_of_child_exited(_: &Path) {
+    let gate: &Gate = Box::leak(Box::new(Gate::new()));
+    if fork() == 0 {
+        new_session();
+        ignore(libc::SIGTERM);
+        std::thread::spawn(|| {
+            gate.ready();
+            park();
+        });
+        // SAFETY: ends this thread only; nothing of it is used by the other one.
+        unsafe { libc::syscall(libc::SYS_exit, 0) };
+    }
+    gate.exit_when_ready();
+}
+
+/// Another user's process, where that is permitted, cannot be signalled by the one who started it, and
+/// the signal for the death of its parent is cleared.
+fn user_changed(_: &Path) {
+    let gate = Gate::new();
+    if fork() == 0 {
+        new_session();
+        // SAFETY: has no precondition.
+        unsafe { libc::setresuid(NOBODY, NOBODY, NOBODY) };
+        gate.ready();
+        park();
+    }
+    gate.exit_when_ready();
+}
+
+const NOBODY: libc::uid_t = 65534;
+
+/// The program that becomes root where setuid counts, if somebody has put it there.
+pub(crate) fn setuid_copy(program: &Path) -> PathBuf {
+    let mut path = program.as_os_str().to_owned();
+    path.push("-setuid");
+    path.into()
+}
+
+fn setuid_program(directory: &Path) {
+    let program = std::env::current_exe().unwrap();
+    let copy = setuid_copy(&program);
+    if fork() == 0 {
+        new_session();
+        let program = if copy.exists() { copy } else { program };
+        let error = Command::new(program)
+            .args(["--escape", "plain_child"])
+            .arg(directory)
+            .exec();
+        panic!("{error}");
+    }
+    park();
 }
 
 fn nested_namespaces(_: &Path) {

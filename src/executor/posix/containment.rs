@@ -553,20 +553,28 @@ fn kill_child(pid: i32) {
 }
 
 fn kill_descendant(pid: i32) {
-    if let Some(pidfd) = descendant(pid) {
+    kill_below(pid, getpid().as_raw_pid());
+}
+
+/// Kills `pid`, if that is a process below `ancestor`.
+pub(super) fn kill_below(pid: i32, ancestor: i32) {
+    if let Some(pidfd) = below(pid, ancestor) {
         let _ = pidfd_send_signal(pidfd, Signal::KILL);
     }
 }
 
-/// A descriptor of `pid`, if that is still a process that was started after the helper's run: one
-/// whose number was taken by somebody else is not below this process.
 fn descendant(pid: i32) -> Option<OwnedFd> {
+    below(pid, getpid().as_raw_pid())
+}
+
+/// A descriptor of `pid`, if that is still a process below `ancestor`: one whose number was taken by
+/// somebody else since it was looked up is not.
+fn below(pid: i32, ancestor: i32) -> Option<OwnedFd> {
     let pidfd = pidfd_open(Pid::from_raw(pid)?, PidfdFlags::empty()).ok()?;
-    let own = getpid().as_raw_pid();
     let mut at = pid;
     for _ in 0..MAX_DEPTH {
         at = tree::stat(at)?.ppid;
-        if at == own {
+        if at == ancestor {
             return Some(pidfd);
         }
         if at <= 1 {

@@ -16,12 +16,12 @@ use std::time::{Duration, Instant};
 use rustix::event::{PollFd, PollFlags};
 use rustix::process::{Pid, PidfdFlags, pidfd_open};
 
-use super::stop::ms_between;
+use super::stop::{PROOF_TIME, later, ms_between};
 use super::streams::{Streams, WriteEnds};
 use super::verdict::{self, Ended};
 use super::wire::{Bytes, Channel, Finished, FromHelper, Order, Prepare, Ready, ToHelper};
-use super::{cgroup, helper, payload, poll};
-use crate::evidence::{Containment, EmptyProof, Event, Evidence, Level, Resources, Stop};
+use super::{cgroup, containment, helper, payload, poll, tree};
+use crate::evidence::{Containment, EmptyProof, Event, Evidence, Level, Process, Resources, Stop};
 use crate::executor::{CancelToken, EmptyTree, Observer, PrepareError};
 use crate::policy::terms::Containment as Wanted;
 use crate::resolve::Launch;
@@ -53,6 +53,14 @@ const BUILD_TIME: Duration = Duration::from_secs(10);
 
 /// Time for a helper to end when it has nothing left to do.
 const END_TIME: Duration = Duration::from_secs(2);
+
+/// Time for a helper to tell the end of its run, after it should have given up waiting for proof.
+///
+/// Where nothing shields it, the command can stop its helper. Then the host ends the run.
+const LATE_TIME: Duration = Duration::from_millis(200);
+
+/// Time for what is left of a run, or of its namespace, to be gone once the host has killed it.
+const CLEAN_UP_TIME: Duration = Duration::from_millis(100);
 
 /// Starts the helper at `path` and lets it build the tree for `launch`.
 pub(super) fn prepare(path: &Path, launch: &Launch, at_most: Level) -> Result<Helped, Refused> {
@@ -137,7 +145,7 @@ impl Helped {
 impl EmptyTree for Helped {
     fn run(self: Box<Self>, launch: &Launch, observer: &mut dyn Observer) -> Evidence {
         let Helped {
-            helper,
+            mut helper,
             ready,
             init,
             mut streams,
@@ -156,8 +164,18 @@ impl EmptyTree for Helped {
         let sent = helper.channel.send(&order, &beside);
         // Only the run may hold them, or the streams never end.
         drop(ends);
+        let limits = &launch.limits;
+        let until = [limits.timeout, limits.grace, PROOF_TIME, LATE_TIME]
+            .into_iter()
+            .fold(started, later);
         let told = match sent {
-            Ok(()) => follow(&helper.channel, &mut streams, cancel.as_ref(), observer),
+            Ok(()) => follow(
+                &helper.channel,
+                &mut streams,
+                cancel.as_ref(),
+                until,
+                observer,
+            ),
             Err(error) => Told::NotStarted(format!("the helper is gone: {error}")),
         };
 
@@ -171,13 +189,12 @@ impl EmptyTree for Helped {
                 evidence.events = events;
                 return evidence;
             }
-            Told::HelperLost => {
-                events.push(Event::new("HELPER_LOST", "the helper ended before its run"));
+            Told::HelperLost(why) => {
+                events.push(Event::new("HELPER_LOST", why));
+                // One that is only stopped still gathers what is left of its run below it.
+                let survivors = helper.kill_with_descendants();
                 let proof = clean_up(init.as_ref(), ready.cgroup.as_deref());
-                (
-                    lost(started, proof),
-                    Some("the helper ended before its run".to_owned()),
-                )
+                (lost(started, proof, survivors), Some(why.to_owned()))
             }
         };
         containment.empty_proof = finished.proof;
@@ -218,14 +235,16 @@ impl EmptyTree for Helped {
 enum Told {
     Finished(Box<Finished>),
     NotStarted(String),
-    HelperLost,
+    HelperLost(&'static str),
 }
 
-/// Drains the output and passes cancellations on, until the helper has said its last word.
+/// Drains the output and passes cancellations on, until the helper has said its last word, or
+/// should have.
 fn follow(
     channel: &Channel,
     streams: &mut Streams,
     cancel: Option<&CancelToken>,
+    until: Instant,
     observer: &mut dyn Observer,
 ) -> Told {
     let (mut cancelled, mut hurried) = (false, false);
@@ -241,21 +260,24 @@ fn follow(
                 let _ = channel.send(&ToHelper::Hurry, &[]);
             }
         }
-        wait(channel, streams, cancel);
+        wait(channel, streams, cancel, until);
         streams.pump(observer);
         if poll::is_readable(channel.as_fd()) {
             return match channel.receive::<FromHelper>() {
                 Ok(Some((FromHelper::Finished(finished), _))) => Told::Finished(finished),
                 Ok(Some((FromHelper::NotStarted(why), _))) => Told::NotStarted(why),
                 Ok(Some(_)) => continue,
-                Ok(None) | Err(_) => Told::HelperLost,
+                Ok(None) | Err(_) => Told::HelperLost("the helper ended before its run"),
             };
+        }
+        if Instant::now() >= until {
+            return Told::HelperLost("the helper does not answer");
         }
     }
 }
 
-fn wait(channel: &Channel, streams: &Streams, cancel: Option<&CancelToken>) {
-    let mut until = None;
+fn wait(channel: &Channel, streams: &Streams, cancel: Option<&CancelToken>, until: Instant) {
+    let mut until = Some(until);
     let mut fds: Vec<_> = streams.fds().collect();
     fds.push(channel.as_fd());
     if let Some(token) = cancel.filter(|token| !token.is_urgent()) {
@@ -284,13 +306,13 @@ fn clean_up(init: Option<&OwnedFd>, cgroup: Option<&Path>) -> EmptyProof {
     // The kernel kills init when the helper ends, and with it the namespace; it says that init has
     // ended only when nothing is left in there.
     match init {
-        Some(init) if poll::wait_readable(init.as_fd(), END_TIME) => EmptyProof::InitReaped,
+        Some(init) if poll::wait_readable(init.as_fd(), CLEAN_UP_TIME) => EmptyProof::InitReaped,
         _ => EmptyProof::None,
     }
 }
 
 /// A run whose end nobody has seen: its processes were killed because their supervisor was.
-fn lost(started: Instant, proof: EmptyProof) -> Finished {
+fn lost(started: Instant, proof: EmptyProof, survivors: Vec<Process>) -> Finished {
     Finished {
         ended: Some(Ended::Killed(SIGKILL)),
         duration_ms: ms_between(started, Instant::now()),
@@ -299,7 +321,7 @@ fn lost(started: Instant, proof: EmptyProof) -> Finished {
         stop: Stop::default(),
         tree: Vec::new(),
         leaked: Vec::new(),
-        survivors: Vec::new(),
+        survivors,
         resources: Resources::default(),
     }
 }
@@ -333,6 +355,29 @@ impl Helper {
             pidfd,
             channel: ours,
         })
+    }
+
+    /// Kills the helper, and before it what is below it; returns what of that could not be killed.
+    ///
+    /// No proof: once the helper is gone, what was missed cannot be found any more.
+    fn kill_with_descendants(&mut self) -> Vec<Process> {
+        let own = i32::try_from(self.process.id()).unwrap_or_default();
+        // What is below a helper that is stopped stays below it: it is their reaper.
+        let until = later(Instant::now(), CLEAN_UP_TIME);
+        let living = || {
+            let mut living = tree::descendants(own);
+            living.retain(tree::Stat::is_alive);
+            living
+        };
+        let mut left = living();
+        while !left.is_empty() && Instant::now() < until {
+            for stat in &left {
+                containment::kill_below(stat.pid, own);
+            }
+            left = living();
+        }
+        let _ = self.process.kill();
+        tree::describe_all(&left)
     }
 }
 

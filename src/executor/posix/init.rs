@@ -77,8 +77,7 @@ fn be_init(task: &Task) -> io::Result<()> {
     let mut events = Vec::new();
     let fresh_proc = set_up_mounts(task, &mut events);
     start_pids_at_random();
-    // Else a command that runs as root could trace this process.
-    let _ = rustix::thread::remove_capability_from_bounding_set(CapabilitySet::SYS_PTRACE);
+    give_up_capabilities()?;
     rustix::thread::set_no_new_privs(true)?;
     // A change of credentials would have cleared it.
     sys::die_with_parent()?;
@@ -152,6 +151,33 @@ fn be_init(task: &Task) -> io::Result<()> {
             }
         }
     }
+}
+
+/// What a command that runs as root must not be able to do, or its containment and what is hidden from it
+/// would be a matter of its good will: unmount and mount, trace this process, open files by their handles
+/// instead of their names, make device files, and write to the kernel's memory.
+///
+/// Docker withholds the same by default, except that it grants MKNOD and restricts devices in another way
+/// ("Runtime privilege and Linux capabilities" in its manual).
+const GIVEN_UP: CapabilitySet = CapabilitySet::SYS_ADMIN
+    .union(CapabilitySet::SYS_PTRACE)
+    .union(CapabilitySet::DAC_READ_SEARCH)
+    .union(CapabilitySet::MKNOD)
+    .union(CapabilitySet::SYS_MODULE)
+    .union(CapabilitySet::SYS_RAWIO)
+    .union(CapabilitySet::BPF)
+    .union(CapabilitySet::PERFMON);
+
+/// Sees to it that no command gets what is [given up](GIVEN_UP): not from being root, and not by inheritance.
+fn give_up_capabilities() -> io::Result<()> {
+    for capability in GIVEN_UP {
+        // One that the kernel does not know cannot be had either.
+        let _ = rustix::thread::remove_capability_from_bounding_set(capability);
+    }
+    let mut sets = rustix::thread::capabilities(None)?;
+    sets.inheritable.remove(GIVEN_UP);
+    // The kernel takes them out of the ambient set as well.
+    Ok(rustix::thread::set_capabilities(None, sets)?)
 }
 
 /// To every process of the namespace but this one.
