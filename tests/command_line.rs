@@ -734,6 +734,52 @@ fn the_command_gets_only_the_declared_environment_and_no_input() {
     assert!(answer.stdout.ends_with(&format!("{}\n", work.display())));
 }
 
+const COPIES: &str = "version: 1
+name: copies
+tools:
+  cp:
+    program: cp
+    actions:
+      run: {args: {from: {type: path, required: true}, to: {type: path, access: write, required: true}}}
+scopes: {all: \"**\"}
+rules:
+  - {id: copy, allow: cp.run, within: all}
+";
+
+#[test]
+fn a_report_is_read_from_the_file_that_the_request_says_is_written() {
+    let place = Place::with_policy(COPIES);
+    place.write(
+        "new.xml",
+        "<testsuite><testcase classname=\"a\" name=\"x\"/></testsuite>",
+    );
+    place.write("no.xml", "<testsuite>");
+    let run = |file: &str, argv: &[&str]| {
+        call(&place, &["run", "--json", "--report-file", file], argv).json()
+    };
+    let outcome = run("out.xml", &["cp", "new.xml", "out.xml"]);
+    let report = &outcome["evidence"]["report"];
+    assert_eq!(report["kind"], "junit", "{outcome:#}");
+    assert_eq!(report["passed"], serde_json::json!(["a::x"]));
+
+    // What was there before is not about this run, and what is read has to be a report.
+    for (file, argv, why) in [
+        ("out.xml", ["cp", "absent", "out.xml"], "PATH_NOT_FOUND"),
+        ("out.xml", ["cp", "out.xml", "out.xml"], "has not written"),
+        ("new2.xml", ["cp", "no.xml", "new2.xml"], "not JUnit"),
+    ] {
+        let outcome = run(file, &argv);
+        assert_eq!(outcome["evidence"]["report"], Json::Null);
+        assert!(outcome.to_string().contains(why), "{why}: {outcome:#}");
+    }
+    // Only what the request names as written is read.
+    for file in ["new.xml", "../out.xml", "other.xml"] {
+        let outcome = run(file, &["cp", "new.xml", "out.xml"]);
+        assert_eq!(outcome["evidence"], Json::Null, "{outcome:#}");
+        assert_eq!(outcome["decision"]["reason"], "ARGUMENT_INVALID");
+    }
+}
+
 // lint and test
 
 #[test]
@@ -802,7 +848,8 @@ fn the_command_sees_nothing_of_the_ledger_in_the_first_run_either() {
         "ls -A {0}; umount -l {0}; ls -A {0}; cat {0}/key",
         ledger.display()
     );
-    let evidence = call(&place, &["run", "--json"], &["sh", "-c", &script]).json()["evidence"].take();
+    let evidence =
+        call(&place, &["run", "--json"], &["sh", "-c", &script]).json()["evidence"].take();
     if evidence["containment"]["level"] != "pid-namespace" {
         println!("not run: there are no mount namespaces here");
         return;

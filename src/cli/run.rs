@@ -2,7 +2,9 @@
 
 #![forbid(unsafe_code)]
 
+use std::ffi::{OsStr, OsString};
 use std::io::Write;
+use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
 
 use clap::Args;
@@ -20,6 +22,9 @@ pub(super) struct Run {
     /// Write the decision and the evidence there, in JSON, and pass the command's output through
     #[arg(long, value_name = "FILE")]
     outcome: Option<PathBuf>,
+    /// Read the outcome of tests from this file, in JUnit XML; an argument of the request has to name it
+    #[arg(long, value_name = "FILE")]
+    report_file: Option<OsString>,
     #[command(flatten)]
     request: RequestArgs,
 }
@@ -41,7 +46,9 @@ pub(super) fn main(command: Run, global: &Global) -> Result<Exit, Failure> {
     };
     cancel_on_signals(&observer.cancel)
         .map_err(|error| Failure::new(format!("signals cannot be watched: {error}")))?;
-    let ran = governor.run(&request, &governor.context(&actor), &mut observer);
+    let context = governor.context(&actor);
+    let report_file = command.report_file.as_deref().map(OsStr::as_bytes);
+    let ran = governor.run_reporting(&request, &context, report_file, &mut observer);
 
     if let Some(mut file) = outcome {
         writeln!(file, "{}", to_json(&governor, &ran))
@@ -137,6 +144,9 @@ fn tell(ran: &Ran) {
         }
     }
     tell_containment(evidence);
+    for event in &evidence.events {
+        anstream::eprintln!("lictor: {} {}", event.what, event.about.escape_debug());
+    }
     list("still running", &evidence.survivors);
     list("left behind and killed", &evidence.leaked);
     if !evidence.tree.is_empty() {

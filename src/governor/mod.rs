@@ -11,17 +11,17 @@
 )]
 
 mod load;
+mod report;
 
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::decision::{Context, Decision, Effect, Request, decide};
-use crate::evidence::{self, Evidence};
+use crate::evidence::Evidence;
 use crate::executor::{Executor, Observer, Posix};
 use crate::ledger::{Ledger, LedgerError, Options};
 use crate::policy::CompiledPolicy;
 use crate::policy::model::ApprovalKind;
-use crate::policy::terms::ReportKind;
 use crate::reason::Reason;
 use crate::resolve::{Host, Resolved, Workspace, WorkspaceError, resolve};
 
@@ -177,6 +177,20 @@ impl Governor {
     /// Decides, records, runs, records.
     #[must_use]
     pub fn run(&self, request: &Request, context: &Context, observer: &mut dyn Observer) -> Ran {
+        self.run_reporting(request, context, None, observer)
+    }
+
+    /// The same, with the evidence's report read from `report_file`, in JUnit XML, instead of from the
+    /// output. It has to be one of the paths that the request says are written, or nothing runs; if the
+    /// run does not write it, there is no report and an event says why.
+    #[must_use]
+    pub fn run_reporting(
+        &self,
+        request: &Request,
+        context: &Context,
+        report_file: Option<&[u8]>,
+        observer: &mut dyn Observer,
+    ) -> Ran {
         let decision = decide(&self.loaded.policy, request, context);
         let command = match self.resolve(decision, context) {
             Resolved::Command(command) => command,
@@ -185,6 +199,13 @@ impl Governor {
                 return self.refused(decision.denied(Reason::ProgramNotFound, message));
             }
             Resolved::Denied(decision) => return self.refused(decision),
+        };
+        let report = match report::Source::new(self.policy(), &command, report_file) {
+            Ok(report) => report,
+            Err(why) => {
+                let decision = Resolved::Command(command).into_decision();
+                return self.refused(decision.denied(Reason::ArgumentInvalid, why));
+            }
         };
         // Before the tree is built: what hides the ledger from the command can only hide what exists.
         let ledger = match self.ledger() {
@@ -203,14 +224,13 @@ impl Governor {
             }
         };
         let decision = command.decision().clone();
-        let report = command.launch().report;
         let admitted = ledger.admit(&self.loaded.policy, command);
         let (permit, open) = match admitted {
             Ok(admitted) => admitted,
             Err(refusal) => return Ran::unrun(refusal.decision, Some(refusal.error)),
         };
         let mut evidence = self.executor.run(prepared, permit, observer);
-        evidence.report = report.and_then(|kind| read_report(kind, &evidence));
+        report.read(&mut evidence);
         match open.finish(&evidence) {
             Ok(entries) => Ran {
                 decision,
@@ -293,18 +313,5 @@ impl Ran {
             unrecorded_because,
             entries: None,
         }
-    }
-}
-
-/// What the command's own summary says.
-fn read_report(kind: ReportKind, evidence: &Evidence) -> Option<evidence::Report> {
-    let stdout = evidence.stdout.text.to_lossy();
-    match kind {
-        ReportKind::Pytest => evidence::pytest::parse(&stdout),
-        // libtest writes to standard output, nextest to standard error.
-        ReportKind::CargoTest => evidence::cargo_test::parse(&stdout)
-            .or_else(|| evidence::cargo_test::parse(&evidence.stderr.text.to_lossy())),
-        ReportKind::Junit => evidence::junit::parse(&stdout),
-        ReportKind::Tap => evidence::tap::parse(&stdout),
     }
 }

@@ -22,6 +22,7 @@ mod tree;
 mod unignored;
 mod walk;
 mod workspace;
+mod written;
 
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -40,6 +41,7 @@ pub use resolver::{Found, Identity, Kind, Opened, Resolver, Root};
 pub use survey::{Surveyed, Verdict, survey};
 pub use walk::ComponentWalk;
 pub use workspace::{Workspace, WorkspaceError};
+pub use written::{Unwritten, Written};
 
 /// The effective user.
 #[must_use]
