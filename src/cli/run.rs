@@ -14,7 +14,7 @@ use super::exit::Exit;
 use super::request::RequestArgs;
 use super::{Failure, Global, discover, print_json};
 use crate::evidence::{EmptyProof, Evidence, Level, Process, Status};
-use crate::executor::{CancelToken, Observer, Stream, cancel_on_signals};
+use crate::executor::{CancelToken, Observer, Posix, Stream, cancel_on_signals};
 use crate::governor::{Governor, Ran};
 
 #[derive(Args, Debug)]
@@ -30,7 +30,9 @@ pub(super) struct Run {
 }
 
 pub(super) fn main(command: Run, global: &Global) -> Result<Exit, Failure> {
-    let governor = Governor::new(discover::policy(global)?);
+    let executor = Posix::new();
+    executor.start_helper_ahead();
+    let governor = Governor::with_executor(discover::policy(global)?, Box::new(executor));
     let actor = discover::actor(global);
     let request = command.request.into_request(&actor)?;
     // Before anything runs: a place that cannot be written is a usage error, not a lost outcome.

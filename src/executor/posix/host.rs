@@ -62,8 +62,13 @@ const LATE_TIME: Duration = Duration::from_millis(200);
 /// Time for what is left of a run, or of its namespace, to be gone once the host has killed it.
 const CLEAN_UP_TIME: Duration = Duration::from_millis(100);
 
-/// Starts the helper at `path` and lets it build the tree for `launch`.
-pub(super) fn prepare(path: &Path, launch: &Launch, at_most: Level) -> Result<Helped, Refused> {
+/// Starts the helper at `path`, if none was started `ahead`, and lets it build the tree for `launch`.
+pub(super) fn prepare(
+    path: &Path,
+    ahead: Option<Helper>,
+    launch: &Launch,
+    at_most: Level,
+) -> Result<Helped, Refused> {
     let machine = |what: &'static str| {
         move |error: io::Error| {
             Refused::Final(PrepareError::Machine {
@@ -75,7 +80,10 @@ pub(super) fn prepare(path: &Path, launch: &Launch, at_most: Level) -> Result<He
     let (streams, ends) = Streams::new(&launch.limits).map_err(machine("pipes"))?;
     let null = payload::null().map_err(machine("/dev/null"))?;
     let no_helper = |error: io::Error| Refused::NoHelper(format!("no helper: {error}"));
-    let helper = Helper::start(path).map_err(no_helper)?;
+    let helper = match ahead {
+        Some(helper) => helper,
+        None => Helper::start(path).map_err(no_helper)?,
+    };
     let texts = |paths: &[PathBuf]| {
         paths
             .iter()
@@ -328,7 +336,7 @@ fn lost(started: Instant, proof: EmptyProof, survivors: Vec<Process>) -> Finishe
 
 /// A helper process. It ends when this is dropped.
 #[derive(Debug)]
-struct Helper {
+pub(super) struct Helper {
     process: Child,
     pidfd: Option<OwnedFd>,
     channel: Channel,
@@ -338,7 +346,7 @@ impl Helper {
     /// Starts the program at `path` as a helper, with a socket as its standard input.
     ///
     /// Nothing here makes `Command` copy this process: it uses `posix_spawn`.
-    fn start(path: &Path) -> io::Result<Helper> {
+    pub(super) fn start(path: &Path) -> io::Result<Helper> {
         let (ours, theirs) = Channel::pair()?;
         let process = Command::new(path)
             .arg0("lictor-helper")
