@@ -2,6 +2,7 @@
 //! that none of it grows with the host's memory.
 #![expect(
     clippy::unwrap_used,
+    clippy::indexing_slicing,
     clippy::print_stdout,
     reason = "a benchmark fails by panicking"
 )]
@@ -18,6 +19,7 @@ use lictor::executor::{CancelToken, Observer, Posix, Stream};
 fn main() {
     lictor::executor::init();
     overshoot();
+    against_bubblewrap();
     divan::main();
 }
 
@@ -123,5 +125,64 @@ fn overshoot() {
         "deadline to proof: median {:?} ms, worst {:?} ms",
         late.get(10),
         late.last()
+    );
+}
+
+/// The whole program, policy and durable ledger included, in pairs with the system's tool that only makes
+/// a PID namespace. Goal: a ratio of 1.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "a comparison with another program"
+)]
+fn against_bubblewrap() {
+    use std::process::{Command, Stdio};
+    let place = tempfile::tempdir().unwrap();
+    let policy = "version: 1\nname: bench\ntools: {\"true\": {program: \"true\", actions: {run: {}}}}\n\
+                  rules: [{id: run, allow: \"*\"}]\n";
+    std::fs::write(place.path().join("lictor.yaml"), policy).unwrap();
+    let time = |words: &[&str]| {
+        let (program, args) = words.split_first().unwrap();
+        let started = Instant::now();
+        let status = Command::new(program)
+            .args(args)
+            .current_dir(place.path())
+            .stdin(Stdio::null())
+            .status();
+        status
+            .is_ok_and(|status| status.success())
+            .then(|| started.elapsed())
+    };
+    let ledger = place.path().join("ledger");
+    let lictor = [
+        env!("CARGO_BIN_EXE_lictor"),
+        "--ledger",
+        ledger.to_str().unwrap(),
+        "run",
+        "--",
+        "true",
+    ];
+    let bubblewrap = [
+        "bwrap",
+        "--unshare-pid",
+        "--die-with-parent",
+        "--dev-bind",
+        "/",
+        "/",
+        "true",
+    ];
+    let mut ratios = Vec::new();
+    for _ in 0..100 {
+        let (ours, theirs) = (time(&lictor).unwrap(), time(&bubblewrap));
+        let Some(theirs) = theirs else {
+            println!("not run: bubblewrap is not installed, or makes no PID namespace here");
+            return;
+        };
+        ratios.push(ours.as_secs_f64() / theirs.as_secs_f64());
+    }
+    ratios.sort_unstable_by(f64::total_cmp);
+    println!(
+        "lictor run -- true / bwrap --unshare-pid true, wall: median {:.2}, best {:.2}",
+        ratios[ratios.len() / 2],
+        ratios[0]
     );
 }

@@ -157,6 +157,10 @@ fn tests() -> Vec<Test> {
             many_runs_at_once,
         ),
         test(
+            "500 runs leave no descriptor and no zombie behind",
+            many_runs_leave_nothing,
+        ),
+        test(
             "the trial names every level and why one does not work",
             trial_names_every_level,
         ),
@@ -439,6 +443,27 @@ fn many_runs_at_once() {
         started.elapsed() < Duration::from_millis(2000),
         "{:?}",
         started.elapsed()
+    );
+}
+
+fn many_runs_leave_nothing() {
+    let descriptors = || std::fs::read_dir("/proc/self/fd").unwrap().count();
+    let before = descriptors();
+    std::thread::scope(|scope| {
+        for _ in 0..10 {
+            scope.spawn(|| {
+                let (executor, launch) = (Posix::new(), contract::launch(&["/bin/true"]));
+                for _ in 0..50 {
+                    let evidence = contract::run(&executor, &launch, &mut ());
+                    assert_eq!(evidence.status, Status::Pass, "{evidence:#?}");
+                    assert_ne!(evidence.containment.empty_proof, EmptyProof::None);
+                }
+            });
+        }
+    });
+    assert_eq!(
+        (descriptors(), children_of_this_process()),
+        (before, String::new())
     );
 }
 
