@@ -40,7 +40,11 @@ pub enum LoadError {
     Invalid(PolicyErrors),
 }
 
-/// Loads a policy and what it uses.
+/// Where the policies lie that every policy on this machine extends: the files `*.yaml` there, in the order
+/// of their names.
+pub const FLOOR: &str = "/etc/lictor/floor.d";
+
+/// Loads a policy, what it uses and extends, and the machine's [floor](FLOOR).
 ///
 /// `state` is the directory that a ledger without a path of its own lies below; `directory` is where a
 /// relative `path` starts.
@@ -49,6 +53,20 @@ pub enum LoadError {
 ///
 /// When a file cannot be read, or all that is wrong with the policy.
 pub fn load(path: &Path, directory: &Path, state: &Path) -> Result<LoadedPolicy, LoadError> {
+    load_above(path, directory, state, Path::new(FLOOR))
+}
+
+/// The same above another floor.
+///
+/// # Errors
+///
+/// As [`load`].
+pub fn load_above(
+    path: &Path,
+    directory: &Path,
+    state: &Path,
+    floor: &Path,
+) -> Result<LoadedPolicy, LoadError> {
     let text = read(path).map_err(|why| LoadError::Unreadable {
         path: path.to_owned(),
         why,
@@ -58,17 +76,12 @@ pub fn load(path: &Path, directory: &Path, state: &Path) -> Result<LoadedPolicy,
         base: file.parent().unwrap_or(directory).to_owned(),
         file: Some(file.clone()),
         state: state.to_owned(),
+        floor: Some(floor.to_owned()),
     };
     let policy = CompiledPolicy::load(SourceFile::new(path.display().to_string(), text), &disk)
         .map_err(LoadError::Invalid)?;
     let mut files = vec![file];
-    files.extend(
-        policy
-            .files()
-            .skip(1)
-            .filter(|file| !file.name.starts_with("lictor/"))
-            .map(|file| disk.base.join(&file.name)),
-    );
+    files.extend(disk.on_disk(policy.files().skip(1).map(|file| file.name.as_str())));
     Ok(disk.located(policy, files))
 }
 
@@ -82,6 +95,7 @@ pub fn load_default(directory: &Path, state: &Path) -> Result<LoadedPolicy, Load
         base: directory.to_owned(),
         file: None,
         state: state.to_owned(),
+        floor: None,
     };
     let text = include_str!("../../policy/default.yaml");
     let policy = CompiledPolicy::load(SourceFile::new("default", text), &disk)
@@ -127,12 +141,13 @@ struct Disk {
     base: PathBuf,
     file: Option<PathBuf>,
     state: PathBuf,
+    floor: Option<PathBuf>,
 }
 
 impl Disk {
     fn located(&self, policy: CompiledPolicy, files: Vec<PathBuf>) -> LoadedPolicy {
-        let outline = PolicyOutline::of(&policy);
-        let (workspace, ledger) = (self.workspace(outline.workspace), self.ledger(&outline));
+        let workspace = self.workspace(policy.workspace());
+        let ledger = self.ledger(policy.name(), policy.ledger_settings().path.as_deref());
         LoadedPolicy {
             policy,
             files,
@@ -145,17 +160,55 @@ impl Disk {
         without_dots(&self.base.join(named))
     }
 
-    fn ledger(&self, policy: &PolicyOutline<'_>) -> PathBuf {
-        match policy.ledger {
+    fn ledger(&self, policy: &str, named: Option<&str>) -> PathBuf {
+        match named {
             Some(path) => without_dots(&self.base.join(path)),
-            None => self.state.join(policy.name),
+            None => self.state.join(policy),
         }
+    }
+
+    /// Where the files are that are not compiled in.
+    fn on_disk<'n>(&self, names: impl Iterator<Item = &'n str>) -> Vec<PathBuf> {
+        names
+            .filter(|name| !name.starts_with("lictor/"))
+            .map(|name| self.base.join(name))
+            .collect()
     }
 }
 
 impl Files for Disk {
     fn read(&self, name: &str) -> Result<SourceFile, String> {
         read(&self.base.join(name)).map(|text| SourceFile::new(name, text))
+    }
+
+    fn floor(&self) -> Result<Vec<SourceFile>, String> {
+        let Some(floor) = &self.floor else {
+            return Ok(Vec::new());
+        };
+        let entries = match std::fs::read_dir(floor) {
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
+            entries => entries,
+        };
+        let say = |path: &Path, why: String| format!("`{}`: {why}", path.display());
+        is_trusted(floor).map_err(|why| say(floor, why))?;
+        let mut paths = Vec::new();
+        for entry in entries.map_err(|error| say(floor, error.to_string()))? {
+            let path = entry.map_err(|error| say(floor, error.to_string()))?.path();
+            if path.extension().is_some_and(|end| end == "yaml") {
+                paths.push(path);
+            }
+        }
+        paths.sort_unstable();
+        let mut files = Vec::new();
+        for path in paths {
+            let name = path
+                .to_str()
+                .ok_or_else(|| say(&path, "its name is not UTF-8".to_owned()))?;
+            let text = is_trusted(&path).and_then(|()| read(&path));
+            let text = text.map_err(|why| say(&path, why))?;
+            files.push(SourceFile::new(name, text));
+        }
+        Ok(files)
     }
 
     fn placement(&self, policy: &PolicyOutline<'_>) -> Placement {
@@ -167,9 +220,27 @@ impl Files for Disk {
             CanonicalPath::parse(below.as_bytes(), &Switches::default()).ok()
         };
         Placement {
-            policy_files: self.file.iter().filter_map(|file| inside(file)).collect(),
-            ledger: inside(&self.ledger(policy)),
+            policy_files: self
+                .file
+                .iter()
+                .chain(&self.on_disk(policy.files.iter().copied()))
+                .filter_map(|file| inside(file))
+                .collect(),
+            ledger: inside(&self.ledger(policy.name, policy.ledger)),
         }
+    }
+}
+
+/// Whether only root and this user can have written it.
+fn is_trusted(path: &Path) -> Result<(), String> {
+    use std::os::unix::fs::MetadataExt;
+    let found = std::fs::metadata(path).map_err(|error| error.to_string())?;
+    if found.uid() != 0 && found.uid() != super::user_id() {
+        return Err("it belongs to somebody else".to_owned());
+    }
+    match found.mode() & 0o022 {
+        0 => Ok(()),
+        _ => Err("others may write to it".to_owned()),
     }
 }
 
@@ -199,4 +270,110 @@ fn without_dots(path: &Path) -> PathBuf {
     path.components()
         .filter(|component| *component != Component::CurDir)
         .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::PermissionsExt;
+
+    use super::*;
+    use crate::decision::{Context, Effect, Request, decide};
+    use crate::reason::Reason;
+
+    fn write(path: &Path, text: &str) {
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(path, text).unwrap();
+    }
+
+    const OWN: &str = "version: 1
+name: own
+extends: shared/base.yaml
+use: [lictor/files@1, tools/mine.yaml]
+scopes: {all: \"**\"}
+rules: [{id: all, allow: [filesystem.write_file, filesystem.read_file], within: all}]
+";
+
+    fn place() -> tempfile::TempDir {
+        let place = tempfile::tempdir().unwrap();
+        write(&place.path().join("work/lictor.yaml"), OWN);
+        write(
+            &place.path().join("work/shared/base.yaml"),
+            "version: 1\nname: base\nuse: more.yaml\n",
+        );
+        let tools = "version: 1\ntools: {mine: {program: mine, actions: {run: {}}}}\n";
+        write(&place.path().join("work/tools/mine.yaml"), tools);
+        write(
+            &place.path().join("work/shared/more.yaml"),
+            &tools.replace("mine", "more"),
+        );
+        place
+    }
+
+    #[track_caller]
+    fn decides(policy: &CompiledPolicy, action: &str, path: &str) -> (Effect, Option<Reason>) {
+        let request = Request::named("filesystem", action).with_arg("path", path);
+        let decision = decide(policy, &request, &Context::new("me"));
+        (decision.effect(), decision.reason())
+    }
+
+    #[test]
+    fn no_file_that_the_policy_was_read_from_can_be_written() {
+        let place = place();
+        let work = place.path().join("work");
+        let file = work.join("lictor.yaml");
+        let loaded = load_above(&file, &work, place.path(), &place.path().join("floor.d")).unwrap();
+        assert_eq!(loaded.files.len(), 4, "{:?}", loaded.files);
+        for path in [
+            "lictor.yaml",
+            "shared/base.yaml",
+            "shared/more.yaml",
+            "tools/mine.yaml",
+        ] {
+            assert_eq!(
+                decides(&loaded.policy, "write_file", path),
+                (Effect::Deny, Some(Reason::SelfProtected)),
+                "{path}"
+            );
+        }
+        assert_eq!(
+            decides(&loaded.policy, "write_file", "tools/other.yaml").0,
+            Effect::Allow
+        );
+    }
+
+    #[test]
+    fn the_floor_is_read_in_order_and_only_if_nobody_else_could_have_written_it() {
+        let place = place();
+        let work = place.path().join("work");
+        let file = work.join("lictor.yaml");
+        let floor = place.path().join("floor.d");
+        let load = || load_above(&file, &work, place.path(), &floor);
+        let deny = "version: 1\nname: floor\nscopes: {keys: \"**/*.pem\"}\nrules: [{id: no-keys, deny: \"*\", touching: keys}]\n";
+        write(&floor.join("10-keys.yaml"), deny);
+        write(&floor.join("README"), "not a policy");
+        let loaded = load().unwrap();
+        assert_eq!(
+            decides(&loaded.policy, "read_file", "a.pem"),
+            (Effect::Deny, Some(Reason::DeniedByRule))
+        );
+        assert!(loaded.files.last().unwrap().ends_with("10-keys.yaml"));
+
+        let mode = |mode| {
+            let mode = std::fs::Permissions::from_mode(mode);
+            std::fs::set_permissions(floor.join("10-keys.yaml"), mode).unwrap();
+        };
+        mode(0o666);
+        let error = load().unwrap_err().to_string();
+        assert!(error.contains("others may write"), "{error}");
+        mode(0o644);
+        write(
+            &floor.join("20-bad.yaml"),
+            "version: 1\nname: bad\nrulez: []\n",
+        );
+        let error = load().unwrap_err().to_string();
+        assert!(
+            error.contains("20-bad.yaml") && error.contains("rulez"),
+            "{error}"
+        );
+    }
 }

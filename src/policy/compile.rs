@@ -9,17 +9,17 @@ use std::sync::Arc;
 
 use sha2::{Digest as _, Sha256};
 
-use super::decode::{self, nearest};
+use super::decode::nearest;
 use super::error::{Code, PolicyErrors, Problem};
+use super::gather::{Gathered, gather};
 use super::glob::Pattern;
-use super::library;
 use super::matcher::{Matcher, RuleScope, ScopeId, Selector, Uses};
 use super::model::{
     Access, Action, ActionPattern, Approval, Argument, ArgumentKind, ArgumentScopes, DiskRules,
     LedgerSettings, Policy, Rule, RuleEffect, ScopeUse, ShellSettings, StatedTerms, Test, Tool,
 };
 use super::protection;
-use super::source::{self, SourceFile, Span};
+use super::source::{SourceFile, Span};
 use crate::path::{CanonicalPath, Switches};
 
 /// A policy that decides: checked, immutable, cheap to clone and to share between threads.
@@ -69,13 +69,22 @@ struct Inner {
     tests: Vec<Test>,
 }
 
-/// The files that a policy names: tool libraries of one's own.
+/// The files that a policy names: tool libraries of one's own, policies it extends.
 pub trait Files {
-    /// Reads the file that the policy calls `name`.
+    /// Reads the file that the policy calls `name`, relative to the policy's own file. The file that
+    /// comes back has that name.
     ///
     /// # Errors
     /// Why it cannot be read, as a fragment that fits after "cannot be read: ".
     fn read(&self, name: &str) -> Result<SourceFile, String>;
+
+    /// The policies that every policy on this machine extends, under absolute names. By default none.
+    ///
+    /// # Errors
+    /// Why they cannot be read; the policy is refused then.
+    fn floor(&self) -> Result<Vec<SourceFile>, String> {
+        Ok(Vec::new())
+    }
 
     /// Where the policy and its record lie inside the workspace that the policy names: these places
     /// are protected from being written. By default none is known to.
@@ -95,18 +104,9 @@ pub struct PolicyOutline<'p> {
     pub workspace: &'p str,
     /// The ledger's directory, relative to the policy's directory, if the policy names one.
     pub ledger: Option<&'p str>,
-}
-
-impl PolicyOutline<'_> {
-    /// The outline of a compiled policy.
-    #[must_use]
-    pub fn of(policy: &CompiledPolicy) -> PolicyOutline<'_> {
-        PolicyOutline {
-            name: policy.name(),
-            workspace: policy.workspace(),
-            ledger: policy.ledger_settings().path.as_deref(),
-        }
-    }
+    /// The other files it was read from, relative to the policy's directory, absolute, or compiled in
+    /// (`lictor/NAME@N`).
+    pub files: &'p [&'p str],
 }
 
 /// No files: a policy may then use only what is compiled in.
@@ -219,29 +219,29 @@ impl CompiledPolicy {
         CompiledPolicy::load(SourceFile::new("policy", text), &NoFiles)
     }
 
-    /// Compiles a document and the libraries it uses.
+    /// Compiles a document, the libraries it uses and the policies it extends.
     ///
     /// # Errors
     /// All that is wrong with them, in reading order.
     pub fn load(main: SourceFile, files: &dyn Files) -> Result<CompiledPolicy, PolicyErrors> {
-        let mut loader = Loader {
-            files: vec![Arc::new(main)],
-            ..Loader::default()
-        };
-        let text = loader.files.first().map(Arc::clone);
-        let decoded = decode::policy(source::parse(
-            text.as_ref().map_or("", |file| &file.text),
-            0,
-        ));
-        loader.problems = decoded.problems;
-        loader.partial = decoded.partial;
-        let mut policy = decoded.value;
-        loader.add_libraries(&mut policy, files);
+        let Gathered {
+            files: read,
+            policy,
+            problems,
+            partial,
+        } = gather(main, files);
+        let named: Vec<&str> = read.iter().skip(1).map(|file| file.name.as_str()).collect();
         let placement = files.placement(&PolicyOutline {
             name: &policy.name,
             workspace: policy.workspace.as_deref().unwrap_or("."),
             ledger: policy.ledger.path.as_deref(),
+            files: &named,
         });
+        let loader = Loader {
+            files: read,
+            problems,
+            partial,
+        };
         loader.compile(policy, &placement)
     }
 
@@ -451,83 +451,6 @@ struct Loader {
 }
 
 impl Loader {
-    /// A library's tool gives way to one of the policy's own; two libraries must not meet.
-    fn add_libraries(&mut self, policy: &mut Policy, files: &dyn Files) {
-        let own: Vec<String> = policy.tools.iter().map(|tool| tool.name.clone()).collect();
-        for (name, at) in std::mem::take(&mut policy.uses) {
-            let Some(file) = self.library(&name, at, files) else {
-                continue;
-            };
-            let Ok(number) = u16::try_from(self.files.len()) else {
-                continue;
-            };
-            let tools = match library::find(&name) {
-                Some(compiled_in) => compiled_in
-                    .tree()
-                    .map(decode::known_library)
-                    .unwrap_or_default(),
-                None => {
-                    let decoded = decode::library(source::parse(&file.text, number));
-                    self.problems.extend(decoded.problems);
-                    decoded.value
-                }
-            };
-            self.files.push(Arc::new(file));
-            for tool in tools {
-                if own.contains(&tool.name) {
-                    continue;
-                }
-                if policy.tools.iter().any(|other| other.name == tool.name) {
-                    let message = format!(
-                        "`{name}` declares a tool `{}` that another library declares too",
-                        tool.name
-                    );
-                    self.problems.push(
-                        Problem::new(Code::P005, at, message).with_help("use one of the two"),
-                    );
-                    continue;
-                }
-                policy.tools.push(tool);
-            }
-        }
-    }
-
-    fn library(&mut self, name: &str, at: Span, files: &dyn Files) -> Option<SourceFile> {
-        if let Some(library) = library::find(name) {
-            return Some(SourceFile::new(name, library.yaml));
-        }
-        if name.starts_with("lictor/") {
-            let known = library::LIBRARIES.iter().map(|library| library.name);
-            let mut problem = Problem::new(
-                Code::P009,
-                at,
-                format!("there is no library `{}`", name.escape_debug()),
-            );
-            problem = match nearest(name, known.clone()) {
-                Some(meant) => problem
-                    .with_help(format!("did you mean `{meant}`?"))
-                    .with_replacement(meant),
-                None => problem.with_help(format!(
-                    "there are {}",
-                    known.collect::<Vec<_>>().join(", ")
-                )),
-            };
-            self.problems.push(problem);
-            return None;
-        }
-        match files.read(name) {
-            Ok(file) => Some(file),
-            Err(why) => {
-                let message = format!("library `{}` cannot be read: {why}", name.escape_debug());
-                self.problems.push(
-                    Problem::new(Code::P009, at, message)
-                        .with_help("name a file relative to this one, or `lictor/NAME@N`"),
-                );
-                None
-            }
-        }
-    }
-
     fn compile(
         mut self,
         mut policy: Policy,

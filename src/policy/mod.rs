@@ -1,8 +1,8 @@
 //! YAML text -> spanned tree -> `Policy` -> [`CompiledPolicy`].
 //!
 //! Each step returns a type that the next one accepts: `source` reads the YAML and keeps every
-//! value's place, `decode` checks each value for itself and finds all mistakes in one run, `compile`
-//! looks the names up and builds the [`matcher`] that decisions ask. Nothing here reads a file, the
+//! value's place, `decode` checks each value for itself and finds all mistakes in one run, `gather` adds
+//! the libraries it uses and the policies it extends, `compile` looks the names up and builds the [`matcher`] that decisions ask. Nothing here reads a file, the
 //! environment or the clock: what is needed from outside comes in as [`Files`].
 
 #![forbid(unsafe_code)]
@@ -11,6 +11,7 @@ pub mod casefold;
 mod compile;
 mod decode;
 pub mod error;
+mod gather;
 pub mod glob;
 pub mod index;
 pub(crate) mod library;

@@ -19,6 +19,7 @@ pub(crate) struct Policy {
     pub(crate) description: Option<String>,
     pub(crate) workspace: Option<String>,
     pub(crate) uses: Vec<(String, Span)>,
+    pub(crate) extends: Vec<Parent>,
     pub(crate) scopes: Vec<Scope>,
     pub(crate) approvals: Vec<Approval>,
     pub(crate) tools: Vec<Tool>,
@@ -30,6 +31,26 @@ pub(crate) struct Policy {
     pub(crate) paths: PathRules,
     pub(crate) ledger: LedgerSettings,
     pub(crate) shell: ShellSettings,
+    pub(crate) states: States,
+}
+
+/// Which sections that are never empty stand in the document.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct States {
+    pub(crate) paths: bool,
+    pub(crate) shell: bool,
+}
+
+/// A policy that this one extends.
+#[derive(Clone, Debug)]
+pub(crate) struct Parent {
+    /// Its file, relative to the one that names it.
+    pub(crate) file: String,
+    pub(crate) at: Span,
+    /// What its bytes must hash to, in lower-case hex.
+    pub(crate) sha256: Option<String>,
+    /// Everything that is allowed must be allowed by it.
+    pub(crate) narrow: bool,
 }
 
 /// How paths are read, and what the disk may answer.

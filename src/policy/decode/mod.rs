@@ -14,8 +14,8 @@ mod values;
 
 use super::error::{Code, Problem};
 use super::model::{
-    Approval, ApprovalKind, DiskRules, LedgerSettings, PathRules, Policy, Scope, ShellSettings,
-    Tool,
+    Approval, ApprovalKind, DiskRules, LedgerSettings, Parent, PathRules, Policy, Scope,
+    ShellSettings, Tool,
 };
 use super::source::{Node, Parsed, Span, Value};
 use crate::path::{
@@ -139,10 +139,15 @@ impl Decoder {
         // Before the patterns, which are read as it says.
         if let Some(node) = top.get("paths") {
             policy.paths = self.paths(node);
+            policy.states.paths = true;
             self.normalises = policy.paths.switches.nfc == Nfc::Ignore;
         }
         if let Some(node) = top.get("extends") {
-            self.extends(node);
+            policy.extends = self
+                .items(node)
+                .into_iter()
+                .filter_map(|(_, entry)| self.parent(entry))
+                .collect();
         }
         if let Some(node) = top.get("scopes") {
             policy.scopes = self.named(node, "scopes", |d, name, _, node| d.scope(name, node));
@@ -172,6 +177,7 @@ impl Decoder {
         }
         if let Some(node) = top.get("shell") {
             policy.shell = self.shell(node);
+            policy.states.shell = true;
         }
         policy
     }
@@ -231,45 +237,36 @@ impl Decoder {
         Some(name)
     }
 
-    fn extends(&mut self, node: &Node) {
-        for (_, entry) in self.items(node) {
-            match &entry.value {
-                Value::Map(_) => {
-                    let Some(fields) =
-                        self.fields(entry, "a parent", &["file", "sha256", "narrow"])
-                    else {
-                        continue;
-                    };
-                    self.required(&fields, "file", "the policy to extend", Self::text);
-                    if let Some(digest) = self.optional(&fields, "sha256", Self::text) {
-                        let is_digest =
-                            digest.len() == 64 && digest.bytes().all(|b| b.is_ascii_hexdigit());
-                        if !is_digest {
-                            self.invalid(
-                                fields.start(),
-                                "`sha256` is not a SHA-256 digest",
-                                "64 hexadecimal digits",
-                            );
-                        }
-                    }
-                    self.optional(&fields, "narrow", Self::boolean);
-                }
-                Value::Null
-                | Value::Bool(_)
-                | Value::Number(_)
-                | Value::Text { .. }
-                | Value::List(_) => {
-                    self.text(entry);
-                }
+    fn parent(&mut self, node: &Node) -> Option<Parent> {
+        let Value::Map(_) = node.value else {
+            return Some(Parent {
+                file: self.text(node)?,
+                at: node.at,
+                sha256: None,
+                narrow: false,
+            });
+        };
+        let fields = self.fields(node, "a parent", &["file", "sha256", "narrow"])?;
+        let file = self.required(&fields, "file", "the policy to extend", Self::text);
+        let sha256 = self.optional(&fields, "sha256", |d, node| {
+            let digest = d.text(node)?;
+            if digest.len() == 64 && digest.bytes().all(|b| b.is_ascii_hexdigit()) {
+                return Some(digest.to_ascii_lowercase());
             }
-        }
-        let problem = Problem::new(
-            Code::P006,
-            node.at,
-            "`extends` is not supported by this version of lictor",
-        )
-        .with_help("copy the parent's sections into this file; nothing is allowed until then");
-        self.problems.push(problem);
+            d.invalid(
+                node.at,
+                "`sha256` is not a SHA-256 digest",
+                "64 hexadecimal digits, as `sha256sum` prints them",
+            );
+            None
+        });
+        let narrow = self.optional(&fields, "narrow", Self::boolean);
+        Some(Parent {
+            file: file?,
+            at: node.at,
+            sha256,
+            narrow: narrow.unwrap_or(false),
+        })
     }
 
     fn scope(&mut self, name: String, node: &Node) -> Scope {
