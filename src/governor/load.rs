@@ -49,11 +49,11 @@ pub enum LoadError {
 ///
 /// When a file cannot be read, or all that is wrong with the policy.
 pub fn load(path: &Path, directory: &Path, state: &Path) -> Result<LoadedPolicy, LoadError> {
-    let text = read(path).map_err(|why| LoadError::Unreadable {
+    let file = directory.join(path);
+    let text = read(&file).map_err(|why| LoadError::Unreadable {
         path: path.to_owned(),
         why,
     })?;
-    let file = directory.join(path);
     let disk = Disk {
         base: file.parent().unwrap_or(directory).to_owned(),
         file: Some(file.clone()),
