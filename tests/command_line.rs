@@ -8,6 +8,7 @@
     reason = "a test starts programs and fails by panicking"
 )]
 
+mod ordinary;
 mod program;
 
 use std::io::{BufRead, BufReader, Read};
@@ -1268,45 +1269,9 @@ fn a_reader_that_went_away_is_no_error() {
 
 // The same as an ordinary user.
 
-const ORDINARY_USER: &str = "1001";
-
 #[test]
 fn everything_holds_for_an_ordinary_user_as_well() {
-    let user = Command::new("id").arg("-u").output().unwrap().stdout;
-    if user != b"0\n" {
-        eprintln!("not run a second time: this is an ordinary user already");
-        return;
-    }
-    // Copies, where that user can reach them.
-    let place = Place::new();
-    let copy = |from: &std::path::Path, name: &str| {
-        let to = place.root().join(name);
-        std::fs::copy(from, &to).unwrap();
-        std::fs::set_permissions(&to, std::fs::Permissions::from_mode(0o755)).unwrap();
-        to
-    };
-    let tests = copy(&std::env::current_exe().unwrap(), "tests");
-    let program = copy(std::path::Path::new(env!("CARGO_BIN_EXE_lictor")), "lictor");
-    let ids = [
-        format!("--reuid={ORDINARY_USER}"),
-        format!("--regid={ORDINARY_USER}"),
-        "--clear-groups".to_owned(),
-    ];
-    let Ok(output) = Command::new("setpriv")
-        .args(ids)
-        .arg(tests)
-        .args(["--skip", "everything_holds_for_an_ordinary_user"])
-        .env(program::PROGRAM, program)
-        .current_dir("/")
-        .output()
-    else {
-        eprintln!("not run as an ordinary user: there is no setpriv");
-        return;
-    };
-    assert!(
-        output.status.success(),
-        "as user {ORDINARY_USER}:\n{}{}",
-        String::from_utf8_lossy(&output.stdout),
-        String::from_utf8_lossy(&output.stderr)
-    );
+    let program = std::path::Path::new(env!("CARGO_BIN_EXE_lictor"));
+    let program = Some((program::PROGRAM, program));
+    ordinary::again("everything_holds_for_an_ordinary_user", program);
 }

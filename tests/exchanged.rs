@@ -6,6 +6,8 @@
     reason = "a test fails by panicking, and changes a tree while it is used"
 )]
 
+mod ordinary;
+
 use std::fs;
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
@@ -232,4 +234,9 @@ fn the_command_gets_canonical_paths_from_where_it_starts() {
         "work/docs",
         &["a.md"],
     );
+}
+
+#[test]
+fn everything_holds_for_an_ordinary_user_as_well() {
+    ordinary::again("everything_holds_for_an_ordinary_user", None);
 }

@@ -2,6 +2,8 @@
 //! outside is ever opened.
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+mod ordinary;
+
 use std::fs;
 use std::os::unix::fs::symlink;
 use std::path::Path;
@@ -90,4 +92,9 @@ fn inode(path: &Path) -> u64 {
     )
     .unwrap();
     stat.stx_ino
+}
+
+#[test]
+fn everything_holds_for_an_ordinary_user_as_well() {
+    ordinary::again("everything_holds_for_an_ordinary_user", None);
 }
