@@ -45,7 +45,7 @@ if ! $quick; then
         /usr/bin/python3 -m venv "$venv"
         "$venv/bin/pip" install --quiet --disable-pip-version-check pytest pytest-xdist
     fi
-    export LICTOR_TEST_PYTEST=$venv/bin/pytest
+    export LICTOR_TEST_PYTEST=$venv/bin/pytest LICTOR_TEST_PYTHON=$venv/bin/python
     "$LICTOR_TEST_PYTEST" --version
 fi
 

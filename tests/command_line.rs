@@ -8,6 +8,7 @@
     reason = "a test starts programs and fails by panicking"
 )]
 
+mod ordinary;
 mod program;
 
 use std::io::{BufRead, BufReader, Read};
@@ -1331,47 +1332,120 @@ fn a_reader_that_went_away_is_no_error() {
     }
 }
 
-// The same as an ordinary user.
+// list and attack
 
-const ORDINARY_USER: &str = "1001";
+const FILES: &str = "version: 1
+name: files
+use: [lictor/files@1, lictor/git@1]
+scopes: {docs: \"docs/**\", secrets: \"**/.env*\"}
+rules:
+  - {id: docs, allow: [\"filesystem.*\", git.add], within: docs}
+  - {id: no-secrets, deny: \"*\", touching: secrets}
+";
+
+#[test]
+fn list_tells_what_an_action_may_touch_and_why_not() {
+    let place = Place::with_policy(FILES);
+    place.write("docs/a.md", "");
+    place.write("docs/.env", "");
+    place.write("src/b\u{1b}c", "");
+    let list = |args: &[&str]| place.lictor(["list"].iter().chain(args)).end();
+    let answer = list(&["--tool", "filesystem", "--action", "read_file"]).ends_with_code(0);
+    assert_eq!(
+        answer.stdout,
+        "allow  filesystem.read_file path  docs/a.md\n\
+         filesystem.read_file path (read): 1 allowed, 0 asked for, 3 denied \
+         (DENIED_BY_RULE 1, PATH_CONTROL_CHAR_DENIED 1, PATH_OUTSIDE_ALLOWED_SCOPE 1)\n"
+    );
+    let read = ["--tool", "filesystem", "--action", "read_file", "--json"];
+    let lines = list(&read).ends_with_code(0).json_lines();
+    let told: Vec<(&str, &str)> = lines
+        .iter()
+        .filter_map(|line| Some((line["path"].as_str()?, line["effect"].as_str()?)))
+        .collect();
+    let expected = [
+        ("docs/.env", "deny"),
+        ("docs/a.md", "allow"),
+        ("lictor.yaml", "deny"),
+        ("src/b\u{1b}c", "deny"),
+    ];
+    assert_eq!(told, expected);
+    assert_eq!(lines[4]["files"], json!({"allow": 1, "ask": 0, "deny": 3}));
+    let all = list(&["--tool", "filesystem", "--action", "read_file", "--all"]).ends_with_code(0);
+    assert!(
+        all.stdout
+            .contains("src/b\\u{1b}c  PATH_CONTROL_CHAR_DENIED\n"),
+        "{all:?}"
+    );
+    // Of all actions only the numbers; a directory to start in is no file.
+    let answer = list(&[]).ends_with_code(0);
+    assert!(
+        answer.stdout.contains("git.add path (read): 1 allowed"),
+        "{answer:?}"
+    );
+    assert!(!answer.stdout.contains("git.add dir"), "{answer:?}");
+    is_usage_error(&list(&["--tool", "nothing"]), "has no tool `nothing`");
+    let answer = list(&["--tool", "git", "--action", "nothing"]);
+    is_usage_error(&answer, "has no action `nothing`");
+    assert!(
+        !place.root().join("state/lictor").exists(),
+        "nothing is recorded"
+    );
+}
+
+#[test]
+fn list_ends_with_2_where_the_workspace_is_gone() {
+    let place = Place::new();
+    let file = place.root().join("gone.yaml");
+    std::fs::write(&file, FILES.replace("use:", "workspace: gone\nuse:")).unwrap();
+    let answer = place
+        .lictor(["--policy", file.to_str().unwrap(), "list"])
+        .end();
+    is_usage_error(&answer, "gone` cannot be opened");
+}
+
+#[test]
+fn attack_ends_with_0_2_4_for_no_breach_not_done_and_not_all_tried() {
+    let place = Place::with_policy(FILES);
+    let attack = |args: &[&str]| place.lictor(["attack"].iter().chain(args)).end();
+    let answer = attack(&["--count", "300", "--seed", "5"]).ends_with_code(0);
+    assert!(
+        answer.stdout.contains("300 hostile requests (seed 5)"),
+        "{answer:?}"
+    );
+    assert_eq!(answer.stderr, "", "no bar where nobody watches");
+    let ask = ["--count", "300", "--seed", "5", "--json"];
+    let first = attack(&ask).ends_with_code(0).json();
+    let names = [
+        "v",
+        "seed",
+        "tried",
+        "allowed",
+        "undecided",
+        "left_out",
+        "breaches",
+    ];
+    assert_eq!(keys(&first), names);
+    assert!(first["allowed"].as_u64() > Some(0), "{first}");
+    assert_eq!(attack(&ask).json(), first, "the same seed, the same attack");
+    is_usage_error(&attack(&["nowhere.yaml"]), "cannot be read");
+    is_usage_error(&attack(&["--count", "0"]), "--count");
+    let names: String = (0..400).map(|n| format!("\"d{n}\", ")).collect();
+    let large = FILES.replace("\"docs/**\"", &format!("[{names}\"docs/**\"]"));
+    let large = place.write("large.yaml", large);
+    let answer = attack(&[large.to_str().unwrap(), "--count", "5"]).ends_with_code(4);
+    assert!(answer.stdout.contains("were not tried"), "{answer:?}");
+    assert!(
+        !place.root().join("state/lictor").exists(),
+        "nothing is recorded"
+    );
+}
+
+// The same as an ordinary user.
 
 #[test]
 fn everything_holds_for_an_ordinary_user_as_well() {
-    let user = Command::new("id").arg("-u").output().unwrap().stdout;
-    if user != b"0\n" {
-        eprintln!("not run a second time: this is an ordinary user already");
-        return;
-    }
-    // Copies, where that user can reach them.
-    let place = Place::new();
-    let copy = |from: &std::path::Path, name: &str| {
-        let to = place.root().join(name);
-        std::fs::copy(from, &to).unwrap();
-        std::fs::set_permissions(&to, std::fs::Permissions::from_mode(0o755)).unwrap();
-        to
-    };
-    let tests = copy(&std::env::current_exe().unwrap(), "tests");
-    let program = copy(std::path::Path::new(env!("CARGO_BIN_EXE_lictor")), "lictor");
-    let ids = [
-        format!("--reuid={ORDINARY_USER}"),
-        format!("--regid={ORDINARY_USER}"),
-        "--clear-groups".to_owned(),
-    ];
-    let Ok(output) = Command::new("setpriv")
-        .args(ids)
-        .arg(tests)
-        .args(["--skip", "everything_holds_for_an_ordinary_user"])
-        .env(program::PROGRAM, program)
-        .current_dir("/")
-        .output()
-    else {
-        eprintln!("not run as an ordinary user: there is no setpriv");
-        return;
-    };
-    assert!(
-        output.status.success(),
-        "as user {ORDINARY_USER}:\n{}{}",
-        String::from_utf8_lossy(&output.stdout),
-        String::from_utf8_lossy(&output.stderr)
-    );
+    let program = std::path::Path::new(env!("CARGO_BIN_EXE_lictor"));
+    let program = Some((program::PROGRAM, program));
+    ordinary::again("everything_holds_for_an_ordinary_user", program);
 }

@@ -217,7 +217,7 @@ fn cargo_takes_no_other_compiler_configuration_or_workspace() {
 
 #[test]
 fn everyday_git_is_understood() {
-    const DIFF: &str = "GIT diff --no-ext-diff --no-textconv";
+    const DIFF: &str = "GIT diff --no-ext-diff --no-textconv --topo-order";
     const LOG: &str = "GIT log --no-ext-diff --no-textconv --no-show-signature";
     runs(
         "git diff --stat HEAD~1 -- src",
@@ -231,6 +231,11 @@ fn everyday_git_is_understood() {
     runs(
         "git diff HEAD@{1} ^main -M90%",
         &format!("{DIFF} --find-renames=90% HEAD@{{1}} ^main --"),
+    );
+    runs("git diff main..", &format!("{DIFF} main.. --"));
+    runs(
+        "git diff v1.0.2..feature/a.b HEAD~2^2",
+        &format!("{DIFF} v1.0.2..feature/a.b HEAD~2^2 --"),
     );
     runs("git log -5 --oneline", &format!("{LOG} -n 5 --oneline --"));
     runs(
@@ -355,6 +360,21 @@ fn git_takes_no_other_configuration_output_or_program() {
     refused("git add --pathspec-from-file=x", ArgumentUnknown);
     refused("git show HEAD:secrets/key", ArgumentInvalid);
     refused("git diff --word-diff-regex=x", ArgumentUnknown);
+    for climbing in [
+        "src/../../../etc/passwd",
+        "src/..",
+        "a/./b",
+        "../x",
+        "/etc/passwd",
+        "a//b",
+    ] {
+        refused(
+            &format!("git diff {climbing} secrets/key -- src"),
+            ArgumentInvalid,
+        );
+        refused(&format!("git log {climbing}"), ArgumentInvalid);
+        refused(&format!("git checkout {climbing}"), ArgumentInvalid);
+    }
     refused("git diff -S ''", ArgumentInvalid);
     refused("git add :(exclude)a", PathColonDenied);
     refused("git add *.py", PathReservedCharDenied);
@@ -382,6 +402,42 @@ fn git_takes_no_other_configuration_output_or_program() {
     refused("git branch -D main", ArgumentUnknown);
     refused("git remote add x y", ArgumentUnknown);
     refused("git tag v1", ArgumentUnknown);
+}
+
+/// Without a repository `git diff A B` takes both for files, which no rule has spoken about.
+#[test]
+fn git_compares_no_two_files_where_there_is_no_repository() {
+    let place = tempfile::tempdir().unwrap();
+    std::fs::create_dir(place.path().join("secrets")).unwrap();
+    std::fs::write(place.path().join("secrets/key"), "k1").unwrap();
+    std::fs::write(place.path().join("plain"), "x").unwrap();
+    let asked = Request::argv(["git", "diff", "secrets/key", "plain"]);
+    let decision = decide(&POLICY, &asked, &Context::new("test"));
+    let argv = decision.argv().unwrap();
+    let run = |words: &[&str]| {
+        std::process::Command::new("git")
+            .args(words)
+            .current_dir(place.path())
+            .env("GIT_CEILING_DIRECTORIES", place.path().parent().unwrap())
+            .output()
+    };
+    let Ok(output) = run(argv.get(1..).unwrap()) else {
+        eprintln!("not run: there is no git");
+        return;
+    };
+    let told = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert!(
+        !output.status.success() && !told.contains("k1"),
+        "{output:?}"
+    );
+    // Without that one word it would have.
+    let without: Vec<&str> = argv
+        .into_iter()
+        .skip(1)
+        .filter(|word| *word != "--topo-order")
+        .collect();
+    let told = String::from_utf8_lossy(&run(&without).unwrap().stdout).into_owned();
+    assert!(told.contains("k1"), "{told}");
 }
 
 #[test]

@@ -6,6 +6,8 @@
     reason = "a test fails by panicking, and says what it leaves out"
 )]
 
+mod ordinary;
+
 use std::ffi::OsStr;
 use std::fs;
 use std::os::unix::ffi::OsStrExt;
@@ -184,6 +186,77 @@ fn both_ways_of_looking_up_answer_alike() {
     check(&tree, "chain/10", Err(Link), Ok("chain/50"));
     check(&tree, "chain/9", Err(Link), Err(Link));
     check(&tree, "chain/0", Err(Link), Err(Link));
+}
+
+/// A name of a small tree, where names meet each other often.
+fn name() -> impl Strategy<Value = &'static str> {
+    prop::sample::select(&["a", "b", "c", "d"][..])
+}
+
+/// What a link of the small tree says, or a path that is asked for: also up, out and nowhere.
+fn way() -> impl Strategy<Value = String> {
+    let part = prop_oneof![
+        6 => name(),
+        2 => Just(".."),
+        1 => Just("."),
+        1 => Just(""),
+        1 => Just("outside"),
+        1 => Just("work"),
+    ];
+    let rooted = prop::sample::select(&["", "", "", "", "/", "ROOT/"][..]);
+    (rooted, prop::collection::vec(part, 1..5))
+        .prop_map(|(root, parts)| format!("{root}{}", parts.join("/")))
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 300, failure_persistence: None, ..ProptestConfig::default() })]
+
+    /// Any tree of a few directories, files and links, and any path into it: both ways give the same
+    /// reason or the same file, and what is opened is where `realpath` says, inside.
+    #[test]
+    fn both_ways_answer_alike_on_any_tree(
+        made in prop::collection::vec((prop::collection::vec(name(), 1..4), prop::option::of(way())), 1..14),
+        asked in prop::collection::vec(prop::collection::vec(name(), 1..6), 8),
+    ) {
+        let tree = Tree::new();
+        for (place, target) in &made {
+            let path = tree.work().join(place.join("/"));
+            let above = path.parent().unwrap();
+            // Where something else stands already, or a link would lead out, the tree is another one.
+            if fs::create_dir_all(above).is_err() || above.canonicalize().ok().as_deref() != Some(above) {
+                continue;
+            }
+            let _ = match target {
+                Some(target) if !target.is_empty() => {
+                    symlink(target.replace("ROOT", tree.work().to_str().unwrap()), &path)
+                }
+                _ => fs::write(&path, "x"),
+            };
+        }
+        for path in asked {
+            let path = path.join("/");
+            let [strict, within] = both(&tree.work(), &path);
+            let real = tree.work().join(&path).canonicalize();
+            match &within {
+                Ok((_, _, found)) => {
+                    let real = real.unwrap();
+                    let found = found.as_deref().unwrap_or(&path);
+                    let found = if found == "." { tree.work() } else { tree.work().join(found) };
+                    prop_assert_eq!(real, found);
+                }
+                Err(Reason::PathNotFound | Reason::PathNotDirectory) => prop_assert!(real.is_err()),
+                Err(reason) => prop_assert!(
+                    matches!(reason, Reason::PathEscapeDenied | Reason::PathSymlinkDenied), "{path}: {reason}"
+                ),
+            }
+            // Without links the answer is the same, or that there is one.
+            match strict {
+                Ok((_, _, real)) => prop_assert_eq!(real, None),
+                Err(Reason::PathSymlinkDenied) => {}
+                Err(reason) => prop_assert_eq!(within, Err(reason)),
+            }
+        }
+    }
 }
 
 #[test]
@@ -400,14 +473,22 @@ fn policy(more: &str) -> CompiledPolicy {
 }
 
 fn policy_with(paths: &str, more: &str) -> CompiledPolicy {
+    compiled("[lictor/files@1, lictor/git@1]", paths, more)
+}
+
+fn policy_of(libraries: &str, more: &str) -> CompiledPolicy {
+    compiled(libraries, "{symlinks: within, dot: strip}", more)
+}
+
+fn compiled(libraries: &str, paths: &str, more: &str) -> CompiledPolicy {
     let text = format!(
         "version: 1
 name: disk
-use: [lictor/files@1, lictor/git@1]
+use: {libraries}
 paths: {paths}
 scopes: {{all: \"**\", src: \"src/**\", given: \"given/**\", secrets: \"**/.env*\"}}
 rules:
-  - {{id: files, allow: [\"filesystem.*\", \"git.*\"], within: all}}
+  - {{id: files, allow: \"*\", within: all}}
 {more}"
     );
     CompiledPolicy::from_yaml(&text).unwrap_or_else(|errors| panic!("{text}\n{errors}"))
@@ -427,10 +508,21 @@ fn decided(
     outcome(&on_disk(policy, workspace, &request))
 }
 
+/// By both ways of looking up, as long as the workspace can be opened a second time.
 fn on_disk(policy: &CompiledPolicy, workspace: &Workspace, request: &Request) -> Decision {
     let context = Context::new("test");
-    let decision = decide(policy, request, &context);
-    resolve_paths(policy, decision, &context, workspace)
+    let by = |workspace: &Workspace| {
+        let decision = decide(policy, request, &context);
+        resolve_paths(policy, decision, &context, workspace)
+    };
+    let decision = by(workspace);
+    let again = Workspace::open_root_with(workspace.path(), Box::new(ComponentWalk));
+    if let Ok(again) = again.as_ref().map(by)
+        && workspace.is_in_place()
+    {
+        assert_eq!(again.to_json(), decision.to_json(), "{request:?}");
+    }
+    decision
 }
 
 fn outcome(decision: &Decision) -> Result<(), Reason> {
@@ -541,6 +633,65 @@ fn a_denied_file_below_a_directory_is_found_and_named() {
         read(&tree, &policy, "clean"),
         Err(Reason::PathTreeTouchesDenied)
     );
+}
+
+#[test]
+fn a_denied_file_is_found_and_named_whichever_program_would_read_it() {
+    let tree = Tree::new();
+    tree.file("src/main.rs");
+    tree.file("src/deep/.env");
+    tree.file("clean/main.rs");
+    let policy = policy_of(
+        "[lictor/files@1, lictor/git@1, lictor/coreutils@1]",
+        "  - {id: no-secrets, deny: \"*\", touching: secrets}\n",
+    );
+    let workspace = tree.workspace();
+    let named = |request: Request| {
+        let decision = on_disk(&policy, &workspace, &request);
+        let found = outcome(&decision);
+        if let Err(reason) = found {
+            assert_eq!(reason, Reason::PathTreeTouchesDenied, "{request:?}");
+            let told = decision.message().to_owned();
+            assert!(told.contains("`src/deep/.env`"), "{request:?}: {told}");
+        }
+        found.is_err()
+    };
+    let argv = |line: &str| Request::argv(line.split(' '));
+    for line in [
+        "rg KEY src",
+        "rg KEY .",
+        "rg KEY",
+        "rg -g *.rs KEY src",
+        "grep -rn KEY src",
+        "grep -rn KEY src/",
+        "git add .",
+        "git add -A",
+        "git add src",
+        "git grep KEY -- src",
+        "git diff",
+        "diff -r src clean",
+        "git rm -r src",
+    ] {
+        assert!(named(argv(line)), "{line}");
+    }
+    let grep = |path: &str| Request::named("filesystem", "search").with_arg("path", path);
+    assert!(named(grep("src")));
+    // Without a path it is the workspace.
+    assert!(named(Request::named("filesystem", "search")));
+    // From a directory further down too: some programs, git among them, then look at all of it.
+    assert!(named(argv("rg KEY").with_cwd("clean")));
+    assert!(named(argv("rg KEY").with_cwd("src")));
+    assert!(named(argv("git -C src add .")));
+    for line in [
+        "rg KEY clean",
+        "grep -r KEY clean",
+        "git add clean",
+        "ls -R src",
+        "find src -name x",
+    ] {
+        assert!(!named(argv(line)), "{line}");
+    }
+    assert!(!named(grep("clean")));
 }
 
 #[test]
@@ -765,4 +916,9 @@ fn scoped_tree() -> Tree {
         tree.file(format!("{name}/a"));
     }
     tree
+}
+
+#[test]
+fn everything_holds_for_an_ordinary_user_as_well() {
+    ordinary::again("everything_holds_for_an_ordinary_user", None);
 }

@@ -26,6 +26,9 @@ fuzz_target!(|data: &[u8]| {
     let argument = lines.next().unwrap_or_default();
 
     let path = parse(argument, syntax, &switches);
+    if let Some(path) = &path {
+        insert_at_borders(path);
+    }
     // What no argument may be, a disk may still hold.
     let path = path.as_ref().map_or(argument, |path| path.as_ref());
     match_patterns(lines, path);
@@ -109,6 +112,29 @@ fn parse(argument: &[u8], syntax: Syntax, switches: &Switches) -> Option<Canonic
             .all(|name| !name.is_empty() && name != "." && name != "..")
     );
     Some(path)
+}
+
+/// Whatever is put at a border of an allowed path makes it another one, and a denied one.
+fn insert_at_borders(path: &CanonicalPath) {
+    let strict = Switches::default();
+    let parse = |text: &str| CanonicalPath::parse(text.as_bytes(), &strict);
+    let text = path.as_str();
+    if path.is_workspace() || parse(text).is_err() {
+        return;
+    }
+    for (border, _) in text.match_indices('/').take(8) {
+        let (before, behind) = text.split_at(border);
+        for inserted in [
+            "/", "/.", "/..", "\\..", "\0", "\u{200b}", "%2e", ".", " ", "\n", "*",
+        ] {
+            let changed = format!("{before}{inserted}{behind}");
+            assert!(parse(&changed).is_err(), "{changed:?}");
+        }
+        // Another word for a border changes nothing.
+        let behind = behind.strip_prefix('/').unwrap_or(behind);
+        let changed = format!("{before}\\{behind}/");
+        assert_eq!(parse(&changed).as_ref(), Ok(path), "{changed:?}");
+    }
 }
 
 fn match_patterns<'a>(lines: impl Iterator<Item = &'a [u8]>, path: &[u8]) {

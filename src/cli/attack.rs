@@ -7,12 +7,11 @@ use std::os::unix::fs::DirBuilderExt;
 use std::path::PathBuf;
 
 use clap::Args;
-use serde_json::json;
+use serde_json::{Value as Json, json};
 
 use super::exit::Exit;
-use super::explain::quoted;
 use super::{Failure, Global, discover, print_json};
-use crate::policy::CompiledPolicy;
+use crate::governor::LoadedPolicy;
 use crate::testing::{self, Breach, Outcome};
 
 #[derive(Args, Debug)]
@@ -24,7 +23,7 @@ pub(super) struct Attack {
     #[arg(long, value_name = "N", default_value_t = 0)]
     seed: u64,
     /// How many requests are made
-    #[arg(long, value_name = "N", default_value_t = 10_000)]
+    #[arg(long, value_name = "N", default_value_t = 10_000, value_parser = clap::value_parser!(u64).range(1..))]
     count: u64,
 }
 
@@ -38,7 +37,7 @@ pub(super) fn main(command: &Attack, global: &Global) -> Result<Exit, Failure> {
     let is_watched = std::io::stderr().is_terminal() && !global.json;
     let mut progress = |tried: u64| {
         if is_watched {
-            anstream::eprint!("\r{tried} of {} requests", command.count);
+            anstream::eprint!("\r{}", bar(tried, command.count));
         }
     };
     let outcome = testing::attack(&loaded.policy, &how, &scratch.path, &mut progress);
@@ -52,23 +51,40 @@ pub(super) fn main(command: &Attack, global: &Global) -> Result<Exit, Failure> {
             "seed": command.seed,
             "tried": outcome.tried,
             "allowed": outcome.allowed,
+            "undecided": outcome.undecided,
+            "left_out": outcome.left_out,
             "breaches": outcome.breaches.iter().map(|breach| json!({
                 "request": breach.request, "why": breach.why, "tricks": breach.tricks,
             })).collect::<Vec<_>>(),
         }));
     } else {
-        print_human(&outcome, &loaded.policy, command.seed);
+        print_human(&outcome, &loaded, command.seed);
     }
-    Ok(if outcome.breaches.is_empty() {
-        Exit::Good
-    } else {
+    Ok(if !outcome.breaches.is_empty() {
         Exit::Bad
+    } else if outcome.undecided > 0 || outcome.left_out > 0 {
+        Exit::Unknown
+    } else {
+        Exit::Good
     })
 }
 
-fn print_human(outcome: &Outcome, policy: &CompiledPolicy, seed: u64) {
+/// How far it has come: `[#####     ]  512 of 1024 requests`.
+fn bar(tried: u64, count: u64) -> String {
+    const WIDTH: u64 = 30;
+    let done = tried.saturating_mul(WIDTH).checked_div(count);
+    let done = usize::try_from(done.unwrap_or(WIDTH).min(WIDTH)).unwrap_or_default();
+    let width = usize::try_from(WIDTH).unwrap_or_default();
+    format!(
+        "[{:<width$}]  {tried} of {count} requests",
+        "#".repeat(done)
+    )
+}
+
+fn print_human(outcome: &Outcome, loaded: &LoadedPolicy, seed: u64) {
+    let policy = &loaded.policy;
     for breach in &outcome.breaches {
-        print_breach(breach);
+        print_breach(breach, loaded);
     }
     let name = policy.name();
     if outcome.tried == 0 {
@@ -81,18 +97,57 @@ fn print_human(outcome: &Outcome, policy: &CompiledPolicy, seed: u64) {
         outcome.allowed,
         outcome.breaches.len()
     );
+    if outcome.undecided > 0 {
+        anstream::println!(
+            "unknown: of {} allowed requests nobody can say: too much lies below their paths",
+            outcome.undecided
+        );
+    }
+    if outcome.left_out > 0 {
+        anstream::println!(
+            "unknown: {} places that the policy names were not tried: it names too many",
+            outcome.left_out
+        );
+    }
 }
 
-fn print_breach(breach: &Breach) {
+fn print_breach(breach: &Breach, loaded: &LoadedPolicy) {
     anstream::println!("breach  {}", breach.why);
     if !breach.tricks.is_empty() {
         anstream::println!("  made by: {}", breach.tricks.join(", "));
     }
-    let repeat = breach.request.to_string();
-    anstream::println!(
-        "  repeat:  printf '%s\\n' {} | lictor check --batch --dry-run",
-        quoted(&repeat)
-    );
+    let file = loaded.files.first().map(|file| file.display().to_string());
+    anstream::println!("  repeat:  {}", repeat(&breach.request, file.as_deref()));
+}
+
+/// The request as a line for a shell.
+fn repeat(request: &Json, policy: Option<&str>) -> String {
+    // Whatever a terminal could take for more than a letter is written as JSON can write it.
+    let mut line = String::new();
+    for c in request.to_string().chars() {
+        match c {
+            ' '..='~' => line.push(c),
+            c => {
+                for unit in c.encode_utf16(&mut [0; 2]) {
+                    line.push_str(&format!("\\u{unit:04x}"));
+                }
+            }
+        }
+    }
+    let policy = policy.map(|file| format!(" --policy {}", in_quotes(file)));
+    format!(
+        "printf '%s\\n' {} | lictor{} check --batch --dry-run",
+        in_quotes(&line),
+        policy.unwrap_or_default()
+    )
+}
+
+fn in_quotes(text: &str) -> String {
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || "_-./".contains(c);
+    match !text.is_empty() && text.chars().all(is_plain) {
+        true => text.to_owned(),
+        false => format!("'{}'", text.replace('\'', "'\\''")),
+    }
 }
 
 /// A directory that ends with the attack.
@@ -124,5 +179,46 @@ impl Drop for Scratch {
                 self.path.display().to_string().escape_debug()
             );
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    #[expect(clippy::disallowed_methods, reason = "a shell has to read the line")]
+    fn the_line_to_repeat_a_request_means_it_to_a_shell() {
+        for path in [
+            "a b",
+            "it's",
+            "\"",
+            "\\x",
+            "\u{202e}\u{1f600}",
+            "$(id)`id`",
+            "a\nb\u{1b}[2J",
+        ] {
+            let request = json!({"tool": "t", "action": "a", "args": {"path": path}});
+            let line = repeat(&request, Some("/tmp/it's mine.yaml"));
+            assert!(line.chars().all(|c| matches!(c, ' '..='~')), "{line}");
+            let (printed, rest) = line.rsplit_once(" | ").unwrap();
+            assert_eq!(
+                rest,
+                r"lictor --policy '/tmp/it'\''s mine.yaml' check --batch --dry-run"
+            );
+            let shell = std::process::Command::new("sh")
+                .args(["-c", printed])
+                .output();
+            let read: Json = serde_json::from_slice(&shell.unwrap().stdout).unwrap();
+            assert_eq!(read, request);
+        }
+    }
+
+    #[test]
+    fn the_bar_is_as_wide_at_the_end_as_at_the_start() {
+        assert!(bar(0, 10).starts_with(&format!("[{}]", " ".repeat(30))));
+        assert!(bar(5, 10).starts_with(&format!("[{}{}]", "#".repeat(15), " ".repeat(15))));
+        assert!(bar(10, 10).starts_with(&format!("[{}]", "#".repeat(30))));
+        assert!(bar(u64::MAX, u64::MAX).ends_with("requests"));
     }
 }

@@ -19,6 +19,8 @@ pub(super) enum Exit {
     CouldNot,
     /// A person has to be asked.
     Ask,
+    /// A cap was reached: nothing wrong was found, and not everything was looked at.
+    Unknown,
     /// `run`: the command's own code, or one that stands for how it ended.
     Command(u8),
 }
@@ -73,6 +75,7 @@ impl From<Exit> for ExitCode {
         ExitCode::from(match exit {
             Exit::Good => 0,
             Exit::Bad => 1,
+            Exit::Unknown => 4,
             Exit::CouldNot => 2,
             Exit::Ask => 3,
             Exit::Command(code) => code,

@@ -37,7 +37,9 @@ pub(super) fn main(command: &List, global: &Global) -> Result<Exit, Failure> {
     let context = governor.context(&actor);
     let policy = governor.policy();
     let wanted = (command.tool.as_deref(), command.action.as_deref());
-    let arguments = Surveyed::of(policy, &actor, wanted.0, wanted.1);
+    let mut arguments = Surveyed::of(policy, &actor, wanted.0, wanted.1);
+    // What is listed are files.
+    arguments.retain(|argument| !argument.is_base);
     known(command, &governor)?;
 
     let mut out = std::io::BufWriter::new(std::io::stdout().lock());

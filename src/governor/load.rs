@@ -67,11 +67,11 @@ pub fn load_above(
     state: &Path,
     floor: &Path,
 ) -> Result<LoadedPolicy, LoadError> {
-    let text = read(path).map_err(|why| LoadError::Unreadable {
+    let file = directory.join(path);
+    let text = read(&file).map_err(|why| LoadError::Unreadable {
         path: path.to_owned(),
         why,
     })?;
-    let file = directory.join(path);
     let disk = Disk {
         base: file.parent().unwrap_or(directory).to_owned(),
         file: Some(file.clone()),

@@ -85,7 +85,16 @@ pub struct Command {
 struct OpenedPath {
     path: CanonicalPath,
     access: Access,
-    identity: Identity,
+    is: Is,
+}
+
+/// What was found under a path.
+#[derive(Debug)]
+enum Is {
+    /// This file or directory.
+    There(Identity),
+    /// Nothing yet, and the directory to create it in is this one.
+    Absent(Identity),
 }
 
 impl Command {
@@ -115,16 +124,33 @@ impl Command {
     pub fn changed_paths(&self, when: When) -> Vec<&CanonicalPath> {
         let is_watched =
             |opened: &&OpenedPath| when == When::BeforeStart || opened.access != Access::Write;
-        let changed = |opened: &&OpenedPath| {
-            let now = self.workspace.identity_of(&opened.path, self.rules);
-            now.as_ref() != Some(&opened.identity)
-        };
         self.opened
             .iter()
             .filter(is_watched)
-            .filter(changed)
+            .filter(|opened| !self.is_as_decided(opened))
             .map(|opened| &opened.path)
             .collect()
+    }
+
+    fn is_as_decided(&self, opened: &OpenedPath) -> bool {
+        let workspace = &self.workspace;
+        match &opened.is {
+            Is::There(identity) => {
+                let now = workspace.open(&opened.path, self.rules);
+                now.is_ok_and(|now| now.identity == *identity)
+            }
+            // A link that was laid there since would lead what is written elsewhere.
+            Is::Absent(directory) => {
+                let (Some(parent), Some(name)) = (opened.path.parent(), opened.path.name()) else {
+                    return false;
+                };
+                let now = workspace.open(&parent, self.rules);
+                now.is_ok_and(|now| {
+                    now.identity == *directory
+                        && workspace.name_in(&now, name) == Ok(Named::Nothing)
+                })
+            }
+        }
     }
 }
 
@@ -291,8 +317,7 @@ impl Asking<'_> {
             .collect()
     }
 
-    /// Opens one path and asks the rules about what was found. For a path that is yet to be created
-    /// the directory comes back that it is created in.
+    /// Opens one path and asks the rules about what was found.
     fn open(&self, path: &Decided) -> Result<OpenedPath, Refusal> {
         let rules = self.policy.disk_rules();
         let opened = match self.workspace.open(&path.canonical, rules) {
@@ -315,7 +340,7 @@ impl Asking<'_> {
         Ok(OpenedPath {
             path: path.canonical.clone(),
             access: path.access,
-            identity: opened.identity,
+            is: Is::There(opened.identity),
         })
     }
 
@@ -345,9 +370,9 @@ impl Asking<'_> {
             self.judge_again(path, &real)?;
         }
         Ok(OpenedPath {
-            path: parent,
+            path: path.canonical.clone(),
             access: path.access,
-            identity: opened.identity,
+            is: Is::Absent(opened.identity),
         })
     }
 

@@ -33,6 +33,8 @@ pub struct Surveyed {
     pub argument: String,
     /// What the tool does with the path.
     pub access: Access,
+    /// Whether it is a directory that the other paths are relative to, and never a file.
+    pub is_base: bool,
     tool_number: u32,
     action_number: u32,
 }
@@ -86,6 +88,7 @@ impl Surveyed {
                             action: this.name.clone(),
                             argument: argument.name.clone(),
                             access: kind.access,
+                            is_base: kind.base,
                             tool_number,
                             action_number: number,
                         });

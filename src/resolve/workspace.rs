@@ -218,11 +218,6 @@ impl Workspace {
         }
     }
 
-    /// What a path leads to now.
-    pub(super) fn identity_of(&self, path: &CanonicalPath, rules: DiskRules) -> Option<Identity> {
-        self.open(path, rules).ok().map(|opened| opened.identity)
-    }
-
     fn as_root(&self) -> Root<'_> {
         Root {
             fd: self.root.as_fd(),

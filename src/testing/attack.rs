@@ -7,7 +7,7 @@ use std::path::Path;
 use serde_json::{Value as Json, json};
 
 use super::generate;
-use super::oracle::Oracle;
+use super::oracle::{Oracle, TooLarge};
 use super::random::Random;
 use super::scratch;
 use crate::decision::{Context, Decision, Effect, Request, Value, bytes_json, decide};
@@ -58,7 +58,18 @@ pub struct Outcome {
     pub allowed: u64,
     /// Those that should not have been.
     pub breaches: Vec<Breach>,
+    /// How many of the allowed ones nobody can say of whether they should have been: what is below them
+    /// is too much to look at.
+    pub undecided: u64,
+    /// How many places of the policy were left out: it speaks about too many.
+    pub left_out: u64,
 }
+
+/// What is attacked: something that decides requests in a workspace.
+///
+/// It may only tell lictor's own decisions on, or refuse them: what is allowed is judged by the
+/// [`Decision`], by the rules, and by where the paths lead.
+pub type Decider<'a> = dyn Fn(&Request, &Context, &Workspace) -> Decision + 'a;
 
 /// A request that is allowed and leads where it should not.
 #[derive(Clone, Debug)]
@@ -119,27 +130,103 @@ pub fn attack(
     directory: &Path,
     progress: &mut dyn FnMut(u64),
 ) -> Result<Outcome, AttackError> {
+    attack_decider(policy, &decide_on_disk(policy), how, directory, progress)
+}
+
+/// What lictor does before it runs something, but for looking for the program.
+fn decide_on_disk(
+    policy: &CompiledPolicy,
+) -> impl Fn(&Request, &Context, &Workspace) -> Decision + '_ {
+    |request, context, workspace| {
+        let decision = decide(policy, request, context);
+        match decision.effect() {
+            Effect::Allow => resolve_paths(policy, decision, context, workspace),
+            Effect::Ask | Effect::Deny => decision,
+        }
+    }
+}
+
+/// Attacks whatever decides by a policy: the way in which a program that embeds lictor puts the parts
+/// together, for example.
+///
+/// Here one has forgotten to ask the disk, and links lead out of what is allowed:
+///
+/// ```
+/// use lictor::decision::decide;
+/// use lictor::policy::CompiledPolicy;
+/// use lictor::resolve::resolve_paths;
+/// use lictor::testing::{Attack, attack_decider};
+///
+/// let policy = CompiledPolicy::from_yaml(
+///     "version: 1
+/// name: example
+/// use: lictor/files@1
+/// scopes: {docs: \"docs/**\"}
+/// rules:
+///   - {id: read-docs, allow: filesystem.read_file, within: docs}
+/// ",
+/// )?;
+/// let how = Attack::new(7, 2_000, "agent");
+///
+/// let place = tempfile::tempdir()?;
+/// let outcome = attack_decider(
+///     &policy,
+///     &|request, context, _| decide(&policy, request, context),
+///     &how,
+///     place.path(),
+///     &mut |_| {},
+/// )?;
+/// let breach = outcome.breaches.first().expect("links lead out");
+/// assert!(breach.request.to_string().contains("lictor-"), "{}", breach.request);
+///
+/// let place = tempfile::tempdir()?;
+/// let outcome = attack_decider(
+///     &policy,
+///     &|request, context, workspace| {
+///         resolve_paths(&policy, decide(&policy, request, context), context, workspace)
+///     },
+///     &how,
+///     place.path(),
+///     &mut |_| {},
+/// )?;
+/// assert!(outcome.breaches.is_empty() && outcome.allowed > 0);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+///
+/// # Errors
+///
+/// When the scratch tree cannot be made.
+pub fn attack_decider(
+    policy: &CompiledPolicy,
+    decider: &Decider<'_>,
+    how: &Attack,
+    directory: &Path,
+    progress: &mut dyn FnMut(u64),
+) -> Result<Outcome, AttackError> {
     let root = scratch::make(directory, policy)?;
     let mut context = Context::new(&how.actor);
     for approval in policy.approvals() {
         context = context.with_approval(&approval.name);
     }
+    let (places, left_out) = generate::places(policy);
     let attacker = Attacker {
         policy,
+        decider,
         context,
         workspace: Workspace::open_root(&root)?,
-        oracle: Oracle {
-            policy,
-            actor: &how.actor,
-            root: &root,
-        },
-        places: generate::places(policy),
+        oracle: Oracle::new(policy, &how.actor, &root),
+        places,
     };
-    Ok(attacker.run(how, progress))
+    let outcome = attacker.run(how, progress);
+    Ok(Outcome {
+        left_out,
+        ..outcome
+    })
 }
 
 struct Attacker<'a> {
     policy: &'a CompiledPolicy,
+    decider: &'a Decider<'a>,
     context: Context,
     workspace: Workspace,
     oracle: Oracle<'a>,
@@ -160,6 +247,8 @@ impl Attacker<'_> {
             tried: 0,
             allowed: 0,
             breaches: Vec::new(),
+            undecided: 0,
+            left_out: 0,
         };
         let targets = self.targets(&how.actor);
         let mut random = Random::new(how.seed);
@@ -176,8 +265,10 @@ impl Attacker<'_> {
                 continue;
             };
             outcome.allowed = outcome.allowed.saturating_add(1);
-            if self.oracle.objection(&decision).is_some() {
-                self.keep(&mut outcome.breaches, request, tricks);
+            match self.oracle.objection(&decision) {
+                Ok(None) => {}
+                Ok(Some(_)) => self.keep(&mut outcome.breaches, request, tricks),
+                Err(TooLarge) => outcome.undecided = outcome.undecided.saturating_add(1),
             }
         }
         progress(outcome.tried);
@@ -229,18 +320,14 @@ impl Attacker<'_> {
         (request, tricks)
     }
 
-    /// The decision, if it allows and the disk agrees.
+    /// The decision, if it allows.
     fn allowed(&self, request: &Request) -> Option<Decision> {
-        let decision = decide(self.policy, request, &self.context);
-        if decision.effect() != Effect::Allow {
-            return None;
-        }
-        let decision = resolve_paths(self.policy, decision, &self.context, &self.workspace);
+        let decision = (self.decider)(request, &self.context, &self.workspace);
         (decision.effect() == Effect::Allow).then_some(decision)
     }
 
     fn objection(&self, request: &Request) -> Option<String> {
-        self.oracle.objection(&self.allowed(request)?)
+        self.oracle.objection(&self.allowed(request)?).ok()?
     }
 
     /// Keeps the breach, made as small as it gets, unless it is known.
@@ -331,6 +418,8 @@ fn value_json(value: &Value) -> Json {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::decision::paths::Decided;
+    use crate::reason::Reason;
 
     const POLICY: &str = "version: 1
 name: attacked
@@ -358,22 +447,129 @@ rules:
         assert!(outcome.allowed > 50, "{}", outcome.allowed);
     }
 
+    /// What an attack on a faulty decider finds.
+    fn breaches(text: &str, decider: &Decider<'_>) -> Vec<Breach> {
+        let policy = CompiledPolicy::from_yaml(text).unwrap();
+        let directory = tempfile::tempdir().unwrap();
+        let how = Attack::new(1, 1_500, "attacker");
+        let found = attack_decider(&policy, decider, &how, directory.path(), &mut |_| {});
+        let found = found.unwrap();
+        for breach in &found.breaches {
+            // What is reported is the request that was refused to be let through, as a person sends it.
+            let line = breach.request.to_string();
+            let (_, request) = Request::from_json(&line).unwrap();
+            assert!(request.parts().is_some(), "{line}");
+        }
+        found.breaches
+    }
+
+    #[test]
+    fn a_decider_that_never_asks_the_disk_is_caught_with_the_shortest_of_its_requests() {
+        let policy = CompiledPolicy::from_yaml(POLICY).unwrap();
+        let found = breaches(POLICY, &|request, context, _| {
+            decide(&policy, request, context)
+        });
+        let is_out = |breach: &&Breach| breach.why.contains("leads out of the workspace");
+        assert!(found.iter().filter(is_out).count() > 3, "{found:#?}");
+        for breach in &found {
+            // Nothing is left in it that could be left out: no options, no detours.
+            let request = breach.request.to_string();
+            let args = breach.request["args"].as_object().unwrap();
+            assert!(args.len() <= 3, "{request}");
+            for path in ["path", "target", "dir"]
+                .iter()
+                .filter_map(|name| args.get(*name))
+            {
+                assert!(path.as_str().unwrap().split('/').count() <= 3, "{request}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_decider_that_forgets_a_rule_is_caught() {
+        let lax = POLICY.replace("  - {id: no-secrets, deny: \"*\", touching: secrets}\n", "");
+        assert_ne!(lax, POLICY);
+        let lax = CompiledPolicy::from_yaml(&lax).unwrap();
+        let found = breaches(POLICY, &decide_on_disk(&lax));
+        assert!(
+            found
+                .iter()
+                .any(|breach| breach.why.contains("`no-secrets`")),
+            "{found:#?}"
+        );
+    }
+
+    #[test]
+    fn a_decider_with_a_wider_scope_is_caught() {
+        let wide = POLICY.replace("\"runtime/tests/**\"", "\"**\"");
+        let wide = CompiledPolicy::from_yaml(&wide).unwrap();
+        let found = breaches(POLICY, &decide_on_disk(&wide));
+        let why = |breach: &Breach| breach.why.contains("which no scope holds");
+        assert!(found.iter().any(why), "{found:#?}");
+    }
+
+    #[test]
+    fn a_decider_that_forgets_to_look_below_directories_is_caught() {
+        let policy = CompiledPolicy::from_yaml(POLICY).unwrap();
+        // One that opens what is named, and takes a directory for a file.
+        let found = breaches(POLICY, &|request, context, workspace| {
+            let decision = decide(&policy, request, context);
+            let opens = decision.plan().is_some_and(|plan| {
+                let open = |path: &Decided| workspace.open(&path.canonical, policy.disk_rules());
+                plan.paths.iter().all(|path| match open(path) {
+                    Ok(opened) => opened.real().is_none(),
+                    Err(_) => false,
+                })
+            });
+            match opens {
+                true => decision,
+                false => decision.denied(Reason::PathNotFound, "not there"),
+            }
+        });
+        let why = |breach: &Breach| breach.why.contains("holds `");
+        assert!(found.iter().any(why), "{found:#?}");
+    }
+
+    #[test]
+    fn the_same_seed_makes_the_same_attack() {
+        let policy = CompiledPolicy::from_yaml(POLICY).unwrap();
+        let faulty: &Decider<'_> = &|request, context, _| decide(&policy, request, context);
+        let requests = || {
+            let found = breaches(POLICY, faulty);
+            found
+                .into_iter()
+                .map(|breach| breach.request)
+                .collect::<Vec<_>>()
+        };
+        assert_eq!(requests(), requests());
+    }
+
+    #[test]
+    fn what_is_too_much_to_attack_is_counted() {
+        let scopes: String = (0..400).map(|n| format!("\"d{n}/**\", ")).collect();
+        let policy = format!(
+            "version: 1\nname: large\nuse: lictor/files@1\nscopes: {{all: [{scopes}\"x\"]}}\n\
+             rules: [{{id: all, allow: \"filesystem.*\", within: all}}]\n"
+        );
+        let policy = CompiledPolicy::from_yaml(&policy).unwrap();
+        let directory = tempfile::tempdir().unwrap();
+        let how = Attack::new(1, 10, "attacker");
+        let outcome = attack(&policy, &how, directory.path(), &mut |_| {}).unwrap();
+        assert!(outcome.left_out > 100, "{}", outcome.left_out);
+    }
+
     #[test]
     fn the_oracle_objects_where_a_decider_without_the_disk_would_allow() {
         // The decision alone follows no links: what it allows is objected to as soon as one leads out.
         let policy = CompiledPolicy::from_yaml(POLICY).unwrap();
         let directory = tempfile::tempdir().unwrap();
         let root = scratch::make(directory.path(), &policy).unwrap();
-        let oracle = Oracle {
-            policy: &policy,
-            actor: "attacker",
-            root: &root,
-        };
+        let oracle = Oracle::new(&policy, "attacker", &root);
         let objection = |path: &str| {
             let request = Request::named("filesystem", "read_file").with_arg("path", path);
             let decision = decide(&policy, &request, &Context::new("attacker"));
             assert_eq!(decision.effect(), Effect::Allow, "{path}");
-            oracle.objection(&decision)
+            oracle.objection(&decision).unwrap()
         };
         assert!(
             root.join("lictor-out/secret").exists() && root.join("src/lictor-abs/secret").exists()

@@ -2,6 +2,8 @@
 
 #![forbid(unsafe_code)]
 
+use std::collections::HashSet;
+
 use super::random::Random;
 use super::tricks::TRICKS;
 use crate::decision::{Request, Value};
@@ -9,8 +11,8 @@ use crate::policy::CompiledPolicy;
 use crate::policy::glob::{Case, Pattern, Piece, Segment};
 use crate::policy::model::{Action, Argument, ArgumentKind, Tool};
 
-/// Most places that are taken from a policy.
-const MAX_PLACES: usize = 256;
+/// Most places that are taken from a policy. Each is matched against every scope of every action.
+const MAX_PLACES: usize = 300;
 
 /// Words that options, formats and shells could be made to obey.
 const HOSTILE_TEXTS: &[&str] = &[
@@ -53,20 +55,27 @@ pub(super) const LINKS: &[&str] = &[
     "lictor-denied",
 ];
 
-/// A path in each pattern of each scope, without repetitions.
-pub(super) fn places(policy: &CompiledPolicy) -> Vec<String> {
+/// A path in each pattern of each scope, without repetitions; and how many were left out.
+pub(super) fn places(policy: &CompiledPolicy) -> (Vec<String>, u64) {
     let mut places = vec!["src/a".to_owned()];
+    let mut known: HashSet<String> = places.iter().cloned().collect();
+    let mut left_out = 0_u64;
     for scope in policy.scopes() {
         for pattern in scope.include.iter().chain(&scope.exclude) {
             for deep in [false, true] {
                 let place = instance(pattern, deep);
-                if !place.is_empty() && !places.contains(&place) && places.len() < MAX_PLACES {
+                if place.is_empty() || !known.insert(place.clone()) {
+                    continue;
+                }
+                if places.len() < MAX_PLACES {
                     places.push(place);
+                } else {
+                    left_out = left_out.saturating_add(1);
                 }
             }
         }
     }
-    places
+    (places, left_out)
 }
 
 /// One path that the pattern matches.
@@ -167,13 +176,18 @@ pub(super) fn request(
     mut paths: impl FnMut(&Argument, &mut Random) -> Option<Vec<u8>>,
 ) -> Request {
     let mut request = Request::named(&tool.name, &action.name);
+    // About two of the optional arguments in every other request, however many there are: with more, some
+    // value or other is always refused, and nothing is learnt about the paths.
+    let optional = arguments(tool, action).filter(|argument| !argument.required);
+    let rare = optional.count().max(4).checked_div(2).unwrap_or(2);
+    let is_bare = random.once_in(2);
     for argument in arguments(tool, action) {
         let value = match &argument.kind {
             ArgumentKind::Path(_) => match paths(argument, random) {
                 Some(path) => Value::Text(path),
                 None => continue,
             },
-            _ if !argument.required && !random.once_in(4) => continue,
+            _ if !argument.required && (is_bare || !random.once_in(rare)) => continue,
             ArgumentKind::Flag => Value::Flag(true),
             ArgumentKind::Text { pattern, .. } => {
                 let fits = |text: &&&str| pattern.as_ref().is_none_or(|known| known.matches(text));

@@ -54,4 +54,4 @@ pub mod policies;
 #[cfg(feature = "testing")]
 pub mod requests;
 
-pub use attack::{Attack, AttackError, Breach, Outcome, attack};
+pub use attack::{Attack, AttackError, Breach, Decider, Outcome, attack, attack_decider};

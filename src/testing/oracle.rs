@@ -18,27 +18,43 @@ use crate::policy::{CompiledPolicy, CompiledRule};
 
 use super::generate::arguments;
 
-/// Most entries of a tree that are looked at.
-const MAX_ENTRIES: usize = 5_000;
+/// Most entries of a tree that are looked at: as many as the decision itself looks at.
+const MAX_ENTRIES: usize = 200_000;
 
 /// Most links that are followed by hand, to a place that does not exist yet.
 const MAX_LINKS: u32 = 8;
 
 pub(super) struct Oracle<'a> {
-    pub(super) policy: &'a CompiledPolicy,
-    pub(super) actor: &'a str,
+    policy: &'a CompiledPolicy,
+    actor: &'a str,
     /// The workspace, links resolved.
-    pub(super) root: &'a Path,
+    root: &'a Path,
 }
 
-impl Oracle<'_> {
+/// There is more below a path than is looked at, and nothing wrong in what was.
+#[derive(Debug)]
+pub(super) struct TooLarge;
+
+impl<'a> Oracle<'a> {
+    pub(super) fn new(policy: &'a CompiledPolicy, actor: &'a str, root: &'a Path) -> Oracle<'a> {
+        Oracle {
+            policy,
+            actor,
+            root,
+        }
+    }
+
     /// Why this allowed request should not have been allowed.
-    pub(super) fn objection(&self, decision: &Decision) -> Option<String> {
-        let plan = decision.plan()?;
-        plan.paths
-            .iter()
-            .find_map(|path| self.of_path(plan, path))
-            .or_else(|| self.of_words(decision, plan))
+    pub(super) fn objection(&self, decision: &Decision) -> Result<Option<String>, TooLarge> {
+        let Some(plan) = decision.plan() else {
+            return Ok(None);
+        };
+        for path in &plan.paths {
+            if let Some(why) = self.of_path(plan, path)? {
+                return Ok(Some(why));
+            }
+        }
+        Ok(self.of_words(decision, plan))
     }
 
     /// Whether some allow rule has a scope that holds the path, for this argument of the action.
@@ -52,15 +68,17 @@ impl Oracle<'_> {
         })
     }
 
-    fn of_path(&self, plan: &Plan, path: &Decided) -> Option<String> {
-        let real = real(&self.root.join(path.canonical.as_str()), MAX_LINKS)?;
+    fn of_path(&self, plan: &Plan, path: &Decided) -> Result<Option<String>, TooLarge> {
+        let Some(real) = real(&self.root.join(path.canonical.as_str()), MAX_LINKS) else {
+            return Ok(None);
+        };
         let shown = path.shown();
         let Ok(below) = real.strip_prefix(self.root) else {
             let outside = real.display().to_string();
-            return Some(format!(
+            return Ok(Some(format!(
                 "`{shown}` leads out of the workspace, to `{}`",
                 outside.escape_debug()
-            ));
+            )));
         };
         let below = match below.as_os_str().as_bytes() {
             b"" => b".",
@@ -68,25 +86,25 @@ impl Oracle<'_> {
         };
         let place = crate::path::shown(below);
         if !self.is_allowed(plan.tool, plan.action, &path.argument, below) {
-            return Some(format!(
+            return Ok(Some(format!(
                 "`{shown}` leads to `{place}`, which no scope holds"
-            ));
+            )));
         }
         if let Some(rule) = self.keeps_out(plan, path, below) {
-            return Some(format!(
+            return Ok(Some(format!(
                 "`{shown}` leads to `{place}`, which rule `{}` keeps out",
                 rule.id
-            ));
+            )));
         }
         if path.tree == Tree::Names || !real.is_dir() {
-            return None;
+            return Ok(None);
         }
         let mut seen = 0;
-        let (found, rule) = self.of_tree(plan, path, &real, &mut seen)?;
-        let found = crate::path::shown(found.as_os_str().as_bytes());
-        Some(format!(
-            "`{shown}` holds `{found}`, which rule `{rule}` keeps out"
-        ))
+        let found = self.of_tree(plan, path, &real, &mut seen)?;
+        Ok(found.map(|(found, rule)| {
+            let found = crate::path::shown(found.as_os_str().as_bytes());
+            format!("`{shown}` holds `{found}`, which rule `{rule}` keeps out")
+        }))
     }
 
     /// The first entry below that a rule keeps out.
@@ -96,24 +114,24 @@ impl Oracle<'_> {
         path: &Decided,
         directory: &Path,
         seen: &mut usize,
-    ) -> Option<(PathBuf, String)> {
-        for entry in std::fs::read_dir(directory).ok()?.flatten() {
+    ) -> Result<Option<(PathBuf, String)>, TooLarge> {
+        for entry in std::fs::read_dir(directory).into_iter().flatten().flatten() {
             *seen = seen.saturating_add(1);
             if *seen > MAX_ENTRIES {
-                return None;
+                return Err(TooLarge);
             }
             let real = entry.path();
-            let below = real.strip_prefix(self.root).ok()?;
+            let below = real.strip_prefix(self.root).unwrap_or(&real);
             if let Some(rule) = self.keeps_out(plan, path, below.as_os_str().as_bytes()) {
-                return Some((below.to_owned(), rule.id.clone()));
+                return Ok(Some((below.to_owned(), rule.id.clone())));
             }
             if entry.file_type().is_ok_and(|kind| kind.is_dir())
-                && let Some(found) = self.of_tree(plan, path, &real, seen)
+                && let Some(found) = self.of_tree(plan, path, &real, seen)?
             {
-                return Some(found);
+                return Ok(Some(found));
             }
         }
-        None
+        Ok(None)
     }
 
     /// The deny rule, or the ask rule that nothing lifts, which speaks about the place.

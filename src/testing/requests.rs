@@ -13,7 +13,7 @@ use crate::policy::CompiledPolicy;
 /// hostile, or may be missing. They do not shrink: the seed is all that there is to one.
 pub fn any(policy: &CompiledPolicy) -> impl Strategy<Value = Request> + use<> {
     let policy = policy.clone();
-    let places = generate::places(&policy);
+    let (places, _) = generate::places(&policy);
     proptest::num::u64::ANY.no_shrink().prop_map(move |seed| {
         let mut random = Random::new(seed);
         generate::any_request(&policy, &places, &mut random)

@@ -21,7 +21,7 @@ pub(super) fn make(directory: &Path, policy: &CompiledPolicy) -> io::Result<Path
     std::fs::write(outside.join("secret"), "outside")?;
     let denied = denied(policy);
     // The deepest first: what lies below something makes it a directory.
-    let mut places = places(policy);
+    let (mut places, _) = places(policy);
     places.extend(denied.iter().cloned());
     places.sort_by_key(|place| std::cmp::Reverse(place.matches('/').count()));
     for (nth, place) in places.iter().enumerate() {
