@@ -600,6 +600,10 @@ impl Reading {
         match rustix::fs::openat(&root, "segments", flags | OFlags::NOFOLLOW, Mode::empty()) {
             Ok(segments) => Ok(Some(Reading { root, segments })),
             Err(Errno::NOENT) => Ok(None),
+            Err(Errno::NOTDIR | Errno::LOOP) => Err(io::Error::new(
+                io::ErrorKind::NotADirectory,
+                "`segments` is not a directory of the ledger's own",
+            )),
             Err(error) => Err(error.into()),
         }
     }
@@ -631,6 +635,7 @@ impl Reading {
                 Ok(file) => File::from(file),
                 Err(Errno::NOENT) => return Ok(Err("is missing")),
                 Err(Errno::LOOP) => return Ok(Err("is a symbolic link")),
+                Err(Errno::NXIO) => return Ok(Err("is not a regular file")),
                 Err(error) => return Err(error.into()),
             };
         let stat = rustix::fs::fstat(&file)?;
@@ -644,6 +649,44 @@ impl Reading {
 
     pub(super) fn read(&self, file: SideFile) -> io::Result<Option<Vec<u8>>> {
         read_side_file(&self.root, file)
+    }
+
+    /// The content of a side file, or why it is none. Wide modes are no reason: copies of ledgers have them.
+    pub(super) fn look_at(
+        &self,
+        file: SideFile,
+    ) -> io::Result<Option<Result<Vec<u8>, &'static str>>> {
+        use std::io::Read;
+        let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NOFOLLOW | OFlags::NONBLOCK;
+        let opened = match rustix::fs::openat(&self.root, file.name(), flags, Mode::empty()) {
+            Ok(opened) => File::from(opened),
+            Err(Errno::NOENT) => return Ok(None),
+            Err(Errno::LOOP) => return Ok(Some(Err("is a symbolic link"))),
+            // A socket cannot be opened at all.
+            Err(Errno::NXIO) => return Ok(Some(Err("is not a regular file"))),
+            Err(error) => return Err(error.into()),
+        };
+        let kind = FileType::from_raw_mode(rustix::fs::fstat(&opened)?.st_mode);
+        if kind != FileType::RegularFile {
+            return Ok(Some(Err("is not a regular file")));
+        }
+        let mut bytes = Vec::new();
+        opened.take(MAX_SIDE_FILE_BYTES).read_to_end(&mut bytes)?;
+        Ok(Some(Ok(bytes)))
+    }
+
+    /// The first few names in `segments` that are no segment's, escaped, in order.
+    pub(super) fn strangers(&self) -> io::Result<Vec<String>> {
+        let mut names = Vec::new();
+        for entry in Dir::read_from(&self.segments)? {
+            let name = entry?.file_name().to_bytes().to_vec();
+            if segment_number(&name).is_none() && !matches!(&*name, b"." | b"..") {
+                names.push(String::from_utf8_lossy(&name).escape_debug().to_string());
+            }
+        }
+        names.sort_unstable();
+        names.truncate(MAX_STRANGERS);
+        Ok(names)
     }
 
     /// Whether a side file is there, readable or not.
@@ -669,6 +712,9 @@ pub(super) fn read_full(file: &File, offset: u64, buffer: &mut [u8]) -> io::Resu
     Ok(done)
 }
 
+/// More names than this say nothing more.
+const MAX_STRANGERS: usize = 10;
+
 /// The largest side file that is read: a state of a million open runs would be smaller.
 const MAX_SIDE_FILE_BYTES: u64 = 64 << 20;
 
@@ -691,17 +737,18 @@ fn list_segments(segments: &OwnedFd) -> io::Result<Vec<u64>> {
     let mut numbers = Vec::new();
     for entry in Dir::read_from(segments)? {
         let entry = entry?;
-        let digits = entry.file_name().to_bytes().strip_suffix(b".jsonl");
-        let number = digits.and_then(|digits| std::str::from_utf8(digits).ok()?.parse().ok());
-        // Only names that we would give: `1.jsonl` and `+00000000001.jsonl` are somebody else's.
-        if let Some(number) = number
-            && segment_name(number).as_bytes() == entry.file_name().to_bytes()
-        {
-            numbers.push(number);
-        }
+        numbers.extend(segment_number(entry.file_name().to_bytes()));
     }
     numbers.sort_unstable();
     Ok(numbers)
+}
+
+/// The number of the segment of that name. Only names that we would give count: `1.jsonl` and
+/// `+00000000001.jsonl` are somebody else's.
+fn segment_number(name: &[u8]) -> Option<u64> {
+    let digits = std::str::from_utf8(name.strip_suffix(b".jsonl")?).ok()?;
+    let number = digits.parse().ok()?;
+    (segment_name(number).as_bytes() == name).then_some(number)
 }
 
 fn identity(stat: &rustix::fs::Stat) -> Identity {
