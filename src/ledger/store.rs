@@ -4,7 +4,7 @@
 //! a trait so that tests can fail each call in turn, and forget what was never made durable.
 //!
 //! ```text
-//! <ledger>/lock   segments/000000000000.jsonl …   checkpoint   state   key
+//! <ledger>/lock   segments/000000000000.jsonl …   checkpoint   state   key   blobs/ab/<sha256>
 //! ```
 //!
 //! One of the places that name `rustix`: `O_NOFOLLOW`, directory descriptors, `statfs` and `fallocate`
@@ -150,6 +150,15 @@ pub trait Store: Send + Sync + fmt::Debug {
     /// # Errors
     /// The file is still there.
     fn remove(&self, file: SideFile) -> io::Result<()>;
+
+    /// Keeps an output under its digest, in 64 lower-case hex digits. Needs no lock; one that is there stays.
+    ///
+    /// # Errors
+    /// It is not kept; a store may keep none ([`io::ErrorKind::Unsupported`]).
+    fn keep_blob(&self, sha256: &str, bytes: &[u8]) -> io::Result<()> {
+        let _ = (sha256, bytes);
+        Err(io::ErrorKind::Unsupported.into())
+    }
 }
 
 /// Whether a side file has to survive a crash of the machine.
@@ -521,29 +530,7 @@ impl Store for FileStore {
     }
 
     fn stage(&self, file: SideFile, bytes: &[u8], durability: Durability) -> io::Result<String> {
-        static STAGED: AtomicU64 = AtomicU64::new(0);
-        let number = STAGED.fetch_add(1, Ordering::Relaxed);
-        let name = format!("{}.new-{}-{number}", file.name(), std::process::id());
-        let flags =
-            OFlags::WRONLY | OFlags::CREATE | OFlags::TRUNC | OFlags::CLOEXEC | OFlags::NOFOLLOW;
-        let new = File::from(rustix::fs::openat(
-            &self.root,
-            &name,
-            flags,
-            Mode::RUSR | Mode::WUSR,
-        )?);
-        let written = new.write_all_at(bytes, 0).and_then(|()| match durability {
-            Durability::Cache => Ok(()),
-            Durability::Synced => new.sync_data(),
-        });
-        match written {
-            Ok(()) => Ok(name),
-            Err(error) => {
-                // The error of the write is the one to tell.
-                self.discard(&name).ok();
-                Err(error)
-            }
-        }
+        stage_in(&self.root, file.name(), bytes, durability)
     }
 
     fn install(&self, staged: &str, file: SideFile, durability: Durability) -> io::Result<()> {
@@ -562,6 +549,63 @@ impl Store for FileStore {
         match rustix::fs::unlinkat(&self.root, file.name(), AtFlags::empty()) {
             Ok(()) | Err(Errno::NOENT) => Ok(()),
             Err(error) => Err(error.into()),
+        }
+    }
+
+    fn keep_blob(&self, sha256: &str, bytes: &[u8]) -> io::Result<()> {
+        let blobs = make_directory(&self.root, "blobs")?;
+        let directory = make_directory(&blobs, shelf(sha256))?;
+        if rustix::fs::statat(&directory, sha256, AtFlags::SYMLINK_NOFOLLOW).is_ok() {
+            return Ok(());
+        }
+        let staged = stage_in(&directory, sha256, bytes, Durability::Synced)?;
+        rustix::fs::renameat(&directory, &staged, &directory, sha256)?;
+        Ok(rustix::fs::fsync(&directory)?)
+    }
+}
+
+/// The directory that an output is in: the first two digits of its digest.
+fn shelf(sha256: &str) -> &str {
+    sha256.get(..2).unwrap_or("00")
+}
+
+/// The directory `name` in `parent`, which is made if it is not there.
+fn make_directory(parent: &OwnedFd, name: &str) -> io::Result<OwnedFd> {
+    match rustix::fs::mkdirat(parent, name, Mode::RWXU) {
+        Ok(()) => rustix::fs::fsync(parent)?,
+        Err(Errno::EXIST) => {}
+        Err(error) => return Err(error.into()),
+    }
+    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC | OFlags::NOFOLLOW;
+    let directory = rustix::fs::openat(parent, name, flags, Mode::empty())?;
+    check_directory(&directory)?;
+    Ok(directory)
+}
+
+/// Writes a new file in `directory` that is to be called `name`; returns what it is called now.
+fn stage_in(
+    directory: &OwnedFd,
+    name: &str,
+    bytes: &[u8],
+    durability: Durability,
+) -> io::Result<String> {
+    static STAGED: AtomicU64 = AtomicU64::new(0);
+    let number = STAGED.fetch_add(1, Ordering::Relaxed);
+    let staged = format!("{name}.new-{}-{number}", std::process::id());
+    let flags =
+        OFlags::WRONLY | OFlags::CREATE | OFlags::TRUNC | OFlags::CLOEXEC | OFlags::NOFOLLOW;
+    let mode = Mode::RUSR | Mode::WUSR;
+    let new = File::from(rustix::fs::openat(directory, &staged, flags, mode)?);
+    let written = new.write_all_at(bytes, 0).and_then(|()| match durability {
+        Durability::Cache => Ok(()),
+        Durability::Synced => new.sync_data(),
+    });
+    match written {
+        Ok(()) => Ok(staged),
+        Err(error) => {
+            // The error of the write is the one to tell.
+            rustix::fs::unlinkat(directory, &staged, AtFlags::empty()).ok();
+            Err(error)
         }
     }
 }
@@ -673,6 +717,22 @@ impl Reading {
         let mut bytes = Vec::new();
         opened.take(MAX_SIDE_FILE_BYTES).read_to_end(&mut bytes)?;
         Ok(Some(Ok(bytes)))
+    }
+
+    /// A kept output, if it is there.
+    pub(super) fn blob(&self, sha256: &str) -> io::Result<Option<Vec<u8>>> {
+        use std::io::Read;
+        let name = format!("blobs/{}/{sha256}", shelf(sha256));
+        let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NOFOLLOW | OFlags::NONBLOCK;
+        let file = match rustix::fs::openat(&self.root, &name, flags, Mode::empty()) {
+            Ok(file) => File::from(file),
+            Err(Errno::NOENT) => return Ok(None),
+            Err(error) => return Err(error.into()),
+        };
+        check_file(&rustix::fs::fstat(&file)?, &name, 0o644)?;
+        let mut bytes = Vec::new();
+        (&file).read_to_end(&mut bytes)?;
+        Ok(Some(bytes))
     }
 
     /// The first few names in `segments` that are no segment's, escaped, in order.
