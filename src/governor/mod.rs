@@ -284,6 +284,7 @@ impl Governor {
         let options = Options {
             allow_unsafe_filesystem: settings.allow_unsafe_filesystem,
             redact: settings.redact.clone(),
+            keep_output: settings.keep_output,
             ..Options::default()
         };
         let ledger = Arc::new(Ledger::open(&self.loaded.ledger, &options)?);

@@ -20,7 +20,7 @@ use super::merkle::{Hash, Tree, leaf_hash};
 use super::note::{self, Verifier};
 use super::owner::{Observer, Owner};
 use super::redact::hmac;
-use super::segment::{Ended, SegmentBody, Torn};
+use super::segment::{Ended, SegmentBody, Torn, Zeros, zeros};
 use super::store::{Store, segment_name};
 
 /// Bytes read at once.
@@ -231,7 +231,8 @@ impl Head {
                 .filter(|line| line.ends_with(b"\n"))
             {
                 if !self.read_line(&mut decoder, line)? {
-                    return Ok(self.offset);
+                    let behind = rest.get(done.saturating_add(line.len())..).unwrap_or(&[]);
+                    return self.lost_bytes(line, behind);
                 }
                 at_size(&self.tree);
                 done = done.saturating_add(line.len());
@@ -240,6 +241,19 @@ impl Head {
             if u64::try_from(rest.len()).unwrap_or(u64::MAX) > BLOCK_BYTES {
                 break;
             }
+        }
+        Ok(self.offset)
+    }
+
+    /// Zero bytes are what a crash of the machine leaves, in whole sectors. A hole inside of one, with
+    /// entries behind it, was made.
+    fn lost_bytes(&self, line: &[u8], behind: &[u8]) -> Result<u64, LedgerError> {
+        let mut decoder = Decoder::new();
+        let entry_follows = behind
+            .split_inclusive(|byte| *byte == b'\n')
+            .any(|line| decoder.decode(line).is_ok());
+        if zeros(line, self.offset) == Some(Zeros::Inside) && entry_follows {
+            return self.damaged("zero bytes in a line that other entries follow");
         }
         Ok(self.offset)
     }
@@ -278,7 +292,8 @@ impl Head {
                 }
                 let key = body.checked_key().or_else(|what| self.damaged(&what))?;
                 let old = self.key.take();
-                if old != key {
+                // Whoever still has to sign stays the one: a key that nobody handed over to hands over nothing.
+                if old != key && self.handover.is_none() {
                     self.handover = old;
                 }
                 self.key = key;

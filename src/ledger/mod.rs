@@ -13,11 +13,13 @@
 //! | `queue`, `compose`, `writer` | how drafts become durable lines |
 //! | `permit` | proof of "allowed and recorded" |
 //! | `segment`, `keys`, `owner`, `grants`, `redact` | what the lines are about |
+//! | `blobs` | outputs that are kept beside the record |
 //! | `prove`, `tiles` | proofs about single entries, and the ledger as other tools read it |
 //! | `verify`, `show`, `stats` | reading a ledger that somebody may have changed |
 
 #![forbid(unsafe_code)]
 
+mod blobs;
 mod compose;
 pub mod decode;
 mod entry;
@@ -51,6 +53,7 @@ use std::time::Duration;
 
 use serde_json::{Map, Value};
 
+pub use self::blobs::kept_output;
 pub use self::entry::{
     Draft, DraftError, HEAD_NAMES, Kind, MAX_INTEGER, MAX_LINE_BYTES, NotARunId, RunId, text_value,
 };
@@ -81,6 +84,8 @@ pub struct Options {
     pub allow_unsafe_filesystem: bool,
     /// Regular expressions; a text that one of them matches is replaced by a digest before it is recorded.
     pub redact: Vec<String>,
+    /// Keep what runs keep of their outputs, in `blobs/`.
+    pub keep_output: bool,
     /// Size at which a segment ends, in bytes.
     pub segment_bytes: u64,
     /// Name of a new ledger in its checkpoints: no white space, no `+`. Random if `None`.
@@ -96,6 +101,7 @@ impl Default for Options {
         Options {
             allow_unsafe_filesystem: false,
             redact: Vec::new(),
+            keep_output: false,
             segment_bytes: DEFAULT_SEGMENT_BYTES,
             origin: None,
             sign: true,
@@ -119,6 +125,7 @@ impl Default for Options {
 #[derive(Debug)]
 pub struct Ledger {
     redactor: Redactor,
+    keeps_output: bool,
     owner: Owner,
     policies: Mutex<Policies>,
     queue: Queue,
@@ -160,6 +167,7 @@ impl Ledger {
             .map_err(|pattern| LedgerError::Pattern { pattern })?;
         Ok(Ledger {
             redactor,
+            keeps_output: options.keep_output,
             owner: Owner::this(),
             policies: Mutex::default(),
             queue: Queue::default(),

@@ -10,12 +10,15 @@ use std::sync::Arc;
 
 use serde_json::{Map, Value, json};
 
+use super::entry::{hex, sha256};
 use super::{Draft, Kind, Ledger, LedgerError, Reservation, RunId};
 use crate::decision::{Decision, bytes_json};
 use crate::evidence::{Evidence, Process};
 use crate::policy::CompiledPolicy;
+use crate::policy::model::{Approval, ApprovalKind};
+use crate::policy::source::SourceFile;
 use crate::policy::terms::Containment;
-use crate::resolve::{Command, Launch};
+use crate::resolve::{Command, Launch, user_id};
 
 /// Leave to run one command once.
 ///
@@ -91,7 +94,9 @@ impl Ledger {
     ) -> Result<Range<u64>, LedgerError> {
         self.note_policy(policy)?;
         let run = RunId::random().map_err(|error| LedgerError::io("draw a run id", &error))?;
-        self.commit_last(vec![decision_draft(run, decision)])
+        let mut drafts = approval_drafts(run, policy, decision);
+        drafts.push(decision_draft(run, decision));
+        self.commit_last(drafts)
     }
 
     /// Records that a command was allowed and starts, and returns once both are on disk.
@@ -105,10 +110,9 @@ impl Ledger {
     ) -> Result<(Permit, OpenRun), Box<NotAdmitted>> {
         let recorded = self.note_policy(policy).and_then(|()| {
             let run = RunId::random().map_err(|error| LedgerError::io("draw a run id", &error))?;
-            let drafts = vec![
-                decision_draft(run, command.decision()),
-                self.start_draft(run, &command),
-            ];
+            let mut drafts = approval_drafts(run, policy, command.decision());
+            drafts.push(decision_draft(run, command.decision()));
+            drafts.push(self.start_draft(run, &command));
             let (lines, reservation) = self.commit_reserving(drafts)?;
             Ok((run, lines.start, reservation))
         });
@@ -133,11 +137,13 @@ impl Ledger {
     }
 
     fn note_policy(&self, policy: &CompiledPolicy) -> Result<(), LedgerError> {
-        let files: Vec<&str> = policy.files().map(|file| file.name.as_str()).collect();
+        let file = |file: &SourceFile| json!({"name": file.name, "sha256": hex(&sha256(file.text.as_bytes()))});
+        let path = policy.files().next().map(|file| file.name.as_str());
         let draft = Draft::new(Kind::Policy)
             .with("policy", policy.digest())
             .with("name", policy.name())
-            .with("files", json!(files));
+            .with("path", path)
+            .with("files", policy.files().map(file).collect::<Vec<Value>>());
         self.ensure_policy(policy.digest(), &draft)
     }
 
@@ -186,11 +192,19 @@ impl OpenRun {
     /// # Errors
     /// When the outcome is not on disk. It can then only be told to the caller.
     pub fn finish(self, evidence: &Evidence) -> Result<Range<u64>, LedgerError> {
-        let draft = bounded(evidence).into_iter().fold(
-            Draft::new(Kind::Outcome).of(self.run),
-            |draft, (key, value)| draft.with(&key, value),
-        );
-        let lines = self.ledger.finish_last(self.reservation, vec![draft])?;
+        let ledger = &self.ledger;
+        let mut fields = bounded(evidence, &|text| ledger.redactor.text(text).is_some());
+        let streams = [("stdout", &evidence.stdout), ("stderr", &evidence.stderr)];
+        for (stream, output) in streams.into_iter().filter(|_| ledger.keeps_output) {
+            if let Some(Value::Object(field)) = fields.get_mut(stream) {
+                field.insert("kept".to_owned(), ledger.keep_output(output));
+            }
+        }
+        let mut drafts: Vec<Draft> = stop_draft(self.run, &mut fields).into_iter().collect();
+        let mut outcome = Draft::new(Kind::Outcome).of(self.run);
+        outcome.body = fields;
+        drafts.push(outcome);
+        let lines = self.ledger.finish_last(self.reservation, drafts)?;
         Ok(self.first..lines.end)
     }
 
@@ -199,6 +213,47 @@ impl OpenRun {
     pub fn run(&self) -> RunId {
         self.run
     }
+}
+
+/// What a stop was, if there was one: why, which signals, and the processes that were there. The process
+/// tree stands in this entry only.
+fn stop_draft(run: RunId, outcome: &mut Map<String, Value>) -> Option<Draft> {
+    let stop = outcome.get("stop")?.as_object()?;
+    stop.get("why").filter(|why| !why.is_null())?;
+    let mut draft = Draft::new(Kind::Stop).of(run);
+    draft.body.clone_from(stop);
+    let tree = outcome.remove("tree")?;
+    Some(draft.with("tree", tree))
+}
+
+/// The approvals that a decision counted: what each one is, who gave it and for exactly what.
+fn approval_drafts(run: RunId, policy: &CompiledPolicy, decision: &Decision) -> Vec<Draft> {
+    let granted = |approval: &&Approval| decision.granted().contains(&approval.name);
+    let approvals = policy.approvals().iter().filter(granted);
+    approvals
+        .map(|approval| {
+            let draft = Draft::new(Kind::Approval)
+                .of(run)
+                .with("approval", approval.name.as_str());
+            let draft = match &approval.kind {
+                // Its value is not recorded: no value of the environment ever is.
+                ApprovalKind::Switch { variable, .. } => draft
+                    .with("how", "environment")
+                    .with("variable", variable.as_str())
+                    .with("who", "whoever started lictor"),
+                ApprovalKind::Grant { .. } => draft.with("how", "grant"),
+            };
+            draft
+                .with("user", user_id())
+                .with("reference", approval.reference.clone())
+                .with("expires", Value::Null)
+                .with("uses", 1)
+                .with("policy", decision.policy().sha256.as_str())
+                .with("actor", decision.asked().actor.as_str())
+                .with("action", decision.asked().action.clone())
+                .with("argv", argv(decision))
+        })
+        .collect()
 }
 
 fn decision_draft(run: RunId, decision: &Decision) -> Draft {
@@ -239,7 +294,9 @@ const MAX_MESSAGE_BYTES: usize = 400;
 
 /// The evidence as it is recorded: outputs by digest, lists cut to what one line can hold, with how
 /// many there were.
-fn bounded(evidence: &Evidence) -> Map<String, Value> {
+///
+/// A text that `is_secret` stays whole: it is replaced as a whole, and half of it might not be known.
+fn bounded(evidence: &Evidence, is_secret: &dyn Fn(&str) -> bool) -> Map<String, Value> {
     let mut evidence = evidence.clone();
     let mut cut = Map::new();
     let mut shorten = |name: &str, list: &mut Vec<Process>| {
@@ -263,7 +320,7 @@ fn bounded(evidence: &Evidence) -> Map<String, Value> {
             }
             for text in list
                 .iter_mut()
-                .filter(|text| text.len() > MAX_MESSAGE_BYTES)
+                .filter(|text| text.len() > MAX_MESSAGE_BYTES && !is_secret(text))
             {
                 let ends = text.char_indices().map(|(at, _)| at);
                 let end = ends

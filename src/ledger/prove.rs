@@ -219,5 +219,6 @@ pub fn keys(dir: &Path) -> Result<Vec<Verifier>, ProofError> {
 /// There is none.
 pub fn checkpoint(dir: &Path) -> Result<Vec<u8>, ProofError> {
     let snapshot = Snapshot::of(dir)?.ok_or(ProofError::Missing)?;
-    snapshot.checkpoint.ok_or(ProofError::Unsigned)
+    let note = snapshot.checkpoint.ok_or(ProofError::Unsigned)?;
+    note.map_err(|why| ProofError::Io(std::io::Error::other(format!("`checkpoint` {why}"))))
 }

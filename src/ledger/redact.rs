@@ -173,9 +173,18 @@ impl Redactor {
             return None;
         }
         let bytes = BASE64.decode(map.get("b64")?.as_str()?.as_bytes()).ok()?;
-        let secret =
-            self.has_shape(&bytes) || self.matches_pattern(&String::from_utf8_lossy(&bytes));
-        secret.then(|| hmac(&self.key, &bytes))
+        self.holds_secret(&bytes).then(|| self.digest(&bytes))
+    }
+
+    /// Whether a secret is somewhere in these bytes.
+    pub(super) fn holds_secret(&self, bytes: &[u8]) -> bool {
+        self.has_shape(bytes)
+            || (!self.patterns.is_empty() && self.matches_pattern(&String::from_utf8_lossy(bytes)))
+    }
+
+    /// What stands in the place of a secret.
+    pub(super) fn digest(&self, secret: &[u8]) -> Hash {
+        hmac(&self.key, secret)
     }
 
     fn has_shape(&self, text: &[u8]) -> bool {

@@ -116,3 +116,31 @@ impl SegmentBody {
         Ok(())
     }
 }
+
+/// Where zero bytes end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Zeros {
+    /// With a sector: a disk writes a sector or it does not.
+    Sectors,
+    /// Elsewhere.
+    Inside,
+}
+
+/// Where runs of zero bytes end in a line that begins at `at`; none if it has none.
+pub(super) fn zeros(line: &[u8], at: u64) -> Option<Zeros> {
+    let ends = line
+        .windows(2)
+        .zip(1_u64..)
+        .filter(|(pair, _)| matches!(pair, [0, next] if *next != 0))
+        .map(|(_, end)| at.saturating_add(end));
+    let mut zeros = line.contains(&0).then_some(Zeros::Sectors)?;
+    for end in ends {
+        if !end.is_multiple_of(SECTOR_BYTES) {
+            zeros = Zeros::Inside;
+        }
+    }
+    Some(zeros)
+}
+
+/// The smallest part of a disk that is written at once.
+const SECTOR_BYTES: u64 = 512;

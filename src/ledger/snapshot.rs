@@ -19,7 +19,10 @@ use super::store::{ReadSegment, Reading, SideFile, read_full, segment_name};
 #[derive(Debug)]
 pub(super) struct Snapshot {
     pub(super) segments: Vec<SnapSegment>,
-    pub(super) checkpoint: Option<Vec<u8>>,
+    /// The file `checkpoint`, or why it is none.
+    pub(super) checkpoint: Option<Result<Vec<u8>, &'static str>>,
+    /// Names of the first files in `segments` that are no segments, escaped.
+    pub(super) strangers: Vec<String>,
     pub(super) key: KeyFile,
 }
 
@@ -90,7 +93,8 @@ impl Snapshot {
         };
         let mut seen = Snapshot {
             segments,
-            checkpoint: reading.read(SideFile::Checkpoint)?,
+            checkpoint: reading.look_at(SideFile::Checkpoint)?,
+            strangers: reading.strangers()?,
             key,
         };
         seen.find_ends()?;

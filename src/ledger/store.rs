@@ -4,7 +4,7 @@
 //! a trait so that tests can fail each call in turn, and forget what was never made durable.
 //!
 //! ```text
-//! <ledger>/lock   segments/000000000000.jsonl …   checkpoint   state   key
+//! <ledger>/lock   segments/000000000000.jsonl …   checkpoint   state   key   blobs/ab/<sha256>
 //! ```
 //!
 //! One of the places that name `rustix`: `O_NOFOLLOW`, directory descriptors, `statfs` and `fallocate`
@@ -150,6 +150,15 @@ pub trait Store: Send + Sync + fmt::Debug {
     /// # Errors
     /// The file is still there.
     fn remove(&self, file: SideFile) -> io::Result<()>;
+
+    /// Keeps an output under its digest, in 64 lower-case hex digits. Needs no lock; one that is there stays.
+    ///
+    /// # Errors
+    /// It is not kept; a store may keep none ([`io::ErrorKind::Unsupported`]).
+    fn keep_blob(&self, sha256: &str, bytes: &[u8]) -> io::Result<()> {
+        let _ = (sha256, bytes);
+        Err(io::ErrorKind::Unsupported.into())
+    }
 }
 
 /// Whether a side file has to survive a crash of the machine.
@@ -521,29 +530,7 @@ impl Store for FileStore {
     }
 
     fn stage(&self, file: SideFile, bytes: &[u8], durability: Durability) -> io::Result<String> {
-        static STAGED: AtomicU64 = AtomicU64::new(0);
-        let number = STAGED.fetch_add(1, Ordering::Relaxed);
-        let name = format!("{}.new-{}-{number}", file.name(), std::process::id());
-        let flags =
-            OFlags::WRONLY | OFlags::CREATE | OFlags::TRUNC | OFlags::CLOEXEC | OFlags::NOFOLLOW;
-        let new = File::from(rustix::fs::openat(
-            &self.root,
-            &name,
-            flags,
-            Mode::RUSR | Mode::WUSR,
-        )?);
-        let written = new.write_all_at(bytes, 0).and_then(|()| match durability {
-            Durability::Cache => Ok(()),
-            Durability::Synced => new.sync_data(),
-        });
-        match written {
-            Ok(()) => Ok(name),
-            Err(error) => {
-                // The error of the write is the one to tell.
-                self.discard(&name).ok();
-                Err(error)
-            }
-        }
+        stage_in(&self.root, file.name(), bytes, durability)
     }
 
     fn install(&self, staged: &str, file: SideFile, durability: Durability) -> io::Result<()> {
@@ -562,6 +549,63 @@ impl Store for FileStore {
         match rustix::fs::unlinkat(&self.root, file.name(), AtFlags::empty()) {
             Ok(()) | Err(Errno::NOENT) => Ok(()),
             Err(error) => Err(error.into()),
+        }
+    }
+
+    fn keep_blob(&self, sha256: &str, bytes: &[u8]) -> io::Result<()> {
+        let blobs = make_directory(&self.root, "blobs")?;
+        let directory = make_directory(&blobs, shelf(sha256))?;
+        if rustix::fs::statat(&directory, sha256, AtFlags::SYMLINK_NOFOLLOW).is_ok() {
+            return Ok(());
+        }
+        let staged = stage_in(&directory, sha256, bytes, Durability::Synced)?;
+        rustix::fs::renameat(&directory, &staged, &directory, sha256)?;
+        Ok(rustix::fs::fsync(&directory)?)
+    }
+}
+
+/// The directory that an output is in: the first two digits of its digest.
+fn shelf(sha256: &str) -> &str {
+    sha256.get(..2).unwrap_or("00")
+}
+
+/// The directory `name` in `parent`, which is made if it is not there.
+fn make_directory(parent: &OwnedFd, name: &str) -> io::Result<OwnedFd> {
+    match rustix::fs::mkdirat(parent, name, Mode::RWXU) {
+        Ok(()) => rustix::fs::fsync(parent)?,
+        Err(Errno::EXIST) => {}
+        Err(error) => return Err(error.into()),
+    }
+    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC | OFlags::NOFOLLOW;
+    let directory = rustix::fs::openat(parent, name, flags, Mode::empty())?;
+    check_directory(&directory)?;
+    Ok(directory)
+}
+
+/// Writes a new file in `directory` that is to be called `name`; returns what it is called now.
+fn stage_in(
+    directory: &OwnedFd,
+    name: &str,
+    bytes: &[u8],
+    durability: Durability,
+) -> io::Result<String> {
+    static STAGED: AtomicU64 = AtomicU64::new(0);
+    let number = STAGED.fetch_add(1, Ordering::Relaxed);
+    let staged = format!("{name}.new-{}-{number}", std::process::id());
+    let flags =
+        OFlags::WRONLY | OFlags::CREATE | OFlags::TRUNC | OFlags::CLOEXEC | OFlags::NOFOLLOW;
+    let mode = Mode::RUSR | Mode::WUSR;
+    let new = File::from(rustix::fs::openat(directory, &staged, flags, mode)?);
+    let written = new.write_all_at(bytes, 0).and_then(|()| match durability {
+        Durability::Cache => Ok(()),
+        Durability::Synced => new.sync_data(),
+    });
+    match written {
+        Ok(()) => Ok(staged),
+        Err(error) => {
+            // The error of the write is the one to tell.
+            rustix::fs::unlinkat(directory, &staged, AtFlags::empty()).ok();
+            Err(error)
         }
     }
 }
@@ -600,6 +644,10 @@ impl Reading {
         match rustix::fs::openat(&root, "segments", flags | OFlags::NOFOLLOW, Mode::empty()) {
             Ok(segments) => Ok(Some(Reading { root, segments })),
             Err(Errno::NOENT) => Ok(None),
+            Err(Errno::NOTDIR | Errno::LOOP) => Err(io::Error::new(
+                io::ErrorKind::NotADirectory,
+                "`segments` is not a directory of the ledger's own",
+            )),
             Err(error) => Err(error.into()),
         }
     }
@@ -631,6 +679,7 @@ impl Reading {
                 Ok(file) => File::from(file),
                 Err(Errno::NOENT) => return Ok(Err("is missing")),
                 Err(Errno::LOOP) => return Ok(Err("is a symbolic link")),
+                Err(Errno::NXIO) => return Ok(Err("is not a regular file")),
                 Err(error) => return Err(error.into()),
             };
         let stat = rustix::fs::fstat(&file)?;
@@ -644,6 +693,60 @@ impl Reading {
 
     pub(super) fn read(&self, file: SideFile) -> io::Result<Option<Vec<u8>>> {
         read_side_file(&self.root, file)
+    }
+
+    /// The content of a side file, or why it is none. Wide modes are no reason: copies of ledgers have them.
+    pub(super) fn look_at(
+        &self,
+        file: SideFile,
+    ) -> io::Result<Option<Result<Vec<u8>, &'static str>>> {
+        use std::io::Read;
+        let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NOFOLLOW | OFlags::NONBLOCK;
+        let opened = match rustix::fs::openat(&self.root, file.name(), flags, Mode::empty()) {
+            Ok(opened) => File::from(opened),
+            Err(Errno::NOENT) => return Ok(None),
+            Err(Errno::LOOP) => return Ok(Some(Err("is a symbolic link"))),
+            // A socket cannot be opened at all.
+            Err(Errno::NXIO) => return Ok(Some(Err("is not a regular file"))),
+            Err(error) => return Err(error.into()),
+        };
+        let kind = FileType::from_raw_mode(rustix::fs::fstat(&opened)?.st_mode);
+        if kind != FileType::RegularFile {
+            return Ok(Some(Err("is not a regular file")));
+        }
+        let mut bytes = Vec::new();
+        opened.take(MAX_SIDE_FILE_BYTES).read_to_end(&mut bytes)?;
+        Ok(Some(Ok(bytes)))
+    }
+
+    /// A kept output, if it is there.
+    pub(super) fn blob(&self, sha256: &str) -> io::Result<Option<Vec<u8>>> {
+        use std::io::Read;
+        let name = format!("blobs/{}/{sha256}", shelf(sha256));
+        let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NOFOLLOW | OFlags::NONBLOCK;
+        let file = match rustix::fs::openat(&self.root, &name, flags, Mode::empty()) {
+            Ok(file) => File::from(file),
+            Err(Errno::NOENT) => return Ok(None),
+            Err(error) => return Err(error.into()),
+        };
+        check_file(&rustix::fs::fstat(&file)?, &name, 0o644)?;
+        let mut bytes = Vec::new();
+        (&file).read_to_end(&mut bytes)?;
+        Ok(Some(bytes))
+    }
+
+    /// The first few names in `segments` that are no segment's, escaped, in order.
+    pub(super) fn strangers(&self) -> io::Result<Vec<String>> {
+        let mut names = Vec::new();
+        for entry in Dir::read_from(&self.segments)? {
+            let name = entry?.file_name().to_bytes().to_vec();
+            if segment_number(&name).is_none() && !matches!(&*name, b"." | b"..") {
+                names.push(String::from_utf8_lossy(&name).escape_debug().to_string());
+            }
+        }
+        names.sort_unstable();
+        names.truncate(MAX_STRANGERS);
+        Ok(names)
     }
 
     /// Whether a side file is there, readable or not.
@@ -669,6 +772,9 @@ pub(super) fn read_full(file: &File, offset: u64, buffer: &mut [u8]) -> io::Resu
     Ok(done)
 }
 
+/// More names than this say nothing more.
+const MAX_STRANGERS: usize = 10;
+
 /// The largest side file that is read: a state of a million open runs would be smaller.
 const MAX_SIDE_FILE_BYTES: u64 = 64 << 20;
 
@@ -691,17 +797,18 @@ fn list_segments(segments: &OwnedFd) -> io::Result<Vec<u64>> {
     let mut numbers = Vec::new();
     for entry in Dir::read_from(segments)? {
         let entry = entry?;
-        let digits = entry.file_name().to_bytes().strip_suffix(b".jsonl");
-        let number = digits.and_then(|digits| std::str::from_utf8(digits).ok()?.parse().ok());
-        // Only names that we would give: `1.jsonl` and `+00000000001.jsonl` are somebody else's.
-        if let Some(number) = number
-            && segment_name(number).as_bytes() == entry.file_name().to_bytes()
-        {
-            numbers.push(number);
-        }
+        numbers.extend(segment_number(entry.file_name().to_bytes()));
     }
     numbers.sort_unstable();
     Ok(numbers)
+}
+
+/// The number of the segment of that name. Only names that we would give count: `1.jsonl` and
+/// `+00000000001.jsonl` are somebody else's.
+fn segment_number(name: &[u8]) -> Option<u64> {
+    let digits = std::str::from_utf8(name.strip_suffix(b".jsonl")?).ok()?;
+    let number = digits.parse().ok()?;
+    (segment_name(number).as_bytes() == name).then_some(number)
 }
 
 fn identity(stat: &rustix::fs::Stat) -> Identity {

@@ -24,8 +24,11 @@ use super::redact::Redactor;
 use super::store::{Durability, SideFile, Store, segment_name};
 use super::{LedgerError, Options};
 
-/// Space kept for the end of each open run, and once more for what belongs to none: one longest line each.
-const RESERVE_BYTES: u64 = 64 << 10;
+/// Space of one longest line.
+const LINE_BYTES: u64 = 64 << 10;
+
+/// Space kept for the end of each open run: that it was stopped, and its outcome.
+const RESERVE_BYTES: u64 = 2 * LINE_BYTES;
 
 /// Space is kept in pieces of this size, so that most commits need not ask for any.
 const RESERVE_STEP_BYTES: u64 = 256 << 10;
@@ -497,7 +500,10 @@ impl Writer {
         if open == 0 {
             return Ok(());
         }
-        let kept = open.saturating_add(1).saturating_mul(RESERVE_BYTES);
+        // One line more, for what belongs to no run.
+        let kept = open
+            .saturating_mul(RESERVE_BYTES)
+            .saturating_add(LINE_BYTES);
         let offset = composed.head.offset;
         let needed = offset.saturating_add(kept);
         if let Some(ballast) = self.ballast {

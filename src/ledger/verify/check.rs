@@ -6,15 +6,17 @@
 
 #![forbid(unsafe_code)]
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::BTreeMap;
 
-use super::super::entry::{RunId, hex};
+use super::super::decode::Line;
+use super::super::entry::hex;
 use super::super::head::unhex;
 use super::super::merkle::{Hash, Tree};
 use super::super::note::{self, Checkpoint, NoteError, Signer, Verifier};
-use super::super::segment::{Ended, SegmentBody, Torn};
+use super::super::segment::{Ended, SegmentBody, Torn, Zeros};
 use super::super::snapshot::KeyFile;
 use super::super::store::segment_name;
+use super::meaning::Meaning;
 use super::resume::Resume;
 use super::scan::{Says, Scanned, Seen, Unread};
 use super::{LeftBehind, Problem, Report, TornEnd, Verdict};
@@ -29,6 +31,17 @@ struct Place {
     line: u64,
     byte: u64,
 }
+
+/// A line with zero bytes.
+#[derive(Clone, Copy, Debug)]
+struct ZerosAt {
+    byte: u64,
+    /// Whole sectors are zeros, as after a crash of the machine.
+    sectors: bool,
+    told: bool,
+}
+
+const SHORTER: &str = "the ledger is shorter than it was when it was verified";
 
 /// What is known of the chain at the last line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -55,7 +68,7 @@ pub(super) struct Checker {
     index: u64,
     lines: u64,
     /// Where lines of zeros begin in a segment that nobody has ended.
-    zeros_at: Option<u64>,
+    zeros_at: Option<ZerosAt>,
     ended: Vec<Ended>,
     origin: Option<String>,
     key: Option<Verifier>,
@@ -65,7 +78,9 @@ pub(super) struct Checker {
     signed: u64,
     anchored: u64,
     marks: BTreeMap<u64, Option<Hash>>,
-    meaning: Meaning,
+    /// Roots that an earlier verification compared with checkpoints.
+    known: BTreeMap<u64, Hash>,
+    meaning: Meaning<Place>,
     last_ts: [u8; 27],
     clock_backs: u64,
     torn: Vec<TornEnd>,
@@ -76,18 +91,6 @@ pub(super) struct Checker {
     split: bool,
     /// Segments that were looked at, files that are none included.
     segments: u64,
-}
-
-/// What the entries say together.
-#[derive(Debug, Default)]
-struct Meaning {
-    decided: HashSet<RunId>,
-    /// Allowed and not started.
-    allowed: HashMap<RunId, Option<Hash>>,
-    /// Started, without outcome: the start of the machine it was in, and where it stands.
-    open: HashMap<RunId, (Hash, Place)>,
-    /// The start of the machine in which the last line was written that is not about an earlier one.
-    boot: Hash,
 }
 
 impl Checker {
@@ -108,21 +111,11 @@ impl Checker {
         checker.key = checker.keys.last().cloned().filter(|_| state.signs);
         checker.signed = state.signed;
         checker.torn.clone_from(&state.torn);
-        for (run, command) in &state.allowed {
-            let command = match command {
-                Some(command) => Some(unhex(command)?),
-                None => None,
-            };
-            checker.meaning.allowed.insert(run.parse().ok()?, command);
+        for (size, root) in &state.known {
+            checker.known.insert(*size, unhex(root)?);
         }
-        for (run, boot) in &state.open {
-            let place = checker.last.clone();
-            checker
-                .meaning
-                .open
-                .insert(run.parse().ok()?, (unhex(boot)?, place));
-        }
-        checker.meaning.boot = unhex(&state.boot)?;
+        checker.meaning = Meaning::resume(state, &checker.last)?;
+        checker.last_ts = state.last_ts.as_bytes().try_into().ok()?;
         checker.segments = state.segment.saturating_add(1);
         checker.mark();
         Some(checker)
@@ -135,7 +128,9 @@ impl Checker {
             return None;
         }
         let last = self.ended.last()?;
-        Some(Resume {
+        let known = self.marks.keys().copied();
+        let known = known.filter_map(|size| Some((size, hex(&self.root_at(size)?))));
+        let mut state = Resume {
             v: 1,
             segment: self.index,
             offset: last.bytes,
@@ -149,20 +144,12 @@ impl Checker {
             signs: self.key.is_some(),
             signed: self.signed,
             torn: self.torn.clone(),
-            boot: hex(&self.meaning.boot),
-            allowed: self
-                .meaning
-                .allowed
-                .iter()
-                .map(|(run, command)| (run.to_string(), command.map(|hash| hex(&hash))))
-                .collect(),
-            open: self
-                .meaning
-                .open
-                .iter()
-                .map(|(run, (boot, _))| (run.to_string(), hex(boot)))
-                .collect(),
-        })
+            known: known.collect(),
+            last_ts: String::from_utf8_lossy(&self.last_ts).into_owned(),
+            ..Resume::default()
+        };
+        self.meaning.save(&mut state);
+        Some(state)
     }
 
     /// A checker that remembers the roots of the tree at `marks`.
@@ -186,7 +173,8 @@ impl Checker {
             signed: 0,
             anchored: 0,
             marks: marks.into_iter().map(|size| (size, None)).collect(),
-            meaning: Meaning::default(),
+            known: BTreeMap::new(),
+            meaning: Meaning::new(),
             last_ts: [0; 27],
             clock_backs: 0,
             torn: Vec::new(),
@@ -236,18 +224,34 @@ impl Checker {
 
     /// Where whole lines end, if that is before the last line feed.
     pub(super) fn valid_end(&self) -> Option<u64> {
-        self.zeros_at
+        self.zeros_at.as_ref().map(|zeros| zeros.byte)
     }
 
     /// Takes the next line.
     pub(super) fn line(&mut self, line: Scanned) {
-        if self.zeros_at.is_some() {
+        if let Some(zeros) = self.zeros_at {
+            // A machine that crashes loses whole sectors; a hole inside one, with entries behind it, was made.
+            if line.read.is_ok() && !zeros.sectors && !zeros.told {
+                self.zeros_at = Some(ZerosAt {
+                    told: true,
+                    ..zeros
+                });
+                let place = self.place(self.lines.saturating_add(1), zeros.byte);
+                self.problem(place, "zero bytes in a line that other entries follow");
+            }
             return;
         }
-        if let Err(Unread { zeros: true, .. }) = &line.read {
+        if let Err(Unread {
+            zeros: Some(zeros), ..
+        }) = &line.read
+        {
             // What a crash of the machine leaves where it lost bytes. If the next segment says that they
             // are whole lines, or a checkpoint covers them, that is found there.
-            self.zeros_at = Some(line.at);
+            self.zeros_at = Some(ZerosAt {
+                byte: line.at,
+                sectors: *zeros == Zeros::Sectors,
+                told: false,
+            });
             return;
         }
         self.lines = self.lines.saturating_add(1);
@@ -294,14 +298,7 @@ impl Checker {
                 "the key changed and the one before did not sign it",
             );
         }
-        let restarted: Vec<Place> = self
-            .meaning
-            .open
-            .values()
-            .filter(|(boot, _)| *boot != self.meaning.boot)
-            .map(|(_, place)| place.clone())
-            .collect();
-        for place in restarted {
+        for place in self.meaning.left_by_a_restart() {
             self.problem(
                 place,
                 "the machine was started again since, and the run has no outcome",
@@ -326,6 +323,16 @@ impl Checker {
             && (before.is_none() || self.key.as_ref() != before)
         {
             self.problem_in_file("key", "the file is not the key that the last segment names");
+        }
+    }
+
+    /// There is no file `checkpoint`, which every writer that ends leaves.
+    pub(super) fn no_checkpoint_file(&mut self) {
+        if self.key.is_some() {
+            self.warn(
+                "there is no file `checkpoint`: a writer that ends leaves one, one that is killed before may not"
+                    .to_owned(),
+            );
         }
     }
 
@@ -360,7 +367,7 @@ impl Checker {
         if Some(&checkpoint.origin) != self.origin.as_ref() {
             return self.problem_in_file("checkpoint", "the checkpoint is of another ledger");
         }
-        match self.marks.get(&size).copied().flatten() {
+        match self.root_at(size) {
             Some(root) if root == checkpoint.root => self.signed = self.signed.max(size),
             // Each line but the last has one behind it that fits: it can only be the last.
             _ if size == self.tree.size() && !self.tampered => {
@@ -399,7 +406,7 @@ impl Checker {
             let what = format!("{} entries, but the anchor covers {size}", self.tree.size());
             return self.note_problem(place, &what);
         }
-        match self.marks.get(&size).copied().flatten() {
+        match self.root_at(size) {
             Some(root) if root == anchor.root => self.anchored = self.anchored.max(size),
             _ => {
                 self.split = true;
@@ -411,16 +418,41 @@ impl Checker {
         }
     }
 
+    /// Holds the ledger to what an earlier verification saw, all of it having been read again.
+    pub(super) fn earlier(&mut self, state: &Resume) {
+        let place = self.last.clone();
+        if self.tree.size() < state.size {
+            self.rolled_back = true;
+            self.note_problem(place, SHORTER);
+        } else if state.tree().map(|tree| tree.root()) != self.root_at(state.size) {
+            self.problem(place, "the entries that were verified are others now");
+        }
+    }
+
+    /// Whether `line`, which a later segment calls torn, is the whole entry that comes next: a writer who
+    /// finds such a line goes on behind it.
+    pub(super) fn comes_next(&self, line: &Line<'_>) -> bool {
+        line.seq == self.next_seq && line.prev == self.hash
+    }
+
+    /// Entries are passed off as torn bytes, from `byte` on.
+    pub(super) fn passed_off(&mut self, byte: u64) {
+        let place = self.place(self.lines.saturating_add(1), byte);
+        self.problem(place, "whole entries that a later segment calls torn");
+    }
+
+    fn root_at(&self, size: u64) -> Option<Hash> {
+        let marked = self.marks.get(&size).copied().flatten();
+        marked.or_else(|| self.known.get(&size).copied())
+    }
+
     /// The conclusion where the ledger does not go on from what was verified earlier.
     pub(super) fn without(mut self, why: LeftBehind) -> Report {
         let place = self.last.clone();
         match why {
             LeftBehind::Shorter => {
                 self.rolled_back = true;
-                self.note_problem(
-                    place,
-                    "the ledger is shorter than it was when it was verified",
-                );
+                self.note_problem(place, SHORTER);
             }
             LeftBehind::Other => {
                 self.problem(place, "the last line that was verified is another now")
@@ -483,7 +515,7 @@ impl Checker {
             signed: self.signed,
             anchored: self.anchored,
             torn: self.torn,
-            open_runs: u64::try_from(self.meaning.open.len()).unwrap_or(u64::MAX),
+            open_runs: u64::try_from(self.meaning.open_runs()).unwrap_or(u64::MAX),
         }
     }
 
@@ -513,6 +545,15 @@ impl Checker {
                 }
             };
             sentences.push(format!("who can read the ledger's key can rewrite {since}"));
+            if self.anchored < self.tree.size() {
+                let back = match self.anchored {
+                    0 => "an earlier checkpoint".to_owned(),
+                    anchored => format!("an earlier checkpoint, down to entry {anchored}"),
+                };
+                sentences.push(format!(
+                    "who can write the ledger's files can cut it back to {back} without the key: only a checkpoint kept elsewhere shows that"
+                ));
+            }
         }
         for torn in self.torn.iter().filter(|torn| !torn.accounted) {
             sentences.push(format!(
@@ -520,7 +561,7 @@ impl Checker {
                 torn.bytes, torn.segment
             ));
         }
-        match self.meaning.open.len() {
+        match self.meaning.open_runs() {
             0 => {}
             open => sentences.push(format!("{open} runs have no outcome yet")),
         }
@@ -608,16 +649,16 @@ impl Checker {
                     self.consequence(place, &what);
                 }
             },
-            Says::Segment(_) | Says::Other => {}
-            Says::Decision { allowed, command } => self.decision(place, seen, *allowed, *command),
-            Says::Start { command } => self.start(place, seen, *command),
-            Says::Outcome => self.outcome(place, seen),
+            Says::Segment(_)
+            | Says::Decision { .. }
+            | Says::Start { .. }
+            | Says::Stop
+            | Says::Outcome
+            | Says::Grant(_)
+            | Says::Other => {}
         }
-        if !matches!(
-            seen.says,
-            Says::Segment(_) | Says::Checkpoint(_) | Says::Outcome
-        ) {
-            self.meaning.boot = seen.boot;
+        for what in self.meaning.see(seen, place) {
+            self.problem(place.clone(), &what);
         }
     }
 
@@ -649,7 +690,8 @@ impl Checker {
         };
         if !is_first && key != self.key {
             match self.key.take() {
-                Some(old) => self.handover = Some(old),
+                // Whoever still has to sign stays the one: a key that nobody handed over to hands over nothing.
+                Some(old) => self.handover = self.handover.take().or(Some(old)),
                 None => self.problem(place.clone(), "a ledger that did not sign does so now"),
             }
         }
@@ -681,48 +723,6 @@ impl Checker {
             Ok(checkpoint.size)
         } else {
             Err("the entries before are not those that were signed".to_owned())
-        }
-    }
-
-    fn decision(&mut self, place: &Place, seen: &Seen, allowed: bool, command: Option<Hash>) {
-        let Some(run) = seen.run else { return };
-        if !self.meaning.decided.insert(run) {
-            self.problem(place.clone(), &format!("a second decision for run {run}"));
-        }
-        if allowed {
-            self.meaning.allowed.insert(run, command);
-        }
-    }
-
-    fn start(&mut self, place: &Place, seen: &Seen, command: Option<Hash>) {
-        let Some(run) = seen.run else {
-            return self.problem(place.clone(), "a start without a run");
-        };
-        match self.meaning.allowed.remove(&run) {
-            None => self.problem(
-                place.clone(),
-                &format!("run {run} was started without being allowed"),
-            ),
-            Some(allowed) if allowed.is_none() || allowed != command => {
-                self.problem(
-                    place.clone(),
-                    &format!("run {run} is not the command or the policy that was allowed"),
-                );
-            }
-            Some(_) => {}
-        }
-        self.meaning.open.insert(run, (seen.boot, place.clone()));
-    }
-
-    fn outcome(&mut self, place: &Place, seen: &Seen) {
-        let Some(run) = seen.run else {
-            return self.problem(place.clone(), "an outcome without a run");
-        };
-        if self.meaning.open.remove(&run).is_none() {
-            self.problem(
-                place.clone(),
-                &format!("run {run} has an outcome, but it is not open"),
-            );
         }
     }
 
@@ -771,7 +771,7 @@ impl Checker {
         }
     }
 
-    fn problem_in_file(&mut self, file: &str, what: &str) {
+    pub(super) fn problem_in_file(&mut self, file: &str, what: &str) {
         self.problem(
             Place {
                 segment: file.to_owned(),

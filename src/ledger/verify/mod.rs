@@ -7,6 +7,7 @@
 #![forbid(unsafe_code)]
 
 mod check;
+mod meaning;
 mod resume;
 mod scan;
 
@@ -18,6 +19,7 @@ use serde::{Deserialize, Serialize};
 use self::check::Checker;
 pub use self::resume::{NotAState, Resume};
 use self::scan::Part;
+use super::decode::Decoder;
 use super::entry::{hex, sha256};
 use super::note::{self, Checkpoint};
 use super::segment::Torn;
@@ -207,23 +209,36 @@ pub fn verify(
     progress: &mut dyn FnMut(u64, u64),
 ) -> Result<Report, VerifyError> {
     let anchors = anchors(options)?;
-    let Some(seen) = Snapshot::of(dir)? else {
-        return Ok(missing("there is no ledger here"));
+    let seen = match Snapshot::of(dir) {
+        Ok(Some(seen)) => seen,
+        Ok(None) => return Ok(missing("there is no ledger here")),
+        Err(error) if error.kind() == io::ErrorKind::NotADirectory => {
+            let mut checker = Checker::new(Vec::new());
+            checker.problem_in_file("segments", "is not a directory of the ledger's own");
+            return Ok(checker.report());
+        }
+        Err(error) => return Err(error.into()),
     };
     if seen.segments.is_empty() && seen.checkpoint.is_none() && anchors.is_empty() {
         return Ok(missing("the ledger has no segment"));
     }
-    let mut checker = match &options.since {
-        Some(state) => Checker::resume(state, marks(&seen, &anchors)).ok_or(NotAState)?,
-        None => Checker::new(marks(&seen, &anchors)),
+    let mut marks = marks(&seen, &anchors);
+    // A checkpoint from before the state that was not compared then needs the whole tree.
+    let since = options.since.as_ref();
+    let since = since.filter(|state| marks.iter().all(|size| state.knows(*size)));
+    let all_again = options.since.as_ref().filter(|_| since.is_none());
+    marks.extend(all_again.map(Resume::entries));
+    let mut checker = match since {
+        Some(state) => Checker::resume(state, marks).ok_or(NotAState)?,
+        None => Checker::new(marks),
     };
-    let (first, from) = options.since.as_ref().map_or((0, 0), |state| {
+    let (first, from) = since.map_or((0, 0), |state| {
         (
             usize::try_from(state.segment).unwrap_or(usize::MAX),
             state.offset,
         )
     });
-    if let Some(state) = &options.since
+    if let Some(state) = since
         && let Some(what) = left_behind(state, seen.segments.get(first))?
     {
         return Ok(checker.without(what));
@@ -247,7 +262,7 @@ pub fn verify(
         .fold(0, u64::saturating_add);
     let mut done = 0_u64;
     // The segment that a state ends in has been entered already.
-    let mut entered = first.saturating_add(usize::from(options.since.is_some()));
+    let mut entered = first.saturating_add(usize::from(since.is_some()));
     scan::scan(parts, &mut |index, lines| {
         while entered <= index {
             enter(&mut checker, &seen.segments, entered)?;
@@ -266,9 +281,17 @@ pub fn verify(
     }
     leave_last(&mut checker, &seen.segments)?;
     checker.end();
+    if let Some(state) = all_again {
+        checker.earlier(state);
+    }
     checker.key_file(seen.key);
-    if let Some(note) = &seen.checkpoint {
-        checker.checkpoint_file(note);
+    match &seen.checkpoint {
+        None => checker.no_checkpoint_file(),
+        Some(Ok(note)) => checker.checkpoint_file(note),
+        Some(Err(why)) => checker.problem_in_file("checkpoint", why),
+    }
+    for name in &seen.strangers {
+        checker.warn(format!("`{name}` in `segments` is no segment"));
     }
     for (note, checkpoint) in &anchors {
         checker.anchor(note, checkpoint);
@@ -303,8 +326,8 @@ enum LeftBehind {
 fn marks(seen: &Snapshot, anchors: &[(&[u8], Checkpoint)]) -> Vec<u64> {
     let own = seen
         .checkpoint
-        .as_deref()
-        .and_then(|note| note::peek(note).ok());
+        .as_ref()
+        .and_then(|note| note::peek(note.as_deref().ok()?).ok());
     own.iter()
         .map(|own| own.size)
         .chain(anchors.iter().map(|(_, anchor)| anchor.size))
@@ -370,6 +393,19 @@ fn leave(checker: &mut Checker, segment: &SnapSegment, is_last: bool) -> io::Res
             sha256: opened.digest_from(valid)?,
         }),
     };
+    if segment.accounted && torn.is_some() {
+        let mut line = vec![0; super::MAX_LINE_BYTES];
+        let got = read_full(&opened.file, valid, &mut line)?;
+        let end = line.iter().take(got).position(|byte| *byte == b'\n');
+        let line = end.and_then(|end| line.get(..=end)).unwrap_or(&[]);
+        let mut decoder = Decoder::new();
+        if decoder
+            .decode(line)
+            .is_ok_and(|line| checker.comes_next(&line))
+        {
+            checker.passed_off(valid);
+        }
+    }
     checker.leave(valid, torn.as_ref(), segment.accounted, is_last);
     Ok(())
 }

@@ -8,12 +8,13 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::super::grants::Grants;
 use super::super::head::unhex;
 use super::super::merkle::{Hash, Tree};
 use super::TornEnd;
 
 /// The end of a verification. Opaque; made by one verification and read by the next.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Resume {
     pub(super) v: u32,
     pub(super) segment: u64,
@@ -36,6 +37,11 @@ pub struct Resume {
     pub(super) allowed: Vec<(String, Option<String>)>,
     /// Runs without outcome, with the start of the machine.
     pub(super) open: Vec<(String, String)>,
+    /// Sizes that were compared with checkpoints, and the roots there.
+    pub(super) known: Vec<(u64, String)>,
+    pub(super) grants: Grants,
+    /// Time of the last line.
+    pub(super) last_ts: String,
 }
 
 impl Resume {
@@ -62,6 +68,11 @@ impl Resume {
     #[must_use]
     pub fn entries(&self) -> u64 {
         self.size
+    }
+
+    /// Whether the root at `size` is to be had by going on from here.
+    pub(super) fn knows(&self, size: u64) -> bool {
+        size >= self.size || self.known.iter().any(|(known, _)| *known == size)
     }
 
     pub(super) fn tree(&self) -> Option<Tree> {

@@ -10,8 +10,9 @@ use std::io;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 
 use super::super::decode::{Decoder, Line, Malformed};
-use super::super::entry::{Kind, RunId, sha256};
+use super::super::entry::{Kind, MAX_LINE_BYTES, RunId, sha256};
 use super::super::merkle::{Hash, leaf_hash};
+use super::super::segment::{Zeros, zeros};
 use super::super::store::read_full;
 
 /// Bytes that are read and scanned at once.
@@ -40,8 +41,8 @@ pub(super) struct Scanned {
 #[derive(Debug)]
 pub(super) struct Unread {
     pub(super) why: Malformed,
-    /// It holds a zero byte, as files do where a crash of the machine lost what was written.
-    pub(super) zeros: bool,
+    /// It holds zero bytes, as files do where a crash of the machine lost what was written.
+    pub(super) zeros: Option<Zeros>,
 }
 
 /// What a line says, as far as verification asks.
@@ -67,12 +68,17 @@ pub(super) enum Says {
     Decision {
         allowed: bool,
         command: Option<Hash>,
+        /// The grants that it spends.
+        grants: Box<[String]>,
     },
     /// Which command was let go.
     Start {
         command: Option<Hash>,
     },
+    Stop,
     Outcome,
+    /// The whole line.
+    Grant(Box<str>),
     /// A `gap` says what could not be recorded; the others only have to be in the chain.
     Other,
 }
@@ -170,10 +176,9 @@ fn read_blocks(
 ) -> io::Result<()> {
     for part in parts {
         let mut at = part.from;
-        let mut size = BLOCK_BYTES;
         while at < part.to {
             let left = usize::try_from(part.to.saturating_sub(at)).unwrap_or(usize::MAX);
-            let mut bytes = vec![0; left.min(size)];
+            let mut bytes = vec![0; left.min(BLOCK_BYTES)];
             let got = read_full(&part.file, at, &mut bytes)?;
             bytes.truncate(got);
             let whole = bytes
@@ -181,19 +186,19 @@ fn read_blocks(
                 .rposition(|byte| *byte == b'\n')
                 .map_or(0, |end| end.saturating_add(1));
             let last = got == left || got == 0;
-            if whole == 0 && !last {
-                // One line longer than a block: nobody writes such lines, but it is read to say so.
-                size = size.saturating_mul(2);
-                continue;
-            }
-            size = BLOCK_BYTES;
-            if !last {
-                bytes.truncate(whole);
-            }
             if got == 0 {
                 break;
             }
-            let next = at.saturating_add(u64::try_from(bytes.len()).unwrap_or(u64::MAX));
+            let mut next = at.saturating_add(u64::try_from(got).unwrap_or(u64::MAX));
+            if whole == 0 && !last {
+                // Nobody writes a line longer than a block. Its beginning is enough to say so, however
+                // long somebody has made it.
+                bytes.truncate(MAX_LINE_BYTES.saturating_add(1));
+                next = end_of_line(&part.file, next, part.to)?;
+            } else if !last {
+                bytes.truncate(whole);
+                next = at.saturating_add(u64::try_from(whole).unwrap_or(u64::MAX));
+            }
             if !give(Block {
                 index: part.index,
                 at,
@@ -207,6 +212,23 @@ fn read_blocks(
     Ok(())
 }
 
+/// Where the line ends that goes on at `from`.
+fn end_of_line(file: &File, from: u64, to: u64) -> io::Result<u64> {
+    let mut at = from;
+    let mut block = vec![0; BLOCK_BYTES];
+    while at < to {
+        let got = read_full(file, at, &mut block)?;
+        let bytes = block.get(..got).unwrap_or(&[]);
+        let end = bytes.iter().position(|byte| *byte == b'\n');
+        let step = end.map_or(got, |end| end.saturating_add(1));
+        at = at.saturating_add(u64::try_from(step).unwrap_or(u64::MAX));
+        if end.is_some() || got == 0 {
+            break;
+        }
+    }
+    Ok(at.min(to))
+}
+
 fn scan_block(decoder: &mut Decoder, block: &Block) -> Vec<Scanned> {
     let mut at = block.at;
     let mut scanned = Vec::with_capacity(block.bytes.len().checked_div(256).unwrap_or(0));
@@ -216,7 +238,7 @@ fn scan_block(decoder: &mut Decoder, block: &Block) -> Vec<Scanned> {
             Ok(line) => Ok(see(&line)),
             Err(why) => Err(Unread {
                 why,
-                zeros: bytes.contains(&0),
+                zeros: zeros(bytes, at),
             }),
         };
         scanned.push(Scanned {
@@ -239,23 +261,21 @@ fn see(line: &Line<'_>) -> Seen {
             Some("allow") => Says::Decision {
                 allowed: true,
                 command: command(line),
+                grants: grants(line),
             },
             _ => Says::Decision {
                 allowed: false,
                 command: None,
+                grants: grants(line),
             },
         },
         Kind::Start => Says::Start {
             command: command(line),
         },
+        Kind::Stop => Says::Stop,
         Kind::Outcome => Says::Outcome,
-        Kind::Policy
-        | Kind::Approval
-        | Kind::Stop
-        | Kind::Anchor
-        | Kind::Gap
-        | Kind::Grant
-        | Kind::Observed => Says::Other,
+        Kind::Grant => Says::Grant(format!("{}\n", line.text()).into()),
+        Kind::Policy | Kind::Approval | Kind::Anchor | Kind::Gap | Kind::Observed => Says::Other,
     };
     let mut ts = [0; 27];
     for (to, from) in ts.iter_mut().zip(line.ts.bytes()) {
@@ -269,6 +289,12 @@ fn see(line: &Line<'_>) -> Seen {
         run: line.run,
         says,
     }
+}
+
+/// The grants that a decision spends.
+fn grants(line: &Line<'_>) -> Box<[String]> {
+    let ids = line.field("grants").map(serde_json::from_str);
+    ids.and_then(Result::ok).unwrap_or_default()
 }
 
 /// What has to be the same in a decision and in the start it allows: arguments and policy.

@@ -1,0 +1,704 @@
+//! What somebody can do to a ledger who can write its files and cannot read its key: chains are computed
+//! anew, first lines forged, keys exchanged, files replaced by others. Each attempt gets the verdict that
+//! it deserves, and neither verification nor the next writer takes it for the ledger.
+#![cfg(feature = "run")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::arithmetic_side_effects,
+    clippy::disallowed_methods,
+    reason = "a test fails by panicking, and one makes a FIFO"
+)]
+
+use std::fs;
+use std::os::unix::fs::{OpenOptionsExt, PermissionsExt, symlink};
+use std::path::{Path, PathBuf};
+
+use data_encoding::HEXLOWER;
+use lictor::ledger::merkle::{Tree, leaf_hash};
+use lictor::ledger::note::{Checkpoint, Signer};
+use lictor::ledger::verify::{Report, Resume, Verdict, VerifyOptions, verify};
+use lictor::ledger::{Draft, Kind, Ledger, Options, RunId};
+use serde_json::{Value, json};
+use sha2::{Digest, Sha256};
+use tempfile::TempDir;
+
+struct Fixture {
+    dir: TempDir,
+}
+
+impl Fixture {
+    /// A closed ledger of `n` entries besides what the ledger says itself.
+    fn new(n: u64, options: &Options) -> Fixture {
+        let fixture = Fixture {
+            dir: tempfile::tempdir().unwrap(),
+        };
+        fixture.write(0..n, options);
+        fixture
+    }
+
+    fn signed(n: u64) -> Fixture {
+        Fixture::new(n, &Options::default())
+    }
+
+    fn write(&self, numbers: std::ops::Range<u64>, options: &Options) {
+        let ledger = Ledger::open(&self.root(), options).unwrap();
+        for n in numbers {
+            ledger
+                .commit(vec![Draft::new(Kind::Observed).with("n", n)])
+                .unwrap();
+        }
+        ledger.close().unwrap();
+    }
+
+    fn root(&self) -> PathBuf {
+        self.dir.path().join("ledger")
+    }
+
+    fn segment(&self, number: u64) -> PathBuf {
+        self.root().join(format!("segments/{number:012}.jsonl"))
+    }
+
+    fn lines(&self, segment: u64) -> Vec<String> {
+        let text = fs::read_to_string(self.segment(segment)).unwrap();
+        text.split_inclusive('\n').map(str::to_owned).collect()
+    }
+
+    fn verify(&self) -> Report {
+        self.verify_with(&VerifyOptions::default())
+    }
+
+    fn verify_with(&self, options: &VerifyOptions) -> Report {
+        verify(&self.root(), options, &mut |_, _| {}).unwrap()
+    }
+
+    fn against(&self, anchor: &str) -> Report {
+        let mut options = VerifyOptions::default();
+        options.anchors = vec![anchor.to_owned()];
+        self.verify_with(&options)
+    }
+
+    fn remove(&self, files: &[&str]) {
+        for file in files {
+            fs::remove_file(self.root().join(file)).unwrap();
+        }
+    }
+
+    /// The next writer does not go on either.
+    #[track_caller]
+    fn check_refused(&self) {
+        // A state that was written before the forgery would spare the writer from reading it.
+        fs::remove_file(self.root().join("state")).ok();
+        Ledger::open(&self.root(), &Options::default()).unwrap_err();
+    }
+}
+
+/// Writes lines as a ledger would, without its key.
+struct Forger {
+    tree: Tree,
+    prev: String,
+    text: String,
+    model: Value,
+}
+
+impl Forger {
+    /// Goes on behind `lines`.
+    fn behind(lines: &[String]) -> Forger {
+        let mut forger = Forger {
+            tree: Tree::default(),
+            prev: "0".repeat(64),
+            text: String::new(),
+            model: serde_json::from_str(&lines[0]).unwrap(),
+        };
+        for line in lines {
+            forger.keep(line);
+        }
+        forger.text.clear();
+        forger
+    }
+
+    fn keep(&mut self, line: &str) {
+        assert!(line.ends_with('\n'));
+        self.prev = HEXLOWER.encode(&Sha256::digest(line));
+        self.tree.push(leaf_hash(line.as_bytes()));
+        self.text.push_str(line);
+    }
+
+    /// One line of this type and body; `body` is what follows the type.
+    fn line(&mut self, kind: &str, body: &str) {
+        let (seq, prev) = (self.tree.size(), &self.prev);
+        let (ts, boot) = (&self.model["ts"], &self.model["boot"]);
+        self.keep(&format!(
+            "{{\"v\":1,\"seq\":{seq},\"prev\":\"{prev}\",\"ts\":{ts},\"mono_us\":1,\"boot\":{boot},\"type\":\"{kind}\"{body}}}\n"
+        ));
+    }
+
+    /// The first line of `segment`, naming `key`, after files that ended as `before` says.
+    fn segment(&mut self, segment: u64, key: &Value, before: &Value) {
+        let root = HEXLOWER.encode(&self.tree.root());
+        let body = format!(
+            ",\"segment\":\"{segment:012}.jsonl\",\"origin\":{},\"key\":{key},\"version\":1,\"writer\":\"x\",\"before\":{before},\"size\":{},\"root\":\"{root}\"",
+            self.model["origin"],
+            self.tree.size(),
+        );
+        self.line("segment", &body);
+    }
+
+    fn checkpoint(&mut self, signer: &Signer) {
+        let note = json!(signer.sign(&self.head()));
+        self.line("checkpoint", &format!(",\"note\":{note}"));
+    }
+
+    fn head(&self) -> Checkpoint {
+        let origin = self.model["origin"].as_str().unwrap();
+        Checkpoint::new(origin, self.tree.size(), self.tree.root())
+    }
+
+    fn origin(&self) -> &str {
+        self.model["origin"].as_str().unwrap()
+    }
+}
+
+fn put(path: &Path, bytes: impl AsRef<[u8]>) {
+    use std::io::Write;
+    fs::remove_file(path).ok();
+    let mut file = fs::OpenOptions::new();
+    let file = file.write(true).create_new(true).mode(0o600).open(path);
+    file.unwrap().write_all(bytes.as_ref()).unwrap();
+}
+
+#[test]
+fn the_forger_of_these_tests_writes_what_a_ledger_would_write() {
+    let fixture = Fixture::signed(3);
+    let mut forger = Forger::behind(&fixture.lines(0));
+    forger.line("observed", ",\"n\":9");
+    let text = fixture.lines(0).concat() + &forger.text;
+    put(&fixture.segment(0), text);
+    let report = fixture.verify();
+    assert_eq!(
+        (report.verdict, report.unsigned_tail),
+        (Verdict::Signed, 1),
+        "what anybody can append is in the chain, and said to be signed by nobody: {report:#?}"
+    );
+    assert!(report.not_proven[0].contains("no checkpoint"));
+}
+
+#[test]
+fn a_chain_computed_anew_without_the_key_is_tampered_wherever_it_begins() {
+    let fixture = Fixture::signed(12);
+    let lines = fixture.lines(0);
+    for keep in 1..lines.len() - 1 {
+        let mut forger = Forger::behind(&lines[..keep]);
+        for n in keep..lines.len() {
+            forger.line("observed", &format!(",\"n\":{}", n + 100));
+        }
+        put(&fixture.segment(0), lines[..keep].concat() + &forger.text);
+        assert_eq!(fixture.verify().verdict, Verdict::Tampered, "{keep}");
+        fixture.check_refused();
+    }
+}
+
+#[test]
+fn without_checkpoints_a_chain_computed_anew_is_never_called_signed() {
+    let fixture = Fixture::signed(12);
+    let lines = fixture.lines(0);
+    let mut forger = Forger::behind(&lines[..1]);
+    forger.line("observed", ",\"n\":100");
+    put(&fixture.segment(0), lines[0].clone() + &forger.text);
+    fixture.remove(&["checkpoint", "state"]);
+    let report = fixture.verify();
+    assert_eq!(
+        (report.verdict, report.unsigned_tail),
+        (Verdict::Unsigned, 2),
+        "{report:#?}"
+    );
+    assert!(report.not_proven[0].contains("nothing is signed"));
+    assert!(
+        report
+            .warnings
+            .iter()
+            .any(|text| text.contains("checkpoint"))
+    );
+}
+
+#[test]
+fn nobody_takes_a_ledger_over_by_naming_a_key_of_his_own() {
+    let fixture = Fixture::signed(5);
+    let lines = fixture.lines(0);
+    let bytes = lines.concat().len();
+    let ended = |number: u64, bytes: usize| json!([{"segment": format!("{number:012}.jsonl"), "bytes": bytes, "torn_bytes": 0}]);
+    let mut forger = Forger::behind(&lines);
+    let [mine, also_mine] = [7, 8].map(|seed| Signer::new(forger.origin(), &[seed; 32]).unwrap());
+    let key = |signer: &Signer| json!(signer.verifier().to_string());
+
+    // One segment that names the key, which signs it.
+    forger.segment(1, &key(&mine), &ended(0, bytes));
+    let named = forger.text.clone();
+    forger.checkpoint(&mine);
+    forger.line("observed", ",\"n\":9");
+    put(&fixture.segment(1), &forger.text);
+    assert_eq!(fixture.verify().verdict, Verdict::Tampered);
+    fixture.check_refused();
+
+    // A segment that is as if torn by a crash before the old key could sign, and another one behind it,
+    // whose key the one in between hands over to.
+    for last in [&also_mine, &mine] {
+        let mut forger = Forger::behind(&[lines.clone(), vec![named.clone()]].concat());
+        forger.segment(2, &key(last), &ended(1, named.len()));
+        forger.checkpoint(&mine);
+        forger.line("observed", ",\"n\":9");
+        forger.checkpoint(last);
+        put(&fixture.segment(1), &named);
+        put(&fixture.segment(2), &forger.text);
+        let note = last.sign(&forger.head());
+        put(&fixture.root().join("checkpoint"), note);
+        // As an auditor sees it who may not read the key.
+        let key_file = fixture.root().join("key");
+        let kept = fs::read(&key_file).unwrap();
+        for with_key in [true, false] {
+            if !with_key {
+                fs::remove_file(&key_file).unwrap();
+            }
+            assert_eq!(fixture.verify().verdict, Verdict::Tampered, "{with_key}");
+        }
+        put(&key_file, kept);
+        fixture.check_refused();
+    }
+}
+
+#[test]
+fn a_ledger_made_anew_with_another_key_is_another_one_to_whoever_kept_an_anchor() {
+    let fixture = Fixture::signed(5);
+    let anchor = fs::read_to_string(fixture.root().join("checkpoint")).unwrap();
+    let origin = fixture.verify().origin;
+    fs::remove_dir_all(fixture.root()).unwrap();
+    let mut options = Options::default();
+    options.origin = origin;
+    fixture.write(0..9, &options);
+    let report = fixture.verify();
+    assert_eq!(report.verdict, Verdict::Signed);
+    assert!(
+        report
+            .not_proven
+            .iter()
+            .any(|text| text.contains("rewrite everything")),
+        "{report:#?}"
+    );
+    assert_eq!(fixture.against(&anchor).verdict, Verdict::SplitView);
+    fixture.write(0..0, &Options::default());
+    assert_eq!(fixture.against(&anchor).verdict, Verdict::SplitView);
+}
+
+#[test]
+fn an_end_cut_back_to_an_earlier_checkpoint_shows_against_an_anchor_and_is_never_said_to_be_excluded()
+ {
+    let fixture = Fixture::signed(5);
+    let (early, early_file) = (
+        fixture.lines(0),
+        fs::read(fixture.root().join("checkpoint")).unwrap(),
+    );
+    fixture.write(5..10, &Options::default());
+    let anchor = fs::read_to_string(fixture.root().join("checkpoint")).unwrap();
+    assert_eq!(fixture.against(&anchor).verdict, Verdict::Anchored);
+    put(&fixture.segment(0), early.concat());
+    assert_eq!(fixture.verify().verdict, Verdict::RolledBack);
+    fixture.check_refused();
+    // With the file as it was then, nothing in the directory tells.
+    put(&fixture.root().join("checkpoint"), early_file);
+    let report = fixture.verify();
+    assert_eq!((report.verdict, report.unsigned_tail), (Verdict::Signed, 0));
+    assert!(
+        report
+            .not_proven
+            .iter()
+            .any(|text| text.contains("cut it back")),
+        "{report:#?}"
+    );
+    assert_eq!(fixture.against(&anchor).verdict, Verdict::RolledBack);
+}
+
+#[test]
+fn whole_entries_are_not_passed_off_as_what_a_crash_left() {
+    let fixture = Fixture::signed(8);
+    let lines = fixture.lines(0);
+    let key: Value = serde_json::from_str::<Value>(&lines[0]).unwrap()["key"].clone();
+    for keep in 2..lines.len() {
+        let kept = lines[..keep].concat();
+        let torn = lines[keep..].concat();
+        let digest = HEXLOWER.encode(&Sha256::digest(&torn));
+        let before = json!([{"segment": "000000000000.jsonl", "bytes": kept.len(), "torn_bytes": torn.len(), "torn_sha256": digest}]);
+        let mut forger = Forger::behind(&lines[..keep]);
+        forger.segment(1, &key, &before);
+        put(&fixture.segment(1), &forger.text);
+        fs::remove_file(fixture.root().join("checkpoint")).ok();
+        let report = fixture.verify();
+        assert_eq!(report.verdict, Verdict::Tampered, "{keep}: {report:#?}");
+        let problem = &report.problems[0];
+        assert_eq!(
+            (problem.segment.as_str(), problem.byte),
+            ("000000000000.jsonl", u64::try_from(kept.len()).unwrap()),
+            "{report:#?}"
+        );
+    }
+}
+
+#[test]
+fn zero_bytes_inside_of_a_line_are_no_crash_when_entries_follow() {
+    let mut options = Options::default();
+    options.sign = false;
+    let fixture = Fixture::new(12, &options);
+    let lines = fixture.lines(0);
+    let mut start = 0;
+    for (number, line) in lines.iter().enumerate() {
+        for at in [0, 7, line.len() / 2, line.len() - 2] {
+            let mut bytes = lines.concat().into_bytes();
+            bytes[start + at] = 0;
+            put(&fixture.segment(0), bytes);
+            let report = fixture.verify();
+            // Of the last line nobody could tell it from a crash, and it could be cut as well.
+            let expected = if number + 1 == lines.len() {
+                Verdict::TornTail
+            } else {
+                Verdict::Tampered
+            };
+            let sector_end = (start + at + 1) % 512 == 0;
+            if sector_end {
+                continue;
+            }
+            assert_eq!(
+                report.verdict, expected,
+                "line {number} byte {at}: {report:#?}"
+            );
+            if expected == Verdict::Tampered {
+                assert_eq!(report.problems[0].line, u64::try_from(number).unwrap() + 1);
+                fixture.check_refused();
+            }
+        }
+        start += line.len();
+    }
+}
+
+#[test]
+fn numbers_too_large_names_used_twice_and_other_bytes_are_tampering_in_any_line() {
+    let mut options = Options::default();
+    options.sign = false;
+    let fixture = Fixture::new(4, &options);
+    let good = fixture.lines(0);
+    let nested = "[".repeat(2000) + &"]".repeat(2000);
+    for (from, to) in [
+        ("\"seq\":2,", "\"seq\":18446744073709551615,".to_owned()),
+        ("\"seq\":2,", "\"seq\":18446744073709551618,".to_owned()),
+        ("\"seq\":2,", "\"seq\":9007199254740992,".to_owned()),
+        ("\"seq\":2,", format!("\"seq\":{}2,", "0".repeat(20))),
+        ("\"seq\":2,", "\"seq\":-2,".to_owned()),
+        ("\"seq\":2,", "\"seq\":2e0,".to_owned()),
+        ("\"seq\":2,", "\"seq\":\"2\",".to_owned()),
+        (
+            "\"v\":1,\"seq\":2,",
+            "\"v\":1,\"v\":1,\"seq\":2,".to_owned(),
+        ),
+        ("\"n\":1", "\"n\":1,\"n\":1".to_owned()),
+        ("\"n\":1", "\"n\":1,\"\\u006e\":2".to_owned()),
+        ("\"n\":1", "\"n\":1,\"seq\":2".to_owned()),
+        ("\"n\":1", format!("\"n\":{nested}")),
+        ("\"n\":1", format!("\"n\":\"{}\"", "x".repeat(70_000))),
+        ("\"n\":1", "\"n\":18446744073709551616".to_owned()),
+        ("\"n\":1", "\"n\":\"\u{7f}\"".to_owned()),
+        ("\"n\":1", "\"n\":\"\u{85}\"".to_owned()),
+        ("\"n\":1}", "\"n\":1}\r".to_owned()),
+        ("\"n\":1}", "\"n\":1} ".to_owned()),
+        ("\"n\":1}", "\"n\":1}{}".to_owned()),
+        ("\"n\":1}", "\"n\":1".to_owned()),
+    ] {
+        let text = good.concat();
+        assert_eq!(text.matches(from).count(), 1, "{from}");
+        let bad = text.replacen(from, &to, 1);
+        put(&fixture.segment(0), &bad);
+        let report = fixture.verify();
+        let short: String = to.chars().take(60).collect();
+        assert_eq!(report.verdict, Verdict::Tampered, "{short}");
+        assert_eq!(report.problems[0].line, 3, "{short}: {:?}", report.problems);
+        fixture.check_refused();
+        // The same as the last line, where no later line vouches for it.
+        put(
+            &fixture.segment(0),
+            good[..2].concat() + &good[2].replacen(from, &to, 1),
+        );
+        assert_eq!(fixture.verify().verdict, Verdict::Tampered, "{short}");
+    }
+}
+
+#[test]
+fn a_line_without_end_is_refused_in_little_memory() {
+    let fixture = Fixture::signed(3);
+    let good = fixture.lines(0).concat();
+    for filler in [b'x', 0] {
+        let file = fs::File::options()
+            .write(true)
+            .open(fixture.segment(0))
+            .unwrap();
+        let mut text = good.clone().into_bytes();
+        text.extend(vec![filler; 5 << 20]);
+        text.extend_from_slice(b"\n{}\n");
+        put(&fixture.segment(0), &text);
+        drop(file);
+        let report = fixture.verify();
+        let expected = if filler == 0 {
+            Verdict::TornTail
+        } else {
+            Verdict::Tampered
+        };
+        assert_eq!(report.verdict, expected, "{report:#?}");
+        if filler != 0 {
+            let lines: Vec<u64> = report.problems.iter().map(|found| found.line).collect();
+            assert_eq!(lines, [6, 7], "{report:#?}");
+        }
+    }
+}
+
+#[test]
+fn other_files_in_the_place_of_the_ledgers_own_are_verdicts_and_not_errors() {
+    type Spoil = fn(&Path);
+    let fifo = |path: &Path| {
+        fs::remove_file(path).unwrap();
+        let made = std::process::Command::new("mkfifo").arg(path).status();
+        assert!(made.unwrap().success());
+    };
+    let link: Spoil = |path| {
+        fs::rename(path, path.with_extension("moved")).unwrap();
+        symlink(path.with_extension("moved"), path).unwrap();
+    };
+    let directory: Spoil = |path| {
+        fs::remove_file(path).unwrap();
+        fs::create_dir(path).unwrap();
+    };
+    let socket: Spoil = |path| {
+        fs::remove_file(path).unwrap();
+        drop(std::os::unix::net::UnixListener::bind(path).unwrap());
+    };
+    let empty: Spoil = |path| fs::write(path, "").unwrap();
+    let large: Spoil = |path| fs::write(path, "x\n".repeat(1 << 20)).unwrap();
+    for (what, spoil) in [
+        ("fifo", fifo as Spoil),
+        ("link", link),
+        ("directory", directory),
+        ("socket", socket),
+        ("empty", empty),
+        ("large", large),
+    ] {
+        for file in ["checkpoint", "segments/000000000000.jsonl"] {
+            let fixture = Fixture::signed(3);
+            spoil(&fixture.root().join(file));
+            let report = fixture.verify();
+            let expected = match (what, file) {
+                ("empty", "segments/000000000000.jsonl") => Verdict::RolledBack,
+                _ => Verdict::Tampered,
+            };
+            assert_eq!(report.verdict, expected, "{what} {file}: {report:#?}");
+            fixture.check_refused();
+        }
+    }
+    let fixture = Fixture::signed(3);
+    let segments = fixture.root().join("segments");
+    fs::rename(&segments, fixture.root().join("elsewhere")).unwrap();
+    symlink("elsewhere", &segments).unwrap();
+    assert_eq!(fixture.verify().verdict, Verdict::Tampered);
+    fixture.check_refused();
+    fs::remove_file(&segments).unwrap();
+    fs::write(&segments, "").unwrap();
+    assert_eq!(fixture.verify().verdict, Verdict::Tampered);
+    fixture.check_refused();
+    fs::remove_file(&segments).unwrap();
+    assert_eq!(fixture.verify().verdict, Verdict::Missing);
+}
+
+#[test]
+fn strange_names_among_the_segments_are_told_and_copies_with_wide_modes_still_verify() {
+    let fixture = Fixture::signed(3);
+    for name in ["1.jsonl", "000000000001.jsonl.bak", "\u{1b}[31m"] {
+        fs::write(fixture.root().join("segments").join(name), "{}\n").unwrap();
+    }
+    for file in ["checkpoint", "key", "segments/000000000000.jsonl"] {
+        fs::set_permissions(fixture.root().join(file), fs::Permissions::from_mode(0o666)).unwrap();
+    }
+    let report = fixture.verify();
+    assert_eq!(report.verdict, Verdict::Signed, "{report:#?}");
+    let warned = |text: &str| report.warnings.iter().any(|line| line.contains(text));
+    assert!(
+        warned("1.jsonl") && warned("000000000001.jsonl.bak") && warned("\\u{1b}[31m"),
+        "{report:#?}"
+    );
+    assert!(warned("too many"), "{report:#?}");
+}
+
+#[test]
+fn a_hole_of_a_million_segments_is_found_at_once() {
+    let fixture = Fixture::signed(3);
+    put(&fixture.segment(999_999_999_999), "");
+    let report = fixture.verify();
+    assert_eq!(report.verdict, Verdict::Tampered);
+    assert!(report.problems[0].what.contains("missing"), "{report:#?}");
+    fixture.check_refused();
+}
+
+/// A state of the ledger as it is now.
+fn state(fixture: &Fixture) -> Resume {
+    let report = fixture.verify();
+    Resume::parse(&report.resume.unwrap().text()).unwrap()
+}
+
+fn since(state: &Resume, anchors: Vec<String>) -> VerifyOptions {
+    let mut options = VerifyOptions::default();
+    options.since = Some(state.clone());
+    options.anchors = anchors;
+    options
+}
+
+#[test]
+fn checkpoints_from_before_a_state_count_as_they_do_without_it() {
+    let fixture = Fixture::signed(3);
+    let anchor = fs::read_to_string(fixture.root().join("checkpoint")).unwrap();
+    fixture.write(3..6, &Options::default());
+    // A writer that has not ended: what it wrote is behind the file `checkpoint`.
+    let open = Ledger::open(&fixture.root(), &Options::default()).unwrap();
+    open.commit(vec![Draft::new(Kind::Observed)]).unwrap();
+    let state = state(&fixture);
+    assert_eq!(state.entries(), fixture.verify().entries);
+    let report = fixture.verify_with(&since(&state, Vec::new()));
+    assert_eq!(report.verdict, Verdict::Signed, "{report:#?}");
+    let report = fixture.verify_with(&since(&state, vec![anchor.clone()]));
+    assert_eq!((report.verdict, report.anchored), (Verdict::Anchored, 5));
+    // The next state has compared it.
+    let state = Resume::parse(&report.resume.unwrap().text()).unwrap();
+    let report = fixture.verify_with(&since(&state, vec![anchor.clone()]));
+    assert_eq!((report.verdict, report.anchored), (Verdict::Anchored, 5));
+    // A ledger that is cut is rolled back, whether or not all of it is read again.
+    drop(open);
+    let lines = fixture.lines(0);
+    put(&fixture.segment(0), lines[..5].concat());
+    put(&fixture.root().join("checkpoint"), &anchor);
+    for anchors in [vec![], vec![anchor]] {
+        let report = fixture.verify_with(&since(&state, anchors));
+        assert_eq!(report.verdict, Verdict::RolledBack, "{report:#?}");
+    }
+}
+
+#[test]
+fn stops_and_grants_that_do_not_fit_are_found_with_and_without_a_state() {
+    let run = |n: u8| -> RunId { format!("{n:032x}").parse().unwrap() };
+    let allow = |n, grants: &[&str]| {
+        Draft::new(Kind::Decision)
+            .of(run(n))
+            .with("effect", "allow")
+            .with("argv", vec!["a"])
+            .with("policy", "p")
+            .with("grants", json!(grants))
+    };
+    let start = |n| {
+        let draft = Draft::new(Kind::Start).of(run(n));
+        draft.with("argv", vec!["a"]).with("policy", "p")
+    };
+    let stop = |n| Draft::new(Kind::Stop).of(run(n)).with("why", "timeout");
+    let outcome = |n| Draft::new(Kind::Outcome).of(run(n)).with("status", "PASS");
+    let started = || vec![allow(1, &[]), start(1)];
+    for (what, first, then) in [
+        ("a stop without start", vec![], vec![stop(1)]),
+        ("two stops", started(), vec![stop(1), stop(1)]),
+        ("a stop after the end", started(), vec![outcome(1), stop(1)]),
+    ] {
+        let fixture = Fixture::signed(0);
+        let ledger = Ledger::open(&fixture.root(), &Options::default()).unwrap();
+        if !first.is_empty() {
+            ledger.commit(first).unwrap();
+        }
+        let state = state(&fixture);
+        ledger.commit(then).unwrap();
+        ledger.close().unwrap();
+        assert_eq!(fixture.verify().verdict, Verdict::Tampered, "{what}");
+        let report = fixture.verify_with(&since(&state, Vec::new()));
+        assert_eq!(report.verdict, Verdict::Tampered, "{what}");
+    }
+    // No writer of ours spends a grant that is gone; somebody who signs by other means may.
+    let mut options = Options::default();
+    options.sign = false;
+    let fixture = Fixture::new(0, &options);
+    let ledger = Ledger::open(&fixture.root(), &options).unwrap();
+    let made = Draft::new(Kind::Grant)
+        .with("grant", "g")
+        .with("change", "made");
+    ledger.commit(vec![made.with("uses", 1)]).unwrap();
+    ledger.commit(vec![allow(1, &["g"])]).unwrap();
+    assert!(ledger.commit(vec![allow(2, &["g"])]).is_err());
+    ledger.close().unwrap();
+    let state = state(&fixture);
+    let lines = fixture.lines(0);
+    for (grant, what) in [("g", "was used up"), ("h", "was never made")] {
+        let mut forger = Forger::behind(&lines);
+        let id = run(2);
+        forger.line(
+            "decision",
+            &format!(",\"run\":\"{id}\",\"effect\":\"allow\",\"grants\":[\"{grant}\"]"),
+        );
+        put(&fixture.segment(0), lines.concat() + &forger.text);
+        for options in [VerifyOptions::default(), since(&state, Vec::new())] {
+            let report = fixture.verify_with(&options);
+            assert_eq!(report.verdict, Verdict::Tampered, "{report:#?}");
+            assert!(report.problems[0].what.contains(what), "{report:#?}");
+        }
+    }
+}
+
+#[test]
+fn nothing_that_is_done_to_the_bytes_at_random_is_intact_or_stops_verification() {
+    use proptest::prelude::*;
+    let mut options = Options::default();
+    options.segment_bytes = 2000;
+    let fixture = Fixture::new(20, &options);
+    let segments: Vec<Vec<u8>> = (0..)
+        .map_while(|number| fs::read(fixture.segment(number)).ok())
+        .collect();
+    let count = segments.len();
+    assert!(count >= 3);
+    let edit = (
+        0..count,
+        0_u8..7,
+        any::<prop::sample::Index>(),
+        any::<prop::sample::Index>(),
+        any::<u8>(),
+    );
+    proptest!(ProptestConfig::with_cases(400), |(edits in prop::collection::vec(edit, 1..4))| {
+        let mut now = segments.clone();
+        for (at, what, one, two, byte) in edits {
+            let other = one.index(count);
+            let bytes = &mut now[at];
+            if bytes.is_empty() {
+                continue;
+            }
+            let (a, b) = (one.index(bytes.len()), two.index(bytes.len()));
+            match what {
+                0 => bytes[a] = byte,
+                1 => { bytes.drain(a.min(b)..a.max(b)); }
+                2 => { let copy = bytes[a.min(b)..a.max(b)].to_vec(); bytes.extend(copy); }
+                3 => bytes.insert(a, byte),
+                4 => bytes.truncate(a),
+                5 => bytes.swap(a, b),
+                _ => now.swap(at, other),
+            }
+        }
+        if now == segments {
+            return Ok(());
+        }
+        for (number, bytes) in (0..).zip(&now) {
+            put(&fixture.segment(number), bytes);
+        }
+        let report = fixture.verify();
+        // What is behind the signed end and no whole line may be what a crash left.
+        let only_behind = now[..count - 1] == segments[..count - 1]
+            && now[count - 1].starts_with(&segments[count - 1]);
+        if only_behind {
+            prop_assert!(report.signed > 0);
+        } else {
+            prop_assert!(!report.verdict.is_intact(), "{:#?}", report);
+        }
+    });
+}
