@@ -169,7 +169,7 @@ impl Converter {
             event.set("resources", resources);
         }
         if let Some(command) =
-            command_line(&body["argv"]).or_else(|| command_line(&body["request"]["argv"]))
+            command_line(&body["argv"]).or_else(|| command_line(inner(body, "request", "argv")))
         {
             event.unmapped("command_line", command);
         }
@@ -198,7 +198,16 @@ impl Converter {
         let mut event = match entry.kind {
             Kind::Start => Event::new(Class::ProcessActivity, (1, "Launch"), 1),
             Kind::Outcome => outcome(body),
-            _ => {
+            Kind::Stop
+            | Kind::Segment
+            | Kind::Policy
+            | Kind::Decision
+            | Kind::Approval
+            | Kind::Checkpoint
+            | Kind::Anchor
+            | Kind::Gap
+            | Kind::Grant
+            | Kind::Observed => {
                 let mut event = Event::new(Class::ProcessActivity, (99, "Stop"), 2);
                 if let Some(why) = text(&body["why"]) {
                     event.set("status_detail", why);
@@ -225,7 +234,7 @@ impl Converter {
                 json!({"name": name, "path": program, "type_id": 1, "type": "Regular File"}),
             );
         }
-        if let Some(directory) = text(&body["workspace"]["path"]) {
+        if let Some(directory) = text(inner(body, "workspace", "path")) {
             process.insert("working_directory".into(), directory.into());
         }
         event.set("process", process);
@@ -350,7 +359,11 @@ fn outcome(body: &Value) -> Event {
         _ => 2,
     };
     let mut event = Event::new(Class::ProcessActivity, (2, "Terminate"), severity);
-    event.status(status == "PASS", &body["status"], &body["stop"]["why"]);
+    event.status(
+        status == "PASS",
+        &body["status"],
+        inner(body, "stop", "why"),
+    );
     if let Some(code) = body["exit_code"].as_i64() {
         event.set("exit_code", code);
     }
@@ -533,9 +546,16 @@ impl Event {
     }
 }
 
+/// A field of a field; null if there is none.
+fn inner<'a>(body: &'a Value, name: &str, field: &str) -> &'a Value {
+    body.get(name)
+        .and_then(|value| value.get(field))
+        .unwrap_or(&Value::Null)
+}
+
 fn operation(body: &Value) -> Option<String> {
-    let tool = text(&body["tool"]).or_else(|| text(&body["request"]["tool"]));
-    let action = text(&body["action"]).or_else(|| text(&body["request"]["action"]));
+    let tool = text(&body["tool"]).or_else(|| text(inner(body, "request", "tool")));
+    let action = text(&body["action"]).or_else(|| text(inner(body, "request", "action")));
     match (tool, action) {
         (Some(tool), Some(action)) => Some(format!("{tool}.{action}")),
         (tool, action) => tool.or(action),

@@ -89,10 +89,10 @@ fn unreadable(directory: &Path) -> impl Fn(std::io::Error) -> Failure {
 }
 
 fn said(directory: &Path, error: &ProofError) -> Failure {
-    match error {
-        ProofError::Missing => missing(directory),
-        _ => Failure::new(format!("ledger `{}`: {error}", named(directory))),
+    if matches!(error, ProofError::Missing) {
+        return missing(directory);
     }
+    Failure::new(format!("ledger `{}`: {error}", named(directory)))
 }
 
 fn warn_of(unread: u64) {

@@ -30,12 +30,13 @@ pub(super) struct Select {
 impl Select {
     /// What the flags choose; `--actor` chooses too.
     pub(super) fn filter(&self, global: &Global) -> Result<Filter, Failure> {
-        let mut filter = Filter::default();
-        filter.run = self.run;
-        filter.actor = global.actor.clone();
-        filter.reason = self.reason.map(|reason| reason.code().to_owned());
-        filter.from = time(self.from.as_deref(), "--from")?;
-        filter.to = time(self.to.as_deref(), "--to")?;
+        let filter = Filter {
+            run: self.run,
+            actor: global.actor.clone(),
+            reason: self.reason.map(|reason| reason.code().to_owned()),
+            from: time(self.from.as_deref(), "--from")?,
+            to: time(self.to.as_deref(), "--to")?,
+        };
         if let (Some(from), Some(to)) = (&filter.from, &filter.to)
             && from > to
         {

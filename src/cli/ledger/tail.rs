@@ -79,9 +79,10 @@ pub(super) fn main(args: &TailArgs, directory: &Path, global: &Global) -> Result
     }
     while out.flush()?.is_continue() && args.follow && !stop.is_cancelled() {
         let stdout = io::stdout();
-        let mut until = Until::default();
-        until.readable = stop.cancelled();
-        until.closed = Some(stdout.as_fd());
+        let until = Until {
+            readable: stop.cancelled(),
+            closed: Some(stdout.as_fd()),
+        };
         let woken = tail.rest.wait(LONGEST_WAIT, until);
         if woken.map_err(unreadable(directory))? == Woken::Stop {
             return Ok(Exit::Good);
