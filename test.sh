@@ -47,6 +47,14 @@ if ! $quick; then
     fi
     export LICTOR_TEST_PYTEST=$venv/bin/pytest LICTOR_TEST_PYTHON=$venv/bin/python
     "$LICTOR_TEST_PYTEST" --version
+    # Programs that are not ours, for the ledger: a verifier of tiles, and the schema of OCSF events.
+    if ! "$venv/bin/python" -c 'import tlog_scales, ocsf_json_schema, jsonschema' 2>/dev/null; then
+        "$venv/bin/pip" install --quiet --disable-pip-version-check tlog-scales ocsf-json-schema jsonschema
+    fi
+    export LICTOR_TEST_PYTHON=$venv/bin/python
+    for name in go jq; do
+        found=$(command -v "$name") && export "LICTOR_TEST_${name^^}=$found"
+    done
 fi
 
 step "formatting"

@@ -156,7 +156,7 @@ const DOORS: &[Door] = &[
                 "locks, syncs and reserves: flock, fdatasync, fallocate, statfs",
             ),
             (
-                "ledger/show.rs",
+                "ledger/follow.rs",
                 "waits for what is appended, without looking from time to time",
             ),
             (

@@ -381,27 +381,37 @@ fn an_index_that_was_lost_is_made_again_byte_for_byte() {
 #[cfg(target_os = "linux")]
 #[test]
 fn a_tail_shows_what_comes_and_wakes_up_for_it() {
-    use lictor::ledger::show::{Filter, tail};
+    use lictor::ledger::follow::{Until, follow};
+    use lictor::ledger::show::Filter;
+    use std::ops::ControlFlow;
     use std::time::{Duration, Instant};
     let dir = tempfile::tempdir().unwrap();
     write(dir.path(), 30);
-    let mut follower = tail(dir.path(), Filter::default()).unwrap();
-    assert!(follower.read().unwrap().is_empty());
+    let mut follower = follow(dir.path(), Filter::default(), None)
+        .unwrap()
+        .unwrap();
+    let mut seen = 0;
+    let mut count = |follower: &mut lictor::ledger::follow::Tail| {
+        follower
+            .read(&mut |shown| {
+                seen += usize::from(shown.entry.unwrap().kind == Kind::Observed);
+                ControlFlow::Continue(())
+            })
+            .unwrap();
+        seen
+    };
+    assert_eq!(count(&mut follower), 30);
+    assert_eq!(count(&mut follower), 30, "nothing is shown twice");
     let started = Instant::now();
     std::thread::scope(|scope| {
         scope.spawn(|| write(dir.path(), 400));
-        let mut seen = 0;
-        while seen < 400 && started.elapsed() < Duration::from_secs(60) {
-            follower.wait(Duration::from_secs(60)).unwrap();
-            let entries = follower
-                .read()
-                .unwrap()
-                .into_iter()
-                .map(|shown| shown.entry.unwrap());
-            seen += entries.filter(|entry| entry.kind == Kind::Observed).count();
+        while count(&mut follower) < 430 && started.elapsed() < Duration::from_secs(60) {
+            follower
+                .wait(Duration::from_secs(60), Until::default())
+                .unwrap();
         }
-        assert_eq!(seen, 400);
     });
+    assert_eq!(count(&mut follower), 430);
     assert!(
         started.elapsed() < Duration::from_secs(60),
         "nothing woke it up"

@@ -15,7 +15,8 @@
 //! | `segment`, `keys`, `owner`, `grants`, `redact` | what the lines are about |
 //! | `blobs` | outputs that are kept beside the record |
 //! | `prove`, `tiles` | proofs about single entries, and the ledger as other tools read it |
-//! | `verify`, `show`, `stats` | reading a ledger that somebody may have changed |
+//! | `verify`, `show`, `follow`, `stats` | reading a ledger that somebody may have changed |
+//! | `ocsf` | entries as events for security monitoring |
 
 #![forbid(unsafe_code)]
 
@@ -25,11 +26,13 @@ pub mod decode;
 mod entry;
 #[cfg(test)]
 mod faults;
+pub mod follow;
 mod grants;
 mod head;
 mod keys;
 pub mod merkle;
 pub mod note;
+pub mod ocsf;
 mod owner;
 mod permit;
 pub mod prove;

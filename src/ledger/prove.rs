@@ -12,7 +12,7 @@ use std::path::Path;
 use data_encoding::BASE64;
 
 use super::merkle::{self, Hash, leaf_hash};
-use super::note::{self, NoteError, Verifier};
+use super::note::{self, Checkpoint, NoteError, Verifier};
 use super::show::raw_lines;
 use super::snapshot::{Snapshot, first_line};
 use super::tiles::{Tiler, Tiles};
@@ -53,6 +53,17 @@ pub enum ProofError {
         /// How many are covered.
         size: u64,
     },
+    /// The ledger has no such entry.
+    #[error("there is no entry {index}")]
+    NoEntry {
+        /// The entry.
+        index: u64,
+    },
+    /// What is in the place for the export is of another ledger, or covers what this one does not have.
+    #[error(
+        "there is an export of another ledger, or of another history of this one: verify with its `checkpoint` as an anchor, or choose an empty directory"
+    )]
+    OtherExport,
     /// The ledger is not what was signed.
     #[error("the ledger's entries are not those that were signed; verify it")]
     Differs,
@@ -87,7 +98,7 @@ pub fn prove(dir: &Path, index: u64) -> Result<String, ProofError> {
     let up_to_date =
         merkle::root(checkpoint.size, &mut nodes).is_ok_and(|root| root == checkpoint.root);
     if !up_to_date {
-        write_tiles(dir, dir)?;
+        write_tiles(dir, dir, &note, None)?;
     }
     let mut nodes = |level, index| tiles.node(level, index);
     let proof =
@@ -153,39 +164,87 @@ pub fn check_proof(proof: &str, entry: &[u8], keys: &[Verifier]) -> Result<Prove
 
 /// Writes the ledger in `dir` as tlog-tiles below `out`: `checkpoint`, `tile/…` and `tile/entries/…`.
 ///
-/// Returns how many entries that are: those that the last checkpoint covers.
+/// Returns how many entries that are: those that the last checkpoint covers. An export that is there is
+/// added to.
 ///
 /// # Errors
-/// Nothing is signed, or the entries are not those that were signed.
+/// Nothing is signed, the entries are not those that were signed, or what is in `out` would not stay true.
 pub fn export(dir: &Path, out: &Path) -> Result<u64, ProofError> {
-    let size = write_tiles(dir, out)?;
-    // The checkpoint last: a client that sees it finds everything it speaks of.
     let note = checkpoint(dir)?;
+    let before = if dir == out { None } else { exported(out)? };
+    let size = write_tiles(dir, out, &note, before.as_ref())?;
+    // The checkpoint last: a client that sees it finds everything it speaks of.
     if dir != out {
-        let new = out.join("checkpoint.new");
+        let new = out.join(format!("checkpoint.{}.new", std::process::id()));
         fs::write(&new, note)?;
         fs::rename(new, out.join("checkpoint"))?;
     }
     Ok(size)
 }
 
-fn write_tiles(dir: &Path, out: &Path) -> Result<u64, ProofError> {
-    let checkpoint = note::peek(&checkpoint(dir)?)?;
+/// The checkpoint of the export that is in `out` already.
+fn exported(out: &Path) -> Result<Option<Checkpoint>, ProofError> {
+    match fs::read(out.join("checkpoint")) {
+        Ok(note) => Ok(Some(note::peek(&note)?)),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// Writes what `note` covers. Clients keep what they have read, so what `before` covered has to stay.
+fn write_tiles(
+    dir: &Path,
+    out: &Path,
+    note: &[u8],
+    before: Option<&Checkpoint>,
+) -> Result<u64, ProofError> {
+    let checkpoint = note::peek(note)?;
+    if before.is_some_and(|old| old.origin != checkpoint.origin || old.size > checkpoint.size) {
+        return Err(ProofError::OtherExport);
+    }
+    // Twice: first to know that these are the entries that were signed, then to write.
     let mut tree = merkle::Tree::default();
-    let mut tiler = Tiler::new(out);
-    for line in raw_lines(dir)?.ok_or(ProofError::Missing)? {
-        if tree.size() == checkpoint.size {
-            break;
+    for line in covered(dir, &checkpoint)? {
+        tree.push(leaf_hash(&line?));
+        if before.is_some_and(|old| old.size == tree.size() && old.root != tree.root()) {
+            return Err(ProofError::OtherExport);
         }
-        let line = line?;
-        tree.push(leaf_hash(&line));
-        tiler.push(&line)?;
     }
     if tree.size() != checkpoint.size || tree.root() != checkpoint.root {
         return Err(ProofError::Differs);
     }
+    let mut tiler = Tiler::new(out);
+    let mut tree = merkle::Tree::default();
+    for line in covered(dir, &checkpoint)? {
+        let line = line?;
+        tree.push(leaf_hash(&line));
+        tiler.push(&line)?;
+    }
     tiler.finish()?;
+    if tree.root() != checkpoint.root {
+        return Err(ProofError::Differs);
+    }
     Ok(checkpoint.size)
+}
+
+/// The lines that a checkpoint covers.
+fn covered(
+    dir: &Path,
+    checkpoint: &Checkpoint,
+) -> Result<impl Iterator<Item = io::Result<Vec<u8>>>, ProofError> {
+    let size = usize::try_from(checkpoint.size).unwrap_or(usize::MAX);
+    Ok(raw_lines(dir)?.ok_or(ProofError::Missing)?.take(size))
+}
+
+/// Entry number `index` of the ledger in `dir`: its line, the line feed included.
+///
+/// # Errors
+/// There is no such entry.
+pub fn entry(dir: &Path, index: u64) -> Result<Vec<u8>, ProofError> {
+    let mut lines = raw_lines(dir)?.ok_or(ProofError::Missing)?;
+    let nth = usize::try_from(index).unwrap_or(usize::MAX);
+    let line = lines.nth(nth).transpose()?;
+    line.ok_or(ProofError::NoEntry { index })
 }
 
 /// The keys that the ledger in `dir` names, oldest first.

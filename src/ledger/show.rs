@@ -7,8 +7,7 @@
 
 use std::collections::HashSet;
 use std::io;
-use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::path::Path;
 
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
@@ -115,6 +114,11 @@ impl Entry {
         for name in SUMMARY_FIELDS {
             match value.get(name) {
                 None | Some(Value::Null) => {}
+                Some(Value::String(note)) if name == "note" => {
+                    // Of a checkpoint, how much it covers; the rest is in the JSON form.
+                    let size = note.lines().nth(1).unwrap_or("");
+                    text.push_str(&format!(" covers={}", escaped(size)));
+                }
                 Some(Value::String(field)) => text.push_str(&format!(" {name}={}", escaped(field))),
                 Some(Value::Array(words)) => {
                     let words: Vec<String> = words.iter().map(word).collect();
@@ -131,7 +135,7 @@ impl Entry {
 }
 
 /// What a person wants to see of an entry, in this order.
-const SUMMARY_FIELDS: [&str; 17] = [
+const SUMMARY_FIELDS: [&str; 22] = [
     "effect",
     "status",
     "reason",
@@ -147,6 +151,11 @@ const SUMMARY_FIELDS: [&str; 17] = [
     "change",
     "why",
     "what",
+    "name",
+    "files",
+    "note",
+    "to",
+    "lost",
     "segment",
     "message",
 ];
@@ -188,80 +197,21 @@ pub fn show(dir: &Path, filter: Filter) -> io::Result<Option<Entries>> {
     )))
 }
 
-/// Follows the ledger in `dir` from its present end on.
-///
-/// # Errors
-/// The directory cannot be read.
-pub fn tail(dir: &Path, filter: Filter) -> io::Result<Tail> {
-    let mut tail = Tail {
-        dir: dir.to_owned(),
-        at: Place::default(),
-        chosen: Chosen::new(filter),
-    };
-    tail.read()?;
-    Ok(tail)
-}
-
-/// The end of a ledger, followed; see [`tail`].
-#[derive(Debug)]
-pub struct Tail {
-    dir: PathBuf,
-    at: Place,
-    chosen: Chosen,
-}
-
 /// Up to where somebody has read.
-#[derive(Clone, Debug, Default)]
-struct Place {
-    segment: String,
-    byte: u64,
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Place {
+    /// Number of the file.
+    pub(super) segment: u64,
+    pub(super) byte: u64,
     line: u64,
 }
 
-impl Tail {
-    /// What was written since the last time.
-    ///
-    /// # Errors
-    /// The directory cannot be read.
-    pub fn read(&mut self) -> io::Result<Vec<Shown>> {
-        let Some(snapshot) = Snapshot::of(&self.dir)? else {
-            return Ok(Vec::new());
-        };
-        let chosen = std::mem::replace(&mut self.chosen, Chosen::new(Filter::default()));
-        let mut entries = Entries::new(snapshot, chosen, self.at.clone());
-        let shown = entries.by_ref().collect();
-        self.at = entries.at;
-        self.chosen = entries.chosen;
-        shown
-    }
-
-    /// Waits until something may have been written, at most for `longest`.
-    ///
-    /// # Errors
-    /// The directory cannot be watched.
-    #[cfg(target_os = "linux")]
-    pub fn wait(&self, longest: Duration) -> io::Result<()> {
-        use rustix::event::{PollFd, PollFlags, Timespec, poll};
-        use rustix::fs::inotify::{CreateFlags, WatchFlags, add_watch, init};
-        let watch = init(CreateFlags::CLOEXEC)?;
-        add_watch(
-            &watch,
-            self.dir.join("segments"),
-            WatchFlags::MODIFY | WatchFlags::CREATE,
-        )?;
-        // What came between the last reading and the watch would not wake anybody.
-        let end =
-            Snapshot::of(&self.dir)?.and_then(|snapshot| snapshot.segments.into_iter().next_back());
-        if end.is_some_and(|end| end.name > self.at.segment || end.valid > self.at.byte) {
-            return Ok(());
-        }
-        let timeout = Timespec {
-            tv_sec: i64::try_from(longest.as_secs()).unwrap_or(i64::MAX),
-            tv_nsec: longest.subsec_nanos().into(),
-        };
-        match poll(&mut [PollFd::new(&watch, PollFlags::IN)], Some(&timeout)) {
-            Ok(_) | Err(rustix::io::Errno::INTR) => Ok(()),
-            Err(error) => Err(error.into()),
+impl Place {
+    /// The beginning of file number `segment`.
+    pub(super) fn starting(segment: u64) -> Place {
+        Place {
+            segment,
+            ..Place::default()
         }
     }
 }
@@ -272,19 +222,19 @@ pub struct Entries {
     segments: std::vec::IntoIter<SnapSegment>,
     current: Option<Lines>,
     /// Behind the last line that was read.
-    at: Place,
-    chosen: Chosen,
+    pub(super) at: Place,
+    pub(super) chosen: Chosen,
     decoder: Decoder,
 }
 
 impl Entries {
     /// The entries behind `at`.
-    fn new(snapshot: Snapshot, chosen: Chosen, at: Place) -> Entries {
+    pub(super) fn new(snapshot: Snapshot, chosen: Chosen, at: Place) -> Entries {
         let mut segments = snapshot.segments;
-        segments.retain(|segment| segment.name >= at.segment);
+        segments.retain(|segment| segment.number >= at.segment);
         let resumed = segments
             .first()
-            .is_some_and(|first| first.name == at.segment);
+            .is_some_and(|first| first.number == at.segment);
         let mut segments = segments.into_iter();
         let current = if resumed {
             segments
@@ -325,7 +275,7 @@ impl Iterator for Entries {
             };
             let end = byte.saturating_add(u64::try_from(text.len()).unwrap_or(0));
             self.at = Place {
-                segment: lines.segment.name.clone(),
+                segment: lines.segment.number,
                 byte: end,
                 line: lines.number,
             };
@@ -367,14 +317,14 @@ pub(super) fn raw_lines(
 }
 
 /// What a filter has chosen so far: the decision of a run decides about its other entries.
-#[derive(Debug)]
-struct Chosen {
+#[derive(Clone, Debug, Default)]
+pub(super) struct Chosen {
     filter: Filter,
     runs: HashSet<RunId>,
 }
 
 impl Chosen {
-    fn new(filter: Filter) -> Chosen {
+    pub(super) fn new(filter: Filter) -> Chosen {
         Chosen {
             filter,
             runs: HashSet::new(),
@@ -389,7 +339,9 @@ impl Chosen {
         let filter = &self.filter;
         let named = says(line, "actor", filter.actor.as_deref())
             && says(line, "reason", filter.reason.as_deref());
-        if let (true, Kind::Decision, Some(run)) = (named, line.kind, line.run) {
+        // Who follows a ledger for months must not remember every run of it.
+        let by_decision = filter.actor.is_some() || filter.reason.is_some();
+        if let (true, true, Kind::Decision, Some(run)) = (by_decision, named, line.kind, line.run) {
             self.runs.insert(run);
         }
         (named || line.run.is_some_and(|run| self.runs.contains(&run)))

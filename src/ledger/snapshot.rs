@@ -38,6 +38,7 @@ pub(super) enum KeyFile {
 /// One file of it.
 #[derive(Debug)]
 pub(super) struct SnapSegment {
+    pub(super) number: u64,
     pub(super) name: String,
     /// None if it is no file that a ledger has.
     pub(super) opened: Option<ReadSegment>,
@@ -51,23 +52,31 @@ pub(super) struct SnapSegment {
 impl Snapshot {
     /// What is in the directory now; `None` if there is no ledger.
     pub(super) fn of(dir: &Path) -> io::Result<Option<Snapshot>> {
+        Snapshot::since(dir, 0)
+    }
+
+    /// The same without the files before number `first`: who follows a ledger has seen them.
+    pub(super) fn since(dir: &Path, first: u64) -> io::Result<Option<Snapshot>> {
         let Some(reading) = Reading::open(dir)? else {
             return Ok(None);
         };
-        reading.quietly(|| Snapshot::look(&reading)).map(Some)
+        reading
+            .quietly(|| Snapshot::look(&reading, first))
+            .map(Some)
     }
 
-    fn look(reading: &Reading) -> io::Result<Snapshot> {
+    fn look(reading: &Reading, first: u64) -> io::Result<Snapshot> {
         let numbers = reading.segments()?;
         let last = numbers.last().copied();
         let mut segments = Vec::new();
-        for number in 0..last.map_or(0, |last| last.saturating_add(1)) {
+        for number in first..last.map_or(0, |last| last.saturating_add(1)) {
             // A hole of a million missing segments is one problem, not a million.
             if segments.len() > numbers.len() {
                 break;
             }
             segments.push(match reading.segment(number)? {
                 Ok(opened) => SnapSegment {
+                    number,
                     name: segment_name(number),
                     valid: opened.bytes,
                     opened: Some(opened),
@@ -75,6 +84,7 @@ impl Snapshot {
                     accounted: false,
                 },
                 Err(why) => SnapSegment {
+                    number,
                     name: segment_name(number),
                     opened: None,
                     why_not: Some(why),

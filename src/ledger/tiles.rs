@@ -206,7 +206,7 @@ fn write(root: &Path, path: &Path, bytes: &[u8]) -> io::Result<()> {
             .create(parent)?;
     }
     // A reader must never see half of one: clients keep what they have once read.
-    let new = path.with_extension("new");
+    let new = path.with_extension(format!("{}.new", std::process::id()));
     let mut file = fs::OpenOptions::new()
         .write(true)
         .create(true)

@@ -2,18 +2,23 @@
 
 #![forbid(unsafe_code)]
 
+mod export;
+mod file;
+mod lines;
 mod proofs;
+mod select;
 mod show;
 mod stats;
+mod tail;
+mod verify;
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
-use clap::{Args, Subcommand, ValueEnum};
-use serde_json::Value as Json;
+use clap::{Args, Subcommand};
 
 use super::exit::Exit;
-use super::{Failure, Global, discover, print_json};
-use crate::ledger::verify::{Report, Verdict, VerifyOptions, verify};
+use super::{Failure, Global, discover};
+use crate::ledger::prove::ProofError;
 
 #[derive(Args, Debug)]
 pub(super) struct Ledger {
@@ -24,9 +29,11 @@ pub(super) struct Ledger {
 #[derive(Subcommand, Debug)]
 enum Command {
     /// Check that the record is whole, and say what that does not prove
-    Verify(Verify),
+    Verify(verify::Verify),
     /// Print the record; `--actor` names whose
     Show(show::Show),
+    /// Print the last entries, and with `-f` those that come
+    Tail(tail::TailArgs),
     /// Count endings, timeouts, kills, leaks and denials
     Stats(stats::StatsArgs),
     /// Print a signed checkpoint to keep elsewhere: with it, later changes of what is there now are found
@@ -35,45 +42,40 @@ enum Command {
     Prove(proofs::Prove),
     /// Check a proof of an entry
     CheckProof(proofs::CheckProof),
-    /// Write the record as C2SP tlog-tiles, which other programs read and check
-    Export(proofs::Export),
+    /// Write the record for other programs: tiles that they check, lines, or events for a SIEM
+    Export(export::Export),
+    /// Make everything anew that is made from the record: `checkpoint`, `state`, tiles
+    Reindex(proofs::Reindex),
     /// The key that signs the record
     Key(proofs::Key),
 }
 
-#[derive(Args, Debug)]
-struct Verify {
-    /// A checkpoint that was kept elsewhere; repeat for several
-    #[arg(long, value_name = "FILE")]
-    anchor: Vec<PathBuf>,
-    /// The least verdict that ends with 0
-    #[arg(long, value_name = "VERDICT")]
-    require: Option<Required>,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-enum Required {
-    /// The last checkpoint's signature holds
-    Signed,
-    /// Consistent with a checkpoint that was kept elsewhere
-    Anchored,
-}
-
 pub(super) fn main(ledger: Ledger, global: &Global) -> Result<Exit, Failure> {
+    // A proof is checked without a ledger, and without a policy that names one.
+    if let Command::CheckProof(args) = &ledger.command {
+        return proofs::check_proof(args, global);
+    }
     let directory = match &global.ledger {
         Some(directory) => directory.clone(),
         None => discover::policy(global)?.ledger,
     };
     match ledger.command {
-        Command::Verify(args) => verify_ledger(&args, &directory, global),
-        Command::Show(args) => show::main(args, &directory, global),
+        Command::Verify(args) => verify::main(&args, &directory, global),
+        Command::Show(args) => show::main(&args, &directory, global),
+        Command::Tail(args) => tail::main(&args, &directory, global),
         Command::Stats(args) => stats::main(&args, &directory, global),
-        Command::Anchor(args) => proofs::anchor(&args, &directory),
+        Command::Anchor(args) => proofs::anchor(&args, &directory, global),
         Command::Prove(args) => proofs::prove(&args, &directory),
         Command::CheckProof(args) => proofs::check_proof(&args, global),
-        Command::Export(args) => proofs::export(&args, &directory, global),
-        Command::Key(args) => proofs::key(&args, &directory),
+        Command::Export(args) => export::main(&args, &directory, global),
+        Command::Reindex(args) => proofs::reindex(&args, &directory, global),
+        Command::Key(args) => proofs::key(&args, &directory, global),
     }
+}
+
+/// A path for a terminal: what a name holds is never acted on.
+fn named(path: &Path) -> String {
+    path.display().to_string().escape_debug().to_string()
 }
 
 /// Why a ledger could not be looked at.
@@ -81,116 +83,80 @@ fn unreadable(directory: &Path) -> impl Fn(std::io::Error) -> Failure {
     move |error| {
         Failure::new(format!(
             "ledger `{}` cannot be read: {error}",
-            directory.display()
+            named(directory)
         ))
     }
 }
 
-fn verify_ledger(args: &Verify, directory: &Path, global: &Global) -> Result<Exit, Failure> {
-    let mut options = VerifyOptions::default();
-    for file in &args.anchor {
-        let text = std::fs::read_to_string(file).map_err(|error| {
-            Failure::new(format!(
-                "anchor `{}` cannot be read: {error}",
-                file.display()
-            ))
-        })?;
-        options.anchors.push(text);
+fn said(directory: &Path, error: &ProofError) -> Failure {
+    if matches!(error, ProofError::Missing) {
+        return missing(directory);
     }
-    let mut progress = Progress::default();
-    let report = verify(directory, &options, &mut |done, total| {
-        progress.tell(done, total)
-    })
-    .map_err(|error| {
-        Failure::new(format!(
-            "ledger `{}` cannot be verified: {error}",
-            directory.display()
-        ))
-    })?;
-    progress.clear();
-    if global.json {
-        print_json(&serde_json::to_value(&report).unwrap_or(Json::Null));
+    Failure::new(format!("ledger `{}`: {error}", named(directory)))
+}
+
+fn warn_of(unread: u64) {
+    if unread > 0 {
+        anstream::eprintln!("warning: {unread} lines cannot be read; see `lictor ledger verify`");
+    }
+}
+
+/// Fails if there is no ledger in the directory, before anything is written because of it.
+fn look(directory: &Path) -> Result<(), Failure> {
+    match std::fs::symlink_metadata(directory.join("segments")) {
+        Ok(found) if found.is_dir() => Ok(()),
+        Err(error) if error.kind() == std::io::ErrorKind::PermissionDenied => {
+            Err(unreadable(directory)(error))
+        }
+        _ => Err(missing(directory)),
+    }
+}
+
+fn missing(directory: &Path) -> Failure {
+    Failure::new(format!(
+        "there is no ledger in `{}`: {}",
+        named(directory),
+        why_missing(directory)
+    ))
+}
+
+/// Most directories that are named to somebody who named a wrong one.
+const MOST_HINTS: usize = 5;
+
+/// What is there instead of a ledger, and where one is.
+fn why_missing(directory: &Path) -> String {
+    let is_ledger = |path: &Path| path.join("segments").is_dir();
+    match std::fs::metadata(directory) {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+            return "nothing was recorded there yet (the directory does not exist)".to_owned();
+        }
+        Err(error) => return format!("it cannot be looked at: {error}"),
+        Ok(found) if !found.is_dir() => return "that is no directory".to_owned(),
+        Ok(_) => {}
+    }
+    let whole = std::fs::canonicalize(directory).unwrap_or_else(|_| directory.to_owned());
+    if let Some(above) = whole
+        .ancestors()
+        .skip(1)
+        .take(2)
+        .find(|above| is_ledger(above))
+    {
+        return format!("it is part of the ledger `{}`", named(above));
+    }
+    if directory.join("tile").is_dir() && directory.join("checkpoint").is_file() {
+        return "it holds an export; only the ledger itself can be read here".to_owned();
+    }
+    let entries = std::fs::read_dir(directory).into_iter().flatten().flatten();
+    let mut below: Vec<String> = entries
+        .map(|entry| entry.path())
+        .filter(|path| is_ledger(path))
+        .take(MOST_HINTS)
+        .map(|path| format!("`{}`", named(&path)))
+        .collect();
+    below.sort();
+    if below.is_empty() {
+        "the directory has no `segments` in it".to_owned()
     } else {
-        print_report(directory, &report);
-    }
-    let is_enough = match args.require {
-        None => true,
-        Some(Required::Signed) => matches!(report.verdict, Verdict::Signed | Verdict::Anchored),
-        Some(Required::Anchored) => report.verdict == Verdict::Anchored,
-    };
-    if report.verdict.is_intact() && !is_enough {
-        anstream::eprintln!(
-            "lictor: {} is less than what is required",
-            report.verdict.name()
-        );
-    }
-    Ok(if report.verdict.is_intact() && is_enough {
-        Exit::Good
-    } else {
-        Exit::Bad
-    })
-}
-
-/// How far a long verification is, on a terminal.
-#[derive(Default)]
-struct Progress {
-    percent: u64,
-    is_shown: bool,
-}
-
-impl Progress {
-    /// Records shorter than this are verified before anybody could read the line.
-    const LONG: u64 = 256 << 20;
-
-    fn tell(&mut self, done: u64, total: u64) {
-        use std::io::IsTerminal;
-        let percent = done.saturating_mul(100).checked_div(total).unwrap_or(100);
-        if total < Progress::LONG || percent == self.percent || !std::io::stderr().is_terminal() {
-            return;
-        }
-        self.percent = percent;
-        self.is_shown = true;
-        anstream::eprint!("\r{percent} % of {} MiB", total >> 20);
-    }
-
-    fn clear(&self) {
-        if self.is_shown {
-            anstream::eprint!("\r\x1b[K");
-        }
-    }
-}
-
-fn print_report(directory: &Path, report: &Report) {
-    anstream::println!(
-        "{}  {} entries in {}",
-        report.verdict.name(),
-        report.entries,
-        directory.display()
-    );
-    for problem in &report.problems {
-        if problem.segment.is_empty() {
-            anstream::println!("  {}", problem.what);
-            continue;
-        }
-        anstream::println!(
-            "  {} line {} byte {}: {}",
-            problem.segment,
-            problem.line,
-            problem.byte,
-            problem.what
-        );
-    }
-    for torn in &report.torn {
-        anstream::println!(
-            "  {} bytes torn off at the end of {}",
-            torn.bytes,
-            torn.segment
-        );
-    }
-    for warning in &report.warnings {
-        anstream::println!("  warning: {warning}");
-    }
-    for claim in &report.not_proven {
-        anstream::println!("  not proven: {claim}");
+        format!("did you mean {}?", below.join(" or "))
     }
 }

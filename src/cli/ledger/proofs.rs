@@ -1,21 +1,28 @@
-//! `lictor ledger anchor`, `prove`, `check-proof`, `export`, `key`: what lets others check the record.
+//! `lictor ledger anchor`, `prove`, `check-proof`, `reindex`, `key`: what lets others check the record.
 
 #![forbid(unsafe_code)]
 
-use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use clap::{Args, Subcommand};
 use serde_json::json;
 
+use super::file::{NewFile, write};
+use super::{look, named, said};
 use crate::cli::exit::Exit;
 use crate::cli::{Failure, Global, print_json};
-use crate::ledger::note::Verifier;
-use crate::ledger::prove::{self, ProofError};
-use crate::ledger::show::{self, Filter};
+use crate::ledger::note::{self, Verifier};
+use crate::ledger::prove;
 use crate::ledger::{Ledger, Options};
 
 #[derive(Args, Debug)]
+#[command(after_help = "\
+An anchor protects what is in the record now, also from those who can read its key, once it is where they
+cannot write: in a mail, in a repository, on another machine.
+
+  lictor ledger anchor | mail -s \"lictor anchor\" auditor@example.org
+  lictor ledger anchor --out /mnt/usb/anchor
+  lictor ledger verify --anchor /mnt/usb/anchor --require anchored")]
 pub(super) struct Anchor {
     /// Write it there instead of to standard output
     #[arg(long, value_name = "FILE")]
@@ -23,16 +30,27 @@ pub(super) struct Anchor {
 }
 
 #[derive(Args, Debug)]
+#[command(after_help = "\
+The proof is a text of the form c2sp.org/tlog-proof@v1: the hashes that lead from the entry to the root that
+the record's last checkpoint signs, and that checkpoint. Whoever has the key needs nothing else.
+
+  lictor ledger prove 41 --out proof --entry entry
+  lictor ledger check-proof proof entry --key \"$(lictor ledger key show)\"")]
 pub(super) struct Prove {
     /// The entry's number, as `ledger show` tells it
     #[arg(value_name = "SEQ")]
-    entry: u64,
+    seq: u64,
     /// Write the proof there instead of to standard output
     #[arg(long, value_name = "FILE")]
     out: Option<PathBuf>,
+    /// Write the entry itself there: the exact bytes that the proof is for
+    #[arg(long, value_name = "FILE")]
+    entry: Option<PathBuf>,
 }
 
 #[derive(Args, Debug)]
+#[command(after_help = "\
+Needs no ledger. Exit codes: 0 the proof holds, 1 it does not, 2 it could not be checked.")]
 pub(super) struct CheckProof {
     /// The proof
     #[arg(value_name = "PROOF")]
@@ -46,11 +64,10 @@ pub(super) struct CheckProof {
 }
 
 #[derive(Args, Debug)]
-pub(super) struct Export {
-    /// The directory to write to
-    #[arg(value_name = "DIR")]
-    out: PathBuf,
-}
+#[command(after_help = "\
+Only `segments/`, keys and anchors matter; what this makes is the same byte for byte each time. A record that
+is not intact is left as it is: `lictor ledger verify` says where.")]
+pub(super) struct Reindex {}
 
 #[derive(Args, Debug)]
 pub(super) struct Key {
@@ -60,37 +77,64 @@ pub(super) struct Key {
 
 #[derive(Subcommand, Debug)]
 enum KeyCommand {
-    /// Print the key with which others check the record
-    Show,
+    /// Print the key with which others check the record; it is public
+    Show {
+        /// All keys that the record names, oldest first: what was signed before a rotation needs the old one
+        #[arg(long)]
+        all: bool,
+    },
     /// Sign with a new key from here on; the old one signs the line that names it
     Rotate,
 }
 
-pub(super) fn anchor(args: &Anchor, directory: &Path) -> Result<Exit, Failure> {
+pub(super) fn anchor(args: &Anchor, directory: &Path, global: &Global) -> Result<Exit, Failure> {
+    let ledger = open(directory)?;
+    // The file first: an anchor that was recorded and kept nowhere protects nothing.
+    let out = args.out.as_deref().map(NewFile::create).transpose()?;
     let to = args.out.as_ref().map_or_else(
         || "standard output".to_owned(),
         |path| path.display().to_string(),
     );
-    let note = open(directory)?.anchor(&to).map_err(Failure::new)?;
-    write(args.out.as_deref(), note.as_bytes())
+    let text = ledger.anchor(&to).map_err(Failure::new)?;
+    if global.json {
+        let head = note::peek(text.as_bytes()).map_err(Failure::new)?;
+        let json = json!({
+            "v": 1, "origin": head.origin, "entries": head.size, "root": hex(&head.root),
+            "checkpoint": text,
+        });
+        if let Some(file) = out {
+            file.keep(text.as_bytes())?;
+        }
+        print_json(&json);
+    } else {
+        write(out, text.as_bytes())?;
+    }
+    Ok(Exit::Good)
 }
 
 pub(super) fn prove(args: &Prove, directory: &Path) -> Result<Exit, Failure> {
-    let proof = prove::prove(directory, args.entry).map_err(|error| said(directory, &error))?;
-    write(args.out.as_deref(), proof.as_bytes())
+    let failed = |error| said(directory, &error);
+    let proof = prove::prove(directory, args.seq).map_err(failed)?;
+    if let Some(file) = &args.entry {
+        let entry = prove::entry(directory, args.seq).map_err(failed)?;
+        NewFile::create(file)?.keep(&entry)?;
+    }
+    let out = args.out.as_deref().map(NewFile::create).transpose()?;
+    write(out, proof.as_bytes())?;
+    Ok(Exit::Good)
 }
 
 pub(super) fn check_proof(args: &CheckProof, global: &Global) -> Result<Exit, Failure> {
     let read = |path: &Path| {
         std::fs::read(path)
-            .map_err(|error| Failure::new(format!("`{}` cannot be read: {error}", path.display())))
+            .map_err(|error| Failure::new(format!("`{}` cannot be read: {error}", named(path))))
     };
     let proof = String::from_utf8_lossy(&read(&args.proof)?).into_owned();
     let entry = read(&args.entry)?;
     let keys = args
         .key
         .iter()
-        .map(|text| Verifier::parse(text))
+        .map(|text| Verifier::parse(text.trim()))
         .collect::<Result<Vec<_>, _>>();
     let keys =
         keys.map_err(|error| Failure::new(format!("`--key` is no verification key: {error}")))?;
@@ -110,9 +154,16 @@ pub(super) fn check_proof(args: &CheckProof, global: &Global) -> Result<Exit, Fa
                 "holds: entry {} of {} in {}",
                 proven.index,
                 proven.size,
-                proven.origin
+                proven.origin.escape_debug()
             ),
-            Err(error) => anstream::println!("does not hold: {error}"),
+            Err(error) => {
+                anstream::println!("does not hold: {error}");
+                if !entry.ends_with(b"\n") {
+                    anstream::println!(
+                        "  the entry is the whole line with its line feed, which this file does not end with"
+                    );
+                }
+            }
         }
     }
     Ok(if checked.is_ok() {
@@ -122,46 +173,63 @@ pub(super) fn check_proof(args: &CheckProof, global: &Global) -> Result<Exit, Fa
     })
 }
 
-pub(super) fn export(args: &Export, directory: &Path, global: &Global) -> Result<Exit, Failure> {
-    let entries = prove::export(directory, &args.out).map_err(|error| said(directory, &error))?;
+pub(super) fn reindex(_: &Reindex, directory: &Path, global: &Global) -> Result<Exit, Failure> {
+    look(directory)?;
+    Ledger::reindex(directory, &Options::default()).map_err(|error| {
+        Failure::new(format!(
+            "ledger `{}` is left as it is: {error}",
+            named(directory)
+        ))
+    })?;
     if global.json {
-        print_json(&json!({"v": 1, "entries": entries, "path": args.out.display().to_string()}));
+        print_json(&json!({"v": 1, "path": directory.display().to_string()}));
     } else {
-        anstream::println!("{entries} entries in {}", args.out.display());
+        anstream::println!("made anew from the segments of {}", named(directory));
     }
     Ok(Exit::Good)
 }
 
-pub(super) fn key(args: &Key, directory: &Path) -> Result<Exit, Failure> {
-    let ledger = open(directory)?;
-    let verifier = match args.command {
-        KeyCommand::Show => ledger
-            .verifier()
-            .ok_or_else(|| Failure::new("the ledger does not sign"))?,
-        KeyCommand::Rotate => ledger.rotate_key().map_err(Failure::new)?,
+pub(super) fn key(args: &Key, directory: &Path, global: &Global) -> Result<Exit, Failure> {
+    if let KeyCommand::Rotate = args.command {
+        let new = open(directory)?.rotate_key().map_err(Failure::new)?;
+        if global.json {
+            print_json(&json!({"v": 1, "key": new.to_string()}));
+        } else {
+            anstream::println!("{new}");
+        }
+        return Ok(Exit::Good);
+    }
+    // Read only: whoever checks the record need not be able to write it.
+    let keys = prove::keys(directory).map_err(|error| said(directory, &error))?;
+    let keys: Vec<String> = keys.iter().map(ToString::to_string).collect();
+    let Some(last) = keys.last() else {
+        return Err(Failure::new(format!(
+            "ledger `{}` is not signed",
+            named(directory)
+        )));
     };
-    anstream::println!("{verifier}");
+    if global.json {
+        print_json(&json!({"v": 1, "key": last, "keys": keys}));
+        return Ok(Exit::Good);
+    }
+    let all = matches!(args.command, KeyCommand::Show { all: true });
+    let shown = if all {
+        keys.as_slice()
+    } else {
+        std::slice::from_ref(last)
+    };
+    for key in shown {
+        anstream::println!("{key}");
+    }
     Ok(Exit::Good)
 }
 
 /// Opens a ledger that is there; opening one that is not would make it.
 fn open(directory: &Path) -> Result<Ledger, Failure> {
-    let found = show::show(directory, Filter::default()).map_err(super::unreadable(directory))?;
-    if found.is_none() {
-        return Err(said(directory, &ProofError::Missing));
-    }
+    look(directory)?;
     Ledger::open(directory, &Options::default()).map_err(Failure::new)
 }
 
-fn said(directory: &Path, error: &ProofError) -> Failure {
-    Failure::new(format!("ledger `{}`: {error}", directory.display()))
-}
-
-fn write(out: Option<&Path>, bytes: &[u8]) -> Result<Exit, Failure> {
-    let written = match out {
-        Some(path) => std::fs::write(path, bytes),
-        None => std::io::stdout().write_all(bytes),
-    };
-    written.map_err(|error| Failure::new(format!("it cannot be written: {error}")))?;
-    Ok(Exit::Good)
+fn hex(bytes: &[u8]) -> String {
+    data_encoding::HEXLOWER.encode(bytes)
 }

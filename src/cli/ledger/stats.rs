@@ -7,7 +7,7 @@ use std::path::Path;
 use clap::{Args, ValueEnum};
 use serde_json::{Value as Json, json};
 
-use super::unreadable;
+use super::{missing, unreadable};
 use crate::cli::exit::Exit;
 use crate::cli::{Failure, Global, print_json};
 use crate::ledger::show::{self, Filter};
@@ -42,10 +42,7 @@ pub(super) fn main(args: &StatsArgs, directory: &Path, global: &Global) -> Resul
 fn count_ledger(directory: &Path, format: StatsFormat) -> Result<Exit, Failure> {
     let failed = unreadable(directory);
     let Some(entries) = show::show(directory, Filter::default()).map_err(&failed)? else {
-        return Err(Failure::new(format!(
-            "there is no ledger in `{}`",
-            directory.display()
-        )));
+        return Err(missing(directory));
     };
     let mut stats = Stats::default();
     let mut unreadable = 0_u64;

@@ -1,0 +1,117 @@
+//! Entries as lines: for people, as they stand in the ledger, or as OCSF events; and where they go.
+
+#![forbid(unsafe_code)]
+
+use std::fs::File;
+use std::io::{self, BufWriter, Write};
+use std::ops::ControlFlow;
+use std::path::Path;
+
+use serde_json::json;
+
+use super::named;
+use crate::cli::Failure;
+use crate::ledger::ocsf::Converter;
+use crate::ledger::show::Shown;
+
+/// How an entry is written.
+pub(super) enum Form {
+    /// For people.
+    Human,
+    /// Its own line of JSON.
+    Json,
+    /// As an event for security monitoring.
+    Ocsf(Box<Converter>),
+}
+
+impl Form {
+    /// The line for what was read, without its line feed.
+    ///
+    /// A line of the ledger that cannot be read is told in its place, except among events, where
+    /// something that is no event would stop whoever reads them.
+    pub(super) fn line(&mut self, shown: &Shown) -> Option<String> {
+        match (self, &shown.entry) {
+            (Form::Human, Ok(entry)) => Some(entry.summary()),
+            (Form::Json, Ok(entry)) => Some(entry.json.clone()),
+            (Form::Ocsf(converter), Ok(entry)) => Some(converter.event(entry).to_string()),
+            (Form::Human, Err(malformed)) => Some(format!(
+                "{} line {}: cannot be read: {malformed}",
+                shown.segment, shown.line
+            )),
+            (Form::Json, Err(malformed)) => Some(
+                json!({
+                    "v": 1, "unreadable": malformed.to_string(), "segment": shown.segment,
+                    "line": shown.line, "byte": shown.byte,
+                })
+                .to_string(),
+            ),
+            (Form::Ocsf(_), Err(_)) => None,
+        }
+    }
+
+    /// Takes note of an entry that is not written.
+    pub(super) fn see(&mut self, shown: &Shown) {
+        if let (Form::Ocsf(converter), Ok(entry)) = (self, &shown.entry) {
+            converter.see(entry);
+        }
+    }
+}
+
+/// Where lines go.
+pub(super) struct Out {
+    to: BufWriter<Box<dyn Write>>,
+    name: String,
+}
+
+impl Out {
+    /// Standard output, or a new file that only its owner can read: a record is not for everybody.
+    pub(super) fn to(file: Option<&Path>) -> Result<Out, Failure> {
+        use std::os::unix::fs::OpenOptionsExt;
+        let Some(path) = file else {
+            return Ok(Out {
+                to: BufWriter::new(Box::new(io::stdout())),
+                name: "standard output".to_owned(),
+            });
+        };
+        let mut options = File::options();
+        options.write(true).create(true).truncate(true).mode(0o600);
+        let opened = options.open(path);
+        match opened {
+            Ok(file) => Ok(Out {
+                to: BufWriter::new(Box::new(file)),
+                name: format!("`{}`", named(path)),
+            }),
+            Err(error) => Err(Failure::new(format!(
+                "`{}` cannot be written: {error}",
+                named(path)
+            ))),
+        }
+    }
+
+    /// Writes one line. Breaks when nobody reads any more.
+    pub(super) fn line(&mut self, line: &str) -> Result<ControlFlow<()>, Failure> {
+        let written = self
+            .to
+            .write_all(line.as_bytes())
+            .and_then(|()| self.to.write_all(b"\n"));
+        self.told(written)
+    }
+
+    /// Hands on what was written.
+    pub(super) fn flush(&mut self) -> Result<ControlFlow<()>, Failure> {
+        let flushed = self.to.flush();
+        self.told(flushed)
+    }
+
+    /// A reader that went away has seen enough; a full disk has not.
+    fn told(&self, result: io::Result<()>) -> Result<ControlFlow<()>, Failure> {
+        match result {
+            Ok(()) => Ok(ControlFlow::Continue(())),
+            Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(ControlFlow::Break(())),
+            Err(error) => Err(Failure::new(format!(
+                "{} cannot be written: {error}",
+                self.name
+            ))),
+        }
+    }
+}

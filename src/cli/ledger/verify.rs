@@ -1,0 +1,195 @@
+//! `lictor ledger verify`: is the record whole, and what does that prove?
+
+#![forbid(unsafe_code)]
+
+use std::io::{self, IsTerminal};
+use std::path::{Path, PathBuf};
+
+use clap::{Args, ValueEnum};
+use serde_json::Value as Json;
+
+use super::file::NewFile;
+use super::{named, why_missing};
+use crate::cli::exit::Exit;
+use crate::cli::{Failure, Global, print_json};
+use crate::ledger::verify::{Grade, Report, Resume, Verdict, VerifyOptions, verify};
+
+#[derive(Args, Debug)]
+#[command(after_help = "\
+Verdicts: ANCHORED consistent with a checkpoint that was kept elsewhere; SIGNED the last checkpoint's
+signature holds; UNSIGNED the chain holds, nothing is signed; TORN_TAIL as these, and a crash tore the end;
+TAMPERED; ROLLED_BACK shorter than a checkpoint says; SPLIT_VIEW another history than an anchor says;
+MISSING there is none.
+
+Exit codes: 0 intact, and at least what `--require` says; 1 not; 2 it could not be verified.
+
+  lictor ledger anchor --out /mnt/usb/anchor          keep that elsewhere, and later:
+  lictor ledger verify --anchor /mnt/usb/anchor --require anchored")]
+pub(super) struct Verify {
+    /// A checkpoint that was kept elsewhere; repeat for several
+    #[arg(long, value_name = "FILE")]
+    anchor: Vec<PathBuf>,
+    /// Go on where an earlier verification ended; the file is made by the first one and rewritten by each
+    /// that finds the record intact. Keep it where those who write the record cannot write
+    #[arg(long, value_name = "STATE")]
+    since: Option<PathBuf>,
+    /// The least that ends with 0
+    #[arg(long, value_name = "GRADE")]
+    require: Option<Required>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Required {
+    /// A checkpoint's signature holds
+    Signed,
+    /// Consistent with a checkpoint that was kept elsewhere
+    Anchored,
+}
+
+pub(super) fn main(args: &Verify, directory: &Path, global: &Global) -> Result<Exit, Failure> {
+    let mut options = VerifyOptions::default();
+    for file in &args.anchor {
+        let text = std::fs::read_to_string(file).map_err(|error| {
+            Failure::new(format!("anchor `{}` cannot be read: {error}", named(file)))
+        })?;
+        options.anchors.push(text);
+    }
+    if let Some(file) = &args.since {
+        options.since = state(file)?;
+    }
+    let mut progress = Progress::default();
+    let report = verify(directory, &options, &mut |done, total| {
+        progress.tell(done, total)
+    });
+    progress.clear();
+    let report = report.map_err(|error| {
+        Failure::new(format!(
+            "ledger `{}` cannot be verified: {error}",
+            named(directory)
+        ))
+    })?;
+    if global.json {
+        print_json(&serde_json::to_value(&report).unwrap_or(Json::Null));
+    } else {
+        print_report(directory, &report, options.since.as_ref());
+    }
+    let is_enough = match args.require {
+        None => true,
+        Some(Required::Signed) => report.reaches(Grade::Signed),
+        Some(Required::Anchored) => report.reaches(Grade::Anchored),
+    };
+    if report.verdict.is_intact() && !is_enough {
+        anstream::eprintln!("lictor: {}", too_little(args, &report));
+    }
+    if !report.verdict.is_intact() || !is_enough {
+        return Ok(Exit::Bad);
+    }
+    if let (Some(file), Some(resume)) = (&args.since, &report.resume) {
+        NewFile::create(file)?.keep(resume.text().as_bytes())?;
+    }
+    Ok(Exit::Good)
+}
+
+/// Where the last verification ended; `None` before the first.
+fn state(file: &Path) -> Result<Option<Resume>, Failure> {
+    let failed = |why: &dyn std::fmt::Display| {
+        Failure::new(format!("state `{}` cannot be used: {why}", named(file)))
+    };
+    match std::fs::read_to_string(file) {
+        Ok(text) => Ok(Some(Resume::parse(&text).map_err(|error| failed(&error))?)),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            anstream::eprintln!(
+                "note: `{}` is not there yet, so everything is verified",
+                named(file)
+            );
+            Ok(None)
+        }
+        Err(error) => Err(failed(&error)),
+    }
+}
+
+fn too_little(args: &Verify, report: &Report) -> String {
+    let what = match args.require {
+        Some(Required::Anchored) if args.anchor.is_empty() => {
+            "it is not anchored: give a checkpoint that was kept elsewhere with `--anchor`"
+        }
+        Some(Required::Anchored) => "no anchor that was given covers anything of it",
+        _ => "no checkpoint of it is signed",
+    };
+    format!(
+        "{} is less than what is required: {what}",
+        report.verdict.name()
+    )
+}
+
+/// How far a long verification is, on a terminal.
+#[derive(Default)]
+struct Progress {
+    percent: u64,
+    is_shown: bool,
+}
+
+impl Progress {
+    /// Records shorter than this are verified before anybody could read the line.
+    const LONG: u64 = 256 << 20;
+
+    fn tell(&mut self, done: u64, total: u64) {
+        let percent = done.saturating_mul(100).checked_div(total).unwrap_or(100);
+        if total < Progress::LONG || percent == self.percent || !io::stderr().is_terminal() {
+            return;
+        }
+        self.percent = percent;
+        self.is_shown = true;
+        anstream::eprint!("\r{percent} % of {} MiB", total >> 20);
+    }
+
+    fn clear(&self) {
+        if self.is_shown {
+            anstream::eprint!("\r\x1b[K");
+        }
+    }
+}
+
+fn print_report(directory: &Path, report: &Report, since: Option<&Resume>) {
+    let again = since.map_or_else(String::new, |since| {
+        format!(", {} of them verified before", since.entries())
+    });
+    anstream::println!(
+        "{}  {} entries in {}{again}",
+        report.verdict.name(),
+        report.entries,
+        named(directory)
+    );
+    if report.verdict == Verdict::Missing {
+        anstream::println!("  {}", why_missing(directory));
+    }
+    for problem in &report.problems {
+        if report.verdict == Verdict::Missing {
+            continue;
+        }
+        if problem.segment.is_empty() {
+            anstream::println!("  {}", problem.what);
+            continue;
+        }
+        anstream::println!(
+            "  {} line {} byte {}: {}",
+            problem.segment,
+            problem.line,
+            problem.byte,
+            problem.what
+        );
+    }
+    for torn in &report.torn {
+        anstream::println!(
+            "  {} bytes torn off at the end of {}",
+            torn.bytes,
+            torn.segment
+        );
+    }
+    for warning in &report.warnings {
+        anstream::println!("  warning: {warning}");
+    }
+    for claim in &report.not_proven {
+        anstream::println!("  not proven: {claim}");
+    }
+}
