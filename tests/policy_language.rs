@@ -4,7 +4,7 @@
 
 use lictor::lint::policy_tests;
 use lictor::path::Switches;
-use lictor::policy::CompiledPolicy;
+use lictor::policy::{CompiledPolicy, Files, SourceFile};
 use lictor::reason::Reason;
 
 fn readme() -> String {
@@ -17,6 +17,15 @@ fn examples(readme: &str) -> impl Iterator<Item = &str> {
         .split("\n```yaml\n")
         .skip(1)
         .map(|rest| rest.split("\n```").next().unwrap())
+}
+
+/// What the examples extend.
+struct Parents;
+
+impl Files for Parents {
+    fn read(&self, name: &str) -> Result<SourceFile, String> {
+        Ok(SourceFile::new(name, "version: 1\nname: parent\n"))
+    }
 }
 
 #[test]
@@ -39,8 +48,8 @@ fn every_example_loads_and_passes_its_tests() {
                 "version: 1\nname: example\nuse: [lictor/pytest@1, lictor/files@1]\n{scopes}{example}\n"
             )
         };
-        let policy =
-            CompiledPolicy::from_yaml(&text).unwrap_or_else(|errors| panic!("{text}\n{errors}"));
+        let policy = CompiledPolicy::load(SourceFile::new("policy", &text), &Parents)
+            .unwrap_or_else(|errors| panic!("{text}\n{errors}"));
         for outcome in policy_tests::run(&policy) {
             assert!(
                 outcome.passed(),
