@@ -217,8 +217,10 @@ fn check_path(path: &str, marks: Marks, switches: &Switches, found: &mut Found) 
     }
     character::check_path(path, marks, switches, found);
     let segments = without_trailing_separator(path, switches);
-    // Else rule 19 says it: a single segment of white space is no path, whatever edges may be.
-    if switches.edges == Edges::Allow && segments.trim_start().is_empty() {
+    // A single segment of white space before the last separator is no path, whatever edges may be. Else
+    // rule 19 says it; and of one without a separator it has been said.
+    let is_cut = segments.len() < path.len();
+    if switches.edges == Edges::Allow && is_cut && segments.trim_start().is_empty() {
         found.note(4, Reason::PathEmptyOrNone, 0, segments.len());
     }
     component::check(segments, marks, switches, found);
