@@ -1,7 +1,11 @@
 //! The tool libraries: everyday commands are understood and executed as meant, and what could write,
 //! run or read something besides is not understood at all.
 
-#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::disallowed_methods,
+    reason = "a test fails by panicking, and starts git"
+)]
 
 use std::sync::LazyLock;
 
