@@ -747,6 +747,97 @@ fn what_git_ignores_is_skipped_and_nothing_else() {
 }
 
 #[test]
+fn a_fifo_in_the_place_of_a_file_of_gits_is_not_waited_for() {
+    let policy = policy("  - {id: no-secrets, deny: \"*\", touching: secrets}\n");
+    let fifo = |path: PathBuf| nix::unistd::mkfifo(&path, Mode::S_IRUSR | Mode::S_IWUSR).unwrap();
+    type Place = fn(&Tree) -> PathBuf;
+    let places: [Place; 4] = [
+        |tree| tree.work().join(".git/index"),
+        |tree| {
+            fs::rename(tree.work().join(".git"), tree.work().join("git")).unwrap();
+            tree.work().join(".git")
+        },
+        |tree| {
+            fs::rename(tree.work().join(".git"), tree.work().join("git")).unwrap();
+            tree.text(".git", "gitdir: git\n");
+            tree.work().join("git/index")
+        },
+        |tree| tree.work().join("a/.gitignore"),
+    ];
+    for place in places {
+        let tree = Tree::new();
+        tree.text(".gitignore", ".env\n");
+        tree.text(".git/HEAD", "ref: refs/heads/main\n");
+        tree.file("a/.env");
+        fifo(place(&tree));
+        let request = Request::argv(["git", "add", "a"]);
+        let decided = outcome(&on_disk(&policy, &tree.workspace(), &request));
+        // What cannot be read tells nothing.
+        assert_eq!(decided, Err(Reason::PathTreeTouchesDenied));
+    }
+}
+
+#[test]
+fn the_policy_is_not_written_to_by_another_name() {
+    let tree = Tree::new();
+    tree.file("lictor.yaml");
+    tree.file("src/plain");
+    tree.file("../ledger/key");
+    for (of, name) in [
+        ("lictor.yaml", "src/twin"),
+        ("../ledger/key", "src/record"),
+        ("src/plain", "src/same"),
+    ] {
+        fs::hard_link(tree.work().join(of), tree.work().join(name)).unwrap();
+    }
+    tree.link("src/link", "twin");
+    let policy = policy("");
+    let guarded = || {
+        [
+            tree.work().join("lictor.yaml"),
+            tree.work().join("../ledger"),
+        ]
+    };
+    for resolver in resolvers() {
+        let workspace = Workspace::open_root_with(&tree.work(), resolver).unwrap();
+        let workspace = workspace.guarding(guarded());
+        let context = Context::new("test");
+        let asked = |action: &str, path: &str| {
+            let request = Request::named("filesystem", action).with_arg("path", path);
+            let decision = decide(&policy, &request, &context);
+            resolve_paths(&policy, decision, &context, &workspace)
+        };
+        for path in ["src/twin", "src/record", "src/link"] {
+            let written = outcome(&asked("write_file", path));
+            assert_eq!(written, Err(Reason::SelfProtected), "{path}");
+            assert_eq!(outcome(&asked("read_file", path)), Ok(()), "{path}");
+        }
+        // Others are told of.
+        let decision = asked("write_file", "src/same");
+        assert_eq!(outcome(&decision), Ok(()));
+        assert_eq!(decision.findings()[0].hard_links, Some(2));
+        let json = decision.to_json().to_string();
+        assert!(json.contains("\"hard_links\":2"), "{json}");
+        // A survey says the same.
+        let mut told = Vec::new();
+        let arguments = Surveyed::of(&policy, "test", Some("filesystem"), Some("write_file"));
+        survey(
+            &policy,
+            &context,
+            &workspace,
+            &arguments,
+            &mut |path, _, verdict| {
+                if verdict.reason == Some(Reason::SelfProtected) {
+                    told.push(String::from_utf8(path.to_vec()).unwrap());
+                }
+            },
+        )
+        .unwrap();
+        assert_eq!(told, ["lictor.yaml", "src/link", "src/record", "src/twin"]);
+    }
+}
+
+#[test]
 fn a_tracked_file_is_not_ignored_whatever_is_said() {
     let tree = Tree::new();
     tree.file("a/plain");

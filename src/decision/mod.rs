@@ -197,6 +197,8 @@ pub struct Finding {
     pub offset: Option<usize>,
     /// The path means everything below it, and whether rules deny some of that was not looked up.
     pub tree_not_consulted: bool,
+    /// How many names the file has on the disk, if it was asked about and they are several (hard links).
+    pub hard_links: Option<u32>,
 }
 
 /// Which policy decided.
@@ -478,6 +480,7 @@ impl Decision {
                 reason: Some(reason),
                 offset,
                 tree_not_consulted: false,
+                hard_links: None,
             };
             if all.is_empty() {
                 self.findings.push(finding(refused.reason(), None));
@@ -544,6 +547,7 @@ impl Decision {
                 reason: judged.of_path.get(nth).copied().flatten(),
                 offset: None,
                 tree_not_consulted: judged.tree_matters.get(nth).copied().unwrap_or_default(),
+                hard_links: None,
             })
             .collect();
     }
@@ -651,10 +655,11 @@ impl Decision {
         not(feature = "run"),
         expect(dead_code, reason = "only what the disk says asks for it")
     )]
-    pub(crate) fn on_disk(mut self) -> Decision {
+    pub(crate) fn on_disk(mut self, names: &[u32]) -> Decision {
         self.disk = Disk::Agrees;
-        for finding in &mut self.findings {
+        for (nth, finding) in self.findings.iter_mut().enumerate() {
             finding.tree_not_consulted = false;
+            finding.hard_links = names.get(nth).copied().filter(|names| *names > 1);
         }
         self
     }

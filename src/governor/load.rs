@@ -23,6 +23,13 @@ pub struct LoadedPolicy {
     pub ledger: PathBuf,
 }
 
+impl LoadedPolicy {
+    /// The policy's files, and the directory of its ledger: what no request may write to.
+    pub fn own_files(&self) -> impl Iterator<Item = PathBuf> + '_ {
+        self.files.iter().chain([&self.ledger]).cloned()
+    }
+}
+
 /// Why a policy cannot be loaded.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]

@@ -86,7 +86,8 @@ impl Governor {
     /// The same with another backend.
     #[must_use]
     pub fn with_executor(loaded: LoadedPolicy, executor: Box<dyn Executor>) -> Governor {
-        let workspace = Workspace::open_root(&loaded.workspace).map(Arc::new);
+        let workspace = Workspace::open_root(&loaded.workspace)
+            .map(|workspace| Arc::new(workspace.guarding(loaded.own_files())));
         Governor {
             loaded,
             workspace,
