@@ -24,6 +24,8 @@ pub(super) struct Snapshot {
     /// Names of the first files in `segments` that are no segments, escaped.
     pub(super) strangers: Vec<String>,
     pub(super) key: KeyFile,
+    /// The file `signer`, if it can be read.
+    pub(super) signer: Option<Vec<u8>>,
 }
 
 /// The file `key`, as far as it can be read: auditors usually cannot.
@@ -94,6 +96,11 @@ impl Snapshot {
         let mut seen = Snapshot {
             segments,
             checkpoint: reading.look_at(SideFile::Checkpoint)?,
+            signer: reading
+                .look_at(SideFile::Signer)
+                .ok()
+                .flatten()
+                .and_then(Result::ok),
             strangers: reading.strangers()?,
             key,
         };

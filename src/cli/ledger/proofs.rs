@@ -10,6 +10,7 @@ use serde_json::json;
 
 use crate::cli::exit::Exit;
 use crate::cli::{Failure, Global, print_json};
+use crate::governor::with_signer;
 use crate::ledger::note::Verifier;
 use crate::ledger::prove::{self, ProofError};
 use crate::ledger::show::{self, Filter};
@@ -150,7 +151,8 @@ fn open(directory: &Path) -> Result<Ledger, Failure> {
     if found.is_none() {
         return Err(said(directory, &ProofError::Missing));
     }
-    Ledger::open(directory, &Options::default()).map_err(Failure::new)
+    let options = with_signer(directory, Options::default()).map_err(Failure::new)?;
+    Ledger::open(directory, &options).map_err(Failure::new)
 }
 
 fn said(directory: &Path, error: &ProofError) -> Failure {

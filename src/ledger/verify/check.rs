@@ -318,11 +318,27 @@ impl Checker {
         };
         let expected = keys.signer.as_ref().map(Signer::verifier);
         let before = keys.previous.as_ref().map(Signer::verifier);
+        let elsewhere = expected.is_none() && self.key.is_some();
         if self.tree.size() > 0
+            && !elsewhere
             && self.key.as_ref() != expected
             && (before.is_none() || self.key.as_ref() != before)
         {
             self.problem_in_file("key", "the file is not the key that the last segment names");
+        }
+    }
+
+    /// Compares with the file `signer`, which names keys that are held elsewhere, the one in use first.
+    pub(super) fn signer_file(&mut self, text: &[u8]) {
+        let text = String::from_utf8_lossy(text);
+        let mut lines = text.lines().map(str::trim);
+        let line = lines.find(|line| !line.is_empty() && !line.starts_with('#'));
+        let key = line.and_then(|line| Verifier::parse(line.split_whitespace().next()?).ok());
+        if key.is_some() && key != self.key {
+            self.warn(
+                "the file `signer` names another key than the last segment: the next writer has to change that"
+                    .to_owned(),
+            );
         }
     }
 

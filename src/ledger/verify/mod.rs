@@ -285,6 +285,9 @@ pub fn verify(
         checker.earlier(state);
     }
     checker.key_file(seen.key);
+    if let Some(text) = &seen.signer {
+        checker.signer_file(text);
+    }
     match &seen.checkpoint {
         None => checker.no_checkpoint_file(),
         Some(Ok(note)) => checker.checkpoint_file(note),
