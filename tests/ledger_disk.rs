@@ -5,8 +5,8 @@
 #![cfg(target_os = "linux")]
 #![expect(
     clippy::unwrap_used,
-    clippy::indexing_slicing,
     clippy::disallowed_methods,
+    clippy::print_stderr,
     reason = "a test fails by panicking, and these start `mkfs.ext4`, `mount` and `chattr`"
 )]
 
@@ -57,8 +57,15 @@ fn fill(path: &Path) {
 }
 
 fn a_run_that_started_is_recorded_to_its_end(disk: &Path) {
-    let dir = disk.join("ledger");
-    let ledger = Ledger::open(&dir, &Options::default()).unwrap();
+    recorded_to_its_end(&disk.join("one-segment"), disk, &Options::default());
+    // Each group would like to go on in a new segment, where no space is kept for anybody.
+    let mut rotating = Options::default();
+    rotating.segment_bytes = 1000;
+    recorded_to_its_end(&disk.join("many-segments"), disk, &rotating);
+}
+
+fn recorded_to_its_end(dir: &Path, disk: &Path, options: &Options) {
+    let ledger = Ledger::open(dir, options).unwrap();
     let mut open = vec![start(&ledger).unwrap(), start(&ledger).unwrap()];
     fill(&disk.join("filler"));
     let refused = (0..100).find_map(|_| match start(&ledger) {
@@ -81,15 +88,15 @@ fn a_run_that_started_is_recorded_to_its_end(disk: &Path) {
         ledger.finish(reservation, longest_end(run)).unwrap();
     }
     drop(ledger);
-    let full = report(&dir);
+    let full = report(dir);
     assert!(full.verdict.is_intact() && full.open_runs == 0, "{full:#?}");
     // Nothing of it is forgotten when there is space again.
     fs::remove_file(disk.join("filler")).unwrap();
-    let ledger = Ledger::open(&dir, &Options::default()).unwrap();
+    let ledger = Ledger::open(dir, options).unwrap();
     let (run, reservation) = start(&ledger).unwrap();
     ledger.finish(reservation, longest_end(run)).unwrap();
     ledger.close().unwrap();
-    let after = report(&dir);
+    let after = report(dir);
     assert!(after.verdict.is_intact(), "{after:#?}");
     assert_eq!((after.unsigned_tail, after.open_runs), (0, 0), "{after:#?}");
     assert!(after.entries > full.entries);
@@ -132,7 +139,7 @@ fn succeeds(program: &str, args: &[&str]) -> Result<(), String> {
 fn on_a_full_tmpfs_a_run_that_started_is_recorded_to_its_end_and_nothing_else_is() {
     on_a_small_disk(
         |disk| {
-            let options = Some("size=2m,mode=700");
+            let options = Some("size=4m,mode=700");
             mount(Some("none"), disk, Some("tmpfs"), MsFlags::empty(), options)
                 .map_err(|error| error.to_string())
         },
@@ -145,7 +152,7 @@ fn on_a_full_ext4_a_run_that_started_is_recorded_to_its_end_and_nothing_else_is(
     on_a_small_disk(
         |disk| {
             let image = disk.with_extension("image");
-            fs::File::create(&image).unwrap().set_len(8 << 20).unwrap();
+            fs::File::create(&image).unwrap().set_len(12 << 20).unwrap();
             let (image, disk) = (image.to_str().unwrap(), disk.to_str().unwrap());
             succeeds("mkfs.ext4", &["-q", "-F", "-m", "0", image])?;
             succeeds("mount", &["-o", "loop", image, disk])

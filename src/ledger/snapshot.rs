@@ -48,6 +48,8 @@ pub(super) struct SnapSegment {
     pub(super) valid: u64,
     /// The next segment says how long this one is.
     pub(super) accounted: bool,
+    /// No later file has a first line that could say so.
+    pub(super) is_last: bool,
 }
 
 impl Snapshot {
@@ -75,6 +77,7 @@ impl Snapshot {
                     opened: Some(opened),
                     why_not: None,
                     accounted: false,
+                    is_last: true,
                 },
                 Err(why) => SnapSegment {
                     name: segment_name(number),
@@ -82,6 +85,7 @@ impl Snapshot {
                     why_not: Some(why),
                     valid: 0,
                     accounted: false,
+                    is_last: true,
                 },
             });
         }
@@ -111,12 +115,19 @@ impl Snapshot {
     /// Where each file's whole lines end: the next first line says it, or else the last line feed.
     fn find_ends(&mut self) -> io::Result<()> {
         let mut said: Vec<Ended> = Vec::new();
+        let mut described = Vec::new();
         for segment in &self.segments {
-            if let Some(opened) = &segment.opened
-                && let Some(body) = first_line(opened)?
-            {
-                said.extend(body.before);
-            }
+            let body = match &segment.opened {
+                Some(opened) => first_line(opened)?,
+                None => None,
+            };
+            described.push(body.is_some());
+            said.extend(body.into_iter().flat_map(|body| body.before));
+        }
+        let mut later = false;
+        for (segment, described) in self.segments.iter_mut().zip(described).rev() {
+            segment.is_last = !later;
+            later |= described;
         }
         for segment in &mut self.segments {
             let Some(opened) = &segment.opened else {

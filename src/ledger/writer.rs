@@ -47,6 +47,8 @@ const CHECKPOINT_INTERVAL: Duration = Duration::from_secs(1);
 pub(super) struct Writer {
     store: Arc<dyn Store>,
     head: Head,
+    /// Where the ledger ended in the segment before, until the one that was begun has a line.
+    left: Option<Head>,
     keys: Keys,
     /// Who holds keys elsewhere: first the one that signs from now on, if `held`, then those before it.
     holders: Vec<Arc<dyn KeyHolder>>,
@@ -150,6 +152,7 @@ impl Writer {
         let mut writer = Writer {
             store: Arc::clone(store),
             head,
+            left: None,
             keys,
             holders: options
                 .holder
@@ -277,6 +280,7 @@ impl Writer {
 
     /// Reads what others wrote since the last time, a new key included. The lock is held.
     fn catch_up(&mut self) -> Result<(), LedgerError> {
+        self.leave_empty_segment();
         self.head.catch_up(&*self.store, &mut |_| {})?;
         if self.head.key != self.named() {
             // Somebody who was told of another key came later, and is right.
@@ -309,10 +313,14 @@ impl Writer {
         group: &mut [Batch],
     ) -> Result<Wrote, LedgerError> {
         let segment = self.head.segment;
-        self.next_segment_if_needed()?;
+        self.next_segment_if_needed(group)?;
         let mut wrote = Wrote::All;
         let mut composed = self.compose(policies, group)?;
         if let Err(error) = self.keep_space(&composed) {
+            // The space that is kept for runs is in the segment before, unless that one is torn.
+            if self.left.as_ref().is_some_and(|left| left.torn.is_none()) {
+                self.leave_empty_segment();
+            }
             // Only what has its space already goes on.
             for batch in group
                 .iter_mut()
@@ -344,7 +352,7 @@ impl Writer {
     }
 
     /// Goes on in a new segment after torn bytes, and when the old one is long enough.
-    fn next_segment_if_needed(&mut self) -> Result<(), LedgerError> {
+    fn next_segment_if_needed(&mut self, group: &[Batch]) -> Result<(), LedgerError> {
         let first = self.head.seq() == 0
             && self.head.segment == 0
             && self.head.offset == 0
@@ -360,7 +368,9 @@ impl Writer {
             };
         }
         let torn = self.head.torn.is_some();
-        if !torn && self.head.offset < self.segment_bytes {
+        // What was kept for the ends of runs was kept in this segment.
+        let only_ends = group.iter().all(|batch| batch.purpose == Purpose::End);
+        if !torn && (self.head.offset < self.segment_bytes || only_ends) {
             return Ok(());
         }
         if !torn {
@@ -381,11 +391,25 @@ impl Writer {
         // The new segment must not survive a crash that the old one's lines do not survive.
         self.sync()?;
         let next = self.head.segment.saturating_add(1);
-        self.store
-            .create_segment(next)
-            .map_err(|error| LedgerError::io("make a segment", &error))?;
+        match self.store.segment_bytes(next) {
+            // Somebody made it before and had no space to go on in it.
+            Ok(Some(_)) => Ok(()),
+            Ok(None) => self.store.create_segment(next),
+            Err(error) => Err(error),
+        }
+        .map_err(|error| LedgerError::io("make a segment", &error))?;
+        self.left = Some(self.head.clone());
         self.head.enter_segment(next);
         Ok(())
+    }
+
+    /// Goes back to the segment before, if nothing was written into the one that was begun.
+    fn leave_empty_segment(&mut self) {
+        if self.head.offset == 0
+            && let Some(left) = self.left.take()
+        {
+            self.head = left;
+        }
     }
 
     /// The lines of a group, for batches that have no result yet.
