@@ -9,7 +9,7 @@ use jiff::Timestamp;
 
 use super::LedgerError;
 use super::decode::Decoder;
-use super::entry::{Kind, Prepared, Stamp, prepare, write_line, write_text};
+use super::entry::{Kind, MAX_INTEGER, Prepared, Stamp, prepare, write_line, write_text};
 use super::head::Head;
 use super::holder::SIGN_WAIT;
 use super::keys::Signers;
@@ -231,5 +231,7 @@ fn monotonic_us() -> u64 {
 fn clock_back(last_ts: &str, now: Timestamp) -> Option<i64> {
     let last: Timestamp = last_ts.parse().ok()?;
     let back = last.as_microsecond().saturating_sub(now.as_microsecond());
-    (back > 0).then_some(back)
+    // Nearly 300 years are as much as a line can say.
+    let most = i64::try_from(MAX_INTEGER).unwrap_or(i64::MAX);
+    (back > 0).then_some(back.min(most))
 }

@@ -43,6 +43,10 @@ struct Disk {
     fault: Option<(u64, Fault)>,
     /// Nothing more fits.
     full: bool,
+    /// The filesystem keeps no space in advance.
+    keeps_none: bool,
+    /// What fits all the same, because a file was removed.
+    freed: usize,
     /// Up to where space was kept: segment and offset.
     reserved: (u64, usize),
 }
@@ -137,10 +141,10 @@ impl Store for Memory {
         } else {
             0
         };
-        let full = disk.full;
+        let (full, freed) = (disk.full, disk.freed);
         let file = &mut disk.segments[index(segment)];
         let room = if full {
-            kept.saturating_sub(file.bytes.len())
+            kept.saturating_sub(file.bytes.len()).max(freed)
         } else {
             usize::MAX
         };
@@ -152,6 +156,7 @@ impl Store for Memory {
             return Err(io::ErrorKind::StorageFull.into());
         }
         file.bytes.extend_from_slice(&bytes[..fits]);
+        disk.freed = freed.saturating_sub(fits);
         Ok(fits)
     }
 
@@ -166,6 +171,9 @@ impl Store for Memory {
 
     fn reserve(&self, segment: u64, offset: u64, bytes: u64) -> io::Result<()> {
         let mut disk = self.call()?;
+        if disk.keeps_none {
+            return Err(io::ErrorKind::Unsupported.into());
+        }
         let end = index(offset + bytes);
         if disk.full && (disk.reserved.0 != segment || disk.reserved.1 < end) {
             return Err(io::ErrorKind::StorageFull.into());
@@ -204,7 +212,9 @@ impl Store for Memory {
     }
 
     fn remove(&self, file: SideFile) -> io::Result<()> {
-        self.call()?.side.remove(&file);
+        let mut disk = self.call()?;
+        let removed = disk.side.remove(&file);
+        disk.freed += removed.map_or(0, |bytes| bytes.len());
         Ok(())
     }
 }
@@ -582,7 +592,19 @@ fn after_a_failed_sync_nothing_more_is_acknowledged_and_the_next_open_writes_a_g
 
 #[test]
 fn a_run_that_started_is_recorded_to_its_end_on_a_full_disk_and_nothing_else_is() {
-    let store = Arc::new(Memory::default());
+    recorded_on_a_full_disk(Memory::default());
+}
+
+#[test]
+fn where_the_filesystem_keeps_no_space_a_ballast_file_does() {
+    let store = Memory::default();
+    store.0.lock().unwrap().keeps_none = true;
+    let disk = recorded_on_a_full_disk(store);
+    assert!(!disk.side.contains_key(&SideFile::Ballast));
+}
+
+fn recorded_on_a_full_disk(store: Memory) -> Disk {
+    let store = Arc::new(store);
     let ledger =
         Ledger::open_store(Arc::clone(&store) as Arc<dyn Store>, &Options::default()).unwrap();
     let mut open = Vec::new();
@@ -624,4 +646,5 @@ fn a_run_that_started_is_recorded_to_its_end_on_a_full_disk_and_nothing_else_is(
         report.verdict.is_intact() && report.open_runs == 0,
         "{report:#?}"
     );
+    store.disk()
 }
