@@ -17,6 +17,8 @@ use std::path::{Path, PathBuf};
 use data_encoding::HEXLOWER;
 use lictor::ledger::merkle::{Tree, leaf_hash};
 use lictor::ledger::note::{Checkpoint, Signer};
+use lictor::ledger::prove::prove;
+use lictor::ledger::show::{Filter, show};
 use lictor::ledger::verify::{Report, Resume, Verdict, VerifyOptions, verify};
 use lictor::ledger::{Draft, Kind, Ledger, Options, RunId};
 use serde_json::{Value, json};
@@ -691,6 +693,15 @@ fn nothing_that_is_done_to_the_bytes_at_random_is_intact_or_stops_verification()
         for (number, bytes) in (0..).zip(&now) {
             put(&fixture.segment(number), bytes);
         }
+        // Whoever only looks gets an error or lines, and an end.
+        let shown = show(&fixture.root(), Filter::default()).unwrap().unwrap();
+        prop_assert!(shown.count() < 1000);
+        prove(&fixture.root(), 5).ok();
+        Ledger::open(&fixture.root(), &Options::default()).ok();
+        for (number, bytes) in (0..).zip(&now) {
+            put(&fixture.segment(number), bytes);
+        }
+        fs::remove_file(fixture.segment(u64::try_from(count).unwrap())).ok();
         let report = fixture.verify();
         // What is behind the signed end and no whole line may be what a crash left.
         let only_behind = now[..count - 1] == segments[..count - 1]

@@ -122,6 +122,22 @@ fn a_new_ledger_whose_key_is_held_elsewhere_is_signed_to_its_end_without_a_key_b
 }
 
 #[test]
+fn an_index_is_made_again_byte_for_byte_and_kept_where_nobody_signs() {
+    let (_guard, dir) = new_dir();
+    write(&dir, &held(Here::new(1)), 3).unwrap();
+    let read = |file: &str| fs::read_to_string(dir.join(file)).unwrap();
+    let before = (read("checkpoint"), read("state"));
+    for options in [held(Here::new(1)), Options::default()] {
+        Ledger::reindex(&dir, &options).unwrap();
+        assert_eq!((read("checkpoint"), read("state")), before);
+    }
+    fs::remove_file(dir.join("checkpoint")).unwrap();
+    Ledger::reindex(&dir, &held(Here::new(1))).unwrap();
+    assert_eq!((read("checkpoint"), read("state")), before);
+    check_signed(&dir);
+}
+
+#[test]
 fn a_ledger_hands_over_to_a_key_elsewhere_from_there_to_another_and_back() {
     let (_guard, dir) = new_dir();
     let mut options = Options::default();

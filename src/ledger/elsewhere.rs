@@ -122,6 +122,15 @@ impl Elsewhere {
     /// returns it.
     pub(super) fn close(&self, holder: &dyn KeyHolder) -> Result<String, LedgerError> {
         let signed = self.sign(holder);
+        self.keep_end(holder, signed)
+    }
+
+    /// Keeps what `holder` signs over everything as the file `checkpoint`, unless it just did not sign.
+    pub(super) fn keep_end(
+        &self,
+        holder: &dyn KeyHolder,
+        signed: Result<(), LedgerError>,
+    ) -> Result<String, LedgerError> {
         let end = lock(&self.writer).end_to_keep();
         let note = signed.and_then(|()| self.ask(holder, &end));
         let writer = lock(&self.writer);

@@ -214,13 +214,15 @@ impl Ledger {
         }
         let store = FileStore::open(dir, options.allow_unsafe_filesystem)
             .map_err(|error| LedgerError::io("open the ledger's directory", &error))?;
-        for file in [SideFile::State, SideFile::Checkpoint] {
-            store
-                .remove(file)
-                .map_err(|error| LedgerError::io("remove an old index", &error))?;
-        }
+        store
+            .remove(SideFile::State)
+            .map_err(|error| LedgerError::io("remove an old index", &error))?;
         let ledger = Ledger::open_store(Arc::new(store), options)?;
-        lock(&ledger.writer).write_side_files(None)?;
+        match ledger.elsewhere.holder() {
+            Some(holder) => ledger.elsewhere.keep_end(&*holder, Ok(())).map(|_| ())?,
+            // Without anybody who could sign, the file `checkpoint` stays as it is.
+            None => lock(&ledger.writer).write_side_files(None)?,
+        }
         drop(ledger);
         let tiles = dir.join("tile");
         if tiles.exists() {

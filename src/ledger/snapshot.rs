@@ -89,6 +89,10 @@ impl Snapshot {
                 },
             });
         }
+        // An empty file at the end is where somebody wanted to go on and could not: the one before goes on.
+        while segments.len() > 1 && segments.last().is_some_and(SnapSegment::is_empty) {
+            segments.pop();
+        }
         let key = match reading.read(SideFile::Key) {
             Ok(Some(bytes)) => {
                 Keys::parse(&bytes).map_or(KeyFile::Damaged, |keys| KeyFile::Read(Box::new(keys)))
@@ -142,6 +146,12 @@ impl Snapshot {
             }
         }
         Ok(())
+    }
+}
+
+impl SnapSegment {
+    fn is_empty(&self) -> bool {
+        self.opened.as_ref().is_some_and(|opened| opened.bytes == 0)
     }
 }
 
