@@ -291,9 +291,15 @@ fn a_holder_that_signs_nothing_or_something_else_loses_no_entry_and_verification
             (Verdict::Unsigned, 5, 5),
             "{unsigned:#?}"
         );
-        write(&dir, &held(Here::new(1)), 0).unwrap();
+        // It was asked once, and is left alone by the next process.
+        let left_alone = Here::new(1);
+        write(&dir, &held(left_alone.clone()), 1).unwrap_err();
+        assert_eq!(left_alone.signed.load(Ordering::SeqCst), 0);
+        assert_eq!(report(&dir).unsigned_tail, 6);
+        fs::write(dir.join("unanswered"), "0").unwrap();
         write(&dir, &held(Here::new(1)), 1).unwrap();
         check_signed(&dir);
+        assert!(!dir.join("unanswered").exists());
         write(&dir, &bad(), 3).unwrap_err();
         let tail = report(&dir);
         assert_eq!((tail.verdict, tail.unsigned_tail), (Verdict::Signed, 3));
@@ -489,6 +495,7 @@ fn the_file_signer_names_who_signs_and_a_dead_one_keeps_neither_run_nor_kill_nor
     assert!(!key_file(&dir).contains("PRIVATE"));
 
     serve(&socket, signer(1));
+    fs::remove_file(dir.join("unanswered")).unwrap();
     assert_eq!(run("true").code, Some(0));
     check_signed(&dir);
 

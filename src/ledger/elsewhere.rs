@@ -104,18 +104,31 @@ impl Elsewhere {
             Ok(_) => None,
             Err(_) => Instant::now().checked_add(BACK_OFF),
         };
+        // Asking under the lock holds the writer already; then the note for others waits for the next time.
+        if let Ok(writer) = self.writer.try_lock() {
+            writer.note_answer(asked.is_ok());
+        }
         asked.map_err(|why| LedgerError::NotSigned {
             why: why.to_string(),
         })
     }
 
-    /// As [`Elsewhere::close`], where there is something to sign.
+    /// As [`Elsewhere::close`], where there is something to sign. Processes that come and go by the second
+    /// do not each wait for a holder that has just not answered another.
     pub(super) fn close_if_unsigned(&self, holder: &dyn KeyHolder) -> Result<(), LedgerError> {
-        if lock(&self.writer).is_due(Duration::ZERO) {
-            self.close(holder).map(|_| ())
-        } else {
-            Ok(())
+        let writer = lock(&self.writer);
+        if !writer.is_due(Duration::ZERO) {
+            return Ok(());
         }
+        let unanswered = writer.is_unanswered_since(BACK_OFF);
+        drop(writer);
+        if unanswered {
+            let why = "it did not a moment ago".to_owned();
+            return self
+                .keep_end(holder, Err(LedgerError::NotSigned { why }))
+                .map(|_| ());
+        }
+        self.close(holder).map(|_| ())
     }
 
     /// Has everything signed, the entry that says so included, and keeps that as the file `checkpoint`;

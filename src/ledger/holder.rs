@@ -1,8 +1,8 @@
 //! Keys that are held elsewhere: the text of a checkpoint goes out, a signature comes back.
 //!
 //! A key that lies beside the ledger protects nothing from whoever can read it. One that another user, a
-//! token or another machine holds does: it signs what it is shown, and nobody here can sign without it.
-//! Whoever holds it may be slow, or gone. So it is asked outside of the lock and within a bound, and what
+//! token or another machine holds cannot be taken along, and signs nothing without its holder's knowledge.
+//! What it is shown it signs: a holder that writes down what it signed keeps an anchor of each. Whoever holds it may be slow, or gone. So it is asked outside of the lock and within a bound, and what
 //! it does not sign stays in the ledger, unsigned, for verification to say so.
 
 #![forbid(unsafe_code)]

@@ -39,6 +39,8 @@ pub enum SideFile {
     Key,
     /// Who holds keys elsewhere, written by a person.
     Signer,
+    /// When a holder of the key did not sign, in seconds since 1970: others leave it alone for a while.
+    Unanswered,
     /// What a writer could not record; the next one does.
     Gap,
     /// Space that is given back when the disk is full and a run ends.
@@ -54,6 +56,7 @@ impl SideFile {
             SideFile::State => "state",
             SideFile::Key => "key",
             SideFile::Signer => "signer",
+            SideFile::Unanswered => "unanswered",
             SideFile::Gap => "gap",
             SideFile::Ballast => "ballast",
         }

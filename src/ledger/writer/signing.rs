@@ -9,6 +9,8 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use jiff::Timestamp;
+
 use super::super::holder::KeyHolder;
 use super::super::keys::Signers;
 use super::super::note::{Checkpoint, Verifier};
@@ -101,6 +103,33 @@ impl Writer {
     /// Whether a holder should be asked for a checkpoint now.
     pub(in super::super) fn is_due(&self, interval: Duration) -> bool {
         self.unsigned && self.poisoned.is_none() && self.last_checkpoint.elapsed() > interval
+    }
+
+    /// Tells other processes whether the holder answers.
+    pub(in super::super) fn note_answer(&self, answered: bool) {
+        // If this fails, they only wait for themselves.
+        let there = matches!(self.store.read(SideFile::Unanswered), Ok(Some(_)));
+        if answered && there {
+            self.store.remove(SideFile::Unanswered).ok();
+        } else if !answered {
+            let now = Timestamp::now().as_second().to_string();
+            replace(
+                &*self.store,
+                SideFile::Unanswered,
+                now.as_bytes(),
+                Durability::Cache,
+            )
+            .ok();
+        }
+    }
+
+    /// Whether a holder did not answer some process less than `back_off` ago.
+    pub(in super::super) fn is_unanswered_since(&self, back_off: Duration) -> bool {
+        let then = self.store.read(SideFile::Unanswered).ok().flatten();
+        let then = then.and_then(|text| std::str::from_utf8(&text).ok()?.parse::<i64>().ok());
+        let passed = then.map(|then| Timestamp::now().as_second().saturating_sub(then));
+        let most = i64::try_from(back_off.as_secs()).unwrap_or(i64::MAX);
+        passed.is_some_and(|passed| (0..most).contains(&passed))
     }
 
     /// What a holder is to sign next: everything, unless that is done; up to date with other processes.
