@@ -5,6 +5,7 @@
 
 #![forbid(unsafe_code)]
 
+use std::collections::HashMap;
 use std::io;
 use std::path::Path;
 
@@ -118,7 +119,7 @@ impl Snapshot {
 
     /// Where each file's whole lines end: the next first line says it, or else the last line feed.
     fn find_ends(&mut self) -> io::Result<()> {
-        let mut said: Vec<Ended> = Vec::new();
+        let mut said: HashMap<String, u64> = HashMap::new();
         let mut described = Vec::new();
         for segment in &self.segments {
             let body = match &segment.opened {
@@ -126,7 +127,9 @@ impl Snapshot {
                 None => None,
             };
             described.push(body.is_some());
-            said.extend(body.into_iter().flat_map(|body| body.before));
+            for Ended { segment, bytes, .. } in body.into_iter().flat_map(|body| body.before) {
+                said.entry(segment).or_insert(bytes);
+            }
         }
         let mut later = false;
         for (segment, described) in self.segments.iter_mut().zip(described).rev() {
@@ -137,10 +140,10 @@ impl Snapshot {
             let Some(opened) = &segment.opened else {
                 continue;
             };
-            match said.iter().find(|ended| ended.segment == segment.name) {
-                Some(ended) => {
+            match said.get(&segment.name) {
+                Some(bytes) => {
                     segment.accounted = true;
-                    segment.valid = ended.bytes.min(opened.bytes);
+                    segment.valid = (*bytes).min(opened.bytes);
                 }
                 None => segment.valid = last_line_end(opened)?,
             }

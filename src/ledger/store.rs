@@ -644,7 +644,7 @@ pub fn signer_file(directory: &Path) -> io::Result<Option<String>> {
         .map_err(|_| io::Error::new(io::ErrorKind::InvalidData, "not UTF-8"))
 }
 
-pub(super) use self::reading::{ReadSegment, Reading};
+pub(super) use self::reading::{ReadSegment, Reading, SegmentFile};
 
 /// The file name of a segment, for example `000000000000.jsonl`.
 #[must_use]
@@ -652,8 +652,20 @@ pub fn segment_name(segment: u64) -> String {
     format!("{segment:012}.jsonl")
 }
 
+/// Something that can be read anywhere.
+pub(super) trait ReadAt {
+    /// Reads at `offset`; 0 bytes at the end only.
+    fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize>;
+}
+
+impl ReadAt for File {
+    fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
+        FileExt::read_at(self, buffer, offset)
+    }
+}
+
 /// Reads until the buffer is full or the file ends.
-pub(super) fn read_full(file: &File, offset: u64, buffer: &mut [u8]) -> io::Result<usize> {
+pub(super) fn read_full(file: &impl ReadAt, offset: u64, buffer: &mut [u8]) -> io::Result<usize> {
     let mut done = 0_usize;
     while let Some(rest) = buffer.get_mut(done..)
         && !rest.is_empty()

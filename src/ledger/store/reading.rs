@@ -9,14 +9,15 @@ use std::fs::{File, TryLockError};
 use std::io;
 use std::os::fd::OwnedFd;
 use std::path::Path;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use rustix::fs::{AtFlags, Dir, FileType, Mode, OFlags};
 use rustix::io::Errno;
 
 use super::{
-    MAX_SIDE_FILE_BYTES, SideFile, check_file, file_oddity, list_segments, read_side_file,
-    segment_name, segment_number, shelf,
+    Identity, MAX_SIDE_FILE_BYTES, ReadAt, SideFile, check_file, file_oddity, identity,
+    list_segments, read_full, read_side_file, refused, segment_name, segment_number, shelf,
 };
 
 /// More names than this say nothing more.
@@ -26,16 +27,37 @@ const MAX_STRANGERS: usize = 10;
 #[derive(Debug)]
 pub(in super::super) struct Reading {
     root: OwnedFd,
-    segments: OwnedFd,
+    segments: Arc<OwnedFd>,
 }
 
-/// A segment that was opened for reading.
+/// A segment that can be read.
 #[derive(Debug)]
 pub(in super::super) struct ReadSegment {
-    pub(in super::super) file: File,
+    pub(in super::super) file: SegmentFile,
     pub(in super::super) bytes: u64,
     /// What is odd about the file though it can be read.
     pub(in super::super) odd: Option<&'static str>,
+}
+
+/// One file, opened each time that something of it is read: a ledger that has crashed a thousand times has
+/// more segments than a process may have open files. That it is the same file each time is checked.
+#[derive(Clone, Debug)]
+pub(in super::super) struct SegmentFile {
+    segments: Arc<OwnedFd>,
+    name: String,
+    identity: Identity,
+}
+
+impl ReadAt for SegmentFile {
+    fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
+        let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NOFOLLOW | OFlags::NONBLOCK;
+        let file = rustix::fs::openat(&self.segments, &self.name, flags, Mode::empty())?;
+        let file = File::from(file);
+        if identity(&rustix::fs::fstat(&file)?) != self.identity {
+            return Err(refused(&self.name, "is another file than before"));
+        }
+        read_full(&file, offset, buffer)
+    }
 }
 
 impl Reading {
@@ -48,7 +70,10 @@ impl Reading {
             Err(error) => return Err(error.into()),
         };
         match rustix::fs::openat(&root, "segments", flags | OFlags::NOFOLLOW, Mode::empty()) {
-            Ok(segments) => Ok(Some(Reading { root, segments })),
+            Ok(segments) => Ok(Some(Reading {
+                root,
+                segments: Arc::new(segments),
+            })),
             Err(Errno::NOENT) => Ok(None),
             Err(Errno::NOTDIR | Errno::LOOP) => Err(io::Error::new(
                 io::ErrorKind::NotADirectory,
@@ -97,6 +122,11 @@ impl Reading {
         }
         let odd = file_oddity(&stat, 0o640);
         let bytes = u64::try_from(stat.st_size).unwrap_or(0);
+        let file = SegmentFile {
+            segments: Arc::clone(&self.segments),
+            name: segment_name(segment),
+            identity: identity(&stat),
+        };
         Ok(Ok(ReadSegment { file, bytes, odd }))
     }
 
@@ -147,7 +177,7 @@ impl Reading {
     /// The first few names in `segments` that are no segment's, escaped, in order.
     pub(in super::super) fn strangers(&self) -> io::Result<Vec<String>> {
         let mut names = Vec::new();
-        for entry in Dir::read_from(&self.segments)? {
+        for entry in Dir::read_from(&*self.segments)? {
             let name = entry?.file_name().to_bytes().to_vec();
             if segment_number(&name).is_none() && !matches!(&*name, b"." | b"..") {
                 names.push(String::from_utf8_lossy(&name).escape_debug().to_string());
