@@ -155,6 +155,7 @@ const DOORS: &[Door] = &[
                 "ledger/store.rs",
                 "locks, syncs and reserves: flock, fdatasync, fallocate, statfs",
             ),
+            ("ledger/store/", "the same directory, as its readers see it"),
             (
                 "ledger/follow.rs",
                 "waits for what is appended, without looking from time to time",

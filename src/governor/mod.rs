@@ -12,6 +12,7 @@
 
 mod load;
 mod report;
+mod signers;
 
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -27,6 +28,7 @@ use crate::resolve::{Host, Resolved, Workspace, WorkspaceError, resolve};
 
 pub use crate::resolve::user_id;
 pub use load::{FLOOR, LoadError, LoadedPolicy, load, load_above, load_default};
+pub use signers::with_signer;
 
 /// One policy, ready to decide and to run.
 #[derive(Debug)]
@@ -288,6 +290,7 @@ impl Governor {
             keep_output: settings.keep_output,
             ..Options::default()
         };
+        let options = with_signer(&self.loaded.ledger, options)?;
         let ledger = Arc::new(Ledger::open(&self.loaded.ledger, &options)?);
         *held = Some(Arc::clone(&ledger));
         Ok(ledger)
