@@ -156,6 +156,10 @@ const DOORS: &[Door] = &[
                 "locks, syncs and reserves: flock, fdatasync, fallocate, statfs",
             ),
             (
+                "ledger/place.rs",
+                "what the ledger's filesystem is, and what may be written there",
+            ),
+            (
                 "ledger/follow.rs",
                 "waits for what is appended, without looking from time to time",
             ),
