@@ -796,3 +796,76 @@ fn doctor_looks_at_the_record_and_ends_with_0_whatever_it_finds() {
         "{bad}"
     );
 }
+
+// docs/LEDGER.md
+
+#[test]
+fn the_commands_of_the_documentation_work_as_they_are_printed() {
+    let text = std::fs::read_to_string("docs/LEDGER.md").unwrap();
+    let blocks: Vec<&str> = text
+        .split("```sh\n")
+        .skip(1)
+        .map(|rest| rest.split("```").next().unwrap())
+        .collect();
+    assert!(blocks.len() >= 7);
+    let has_jq = std::process::Command::new("jq")
+        .arg("--version")
+        .output()
+        .is_ok();
+    let place = Place::with_policy(&format!("{POLICY}ledger: {{path: ../ledger}}\n"));
+    for path in ["docs/a.md", "../x", "docs/b.md"] {
+        check(&place, "anna", path);
+    }
+    std::fs::create_dir(place.root().join("kept")).unwrap();
+    let programs = place.root().join("programs");
+    std::fs::create_dir(&programs).unwrap();
+    let program = place.lictor(["--version"]).command.get_program().to_owned();
+    std::os::unix::fs::symlink(program, programs.join("lictor")).unwrap();
+    let lines = blocks.iter().flat_map(|block| block.lines());
+    let mut printed = Vec::new();
+    for line in lines {
+        if line.contains("jq") && !has_jq {
+            eprintln!("not run, there is no jq: {line}");
+            continue;
+        }
+        // Each line for itself, so that what fails is named; a variable is set before the line that needs it.
+        let set = blocks
+            .iter()
+            .flat_map(|block| block.lines())
+            .find(|line| line.starts_with("segments="));
+        let script = if line.contains("$segments") {
+            format!("{}\n{line}", set.unwrap())
+        } else {
+            line.to_owned()
+        };
+        let mut command = place.lictor([""]).command;
+        let path = format!("{}:/usr/local/bin:/usr/bin:/bin", programs.display());
+        let environment: Vec<_> = command
+            .get_envs()
+            .map(|(name, value)| (name.to_owned(), value.unwrap().to_owned()))
+            .collect();
+        command = std::process::Command::new("bash");
+        let output = command
+            .args(["-euo", "pipefail", "-c", &script])
+            .env_clear()
+            .envs(environment)
+            .env("PATH", path)
+            .current_dir(place.work())
+            .output()
+            .unwrap();
+        assert!(output.status.success(), "{line}: {output:?}");
+        printed.push((line, String::from_utf8(output.stdout).unwrap()));
+    }
+    let of = |beginning: &str| {
+        let found = printed.iter().find(|(line, _)| line.starts_with(beginning));
+        found.map(|(_, printed)| printed.clone())
+    };
+    assert!(
+        of("lictor ledger verify --anchor")
+            .unwrap()
+            .starts_with("ANCHORED")
+    );
+    if let Some(prev) = of("sed -n 4p") {
+        assert_eq!(of("sed -n 3p").unwrap()[..64], *prev.trim());
+    }
+}
