@@ -157,6 +157,10 @@ const DOORS: &[Door] = &[
             ),
             ("ledger/store/", "the same directory, as its readers see it"),
             (
+                "ledger/place.rs",
+                "what the ledger's filesystem is, and what may be written there",
+            ),
+            (
                 "ledger/follow.rs",
                 "waits for what is appended, without looking from time to time",
             ),

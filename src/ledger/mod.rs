@@ -17,6 +17,7 @@
 //! | `holder`, `elsewhere` | keys that are held elsewhere, and asking for their signatures |
 //! | `prove`, `tiles` | proofs about single entries, and the ledger as other tools read it |
 //! | `verify`, `show`, `follow`, `stats` | reading a ledger that somebody may have changed |
+//! | `place` | what a ledger's directory is worth: filesystem, who can read the key |
 //! | `ocsf` | entries as events for security monitoring |
 
 #![forbid(unsafe_code)]
@@ -38,6 +39,7 @@ pub mod note;
 pub mod ocsf;
 mod owner;
 mod permit;
+pub mod place;
 pub mod prove;
 mod queue;
 mod redact;

@@ -775,7 +775,7 @@ fn check_filesystem(root: &OwnedFd) -> io::Result<()> {
 }
 
 /// Network and FUSE filesystems by their number in `linux/magic.h`.
-fn unsafe_filesystem(kind: u32) -> Option<&'static str> {
+pub(super) fn unsafe_filesystem(kind: u32) -> Option<&'static str> {
     Some(match kind {
         0x6969 => "NFS",
         0x517b => "SMB",
