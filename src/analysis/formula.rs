@@ -2,6 +2,7 @@
 
 #![forbid(unsafe_code)]
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use crate::path::Switches;
@@ -102,6 +103,61 @@ impl Formula {
                 flat.push(last);
                 Formula::Any(flat)
             }
+        }
+    }
+}
+
+/// How often one formula is gone through with what its own parts say.
+const ROUNDS: usize = 4;
+
+impl Formula {
+    /// The same set, with what the parts of a conjunction say put into its other parts: what is inside a
+    /// scope is not outside of it. Of two policies that are nearly the same this leaves nearly nothing.
+    pub(super) fn propagated(self) -> Formula {
+        let mut formula = self;
+        for _ in 0..ROUNDS {
+            let Formula::All(parts) = &formula else { break };
+            let mut said: HashMap<&Leaf, bool> = HashMap::new();
+            for part in parts {
+                match part {
+                    Formula::In(leaf) if said.insert(leaf, true) == Some(false) => {
+                        return Formula::Const(false);
+                    }
+                    Formula::Out(leaf) if said.insert(leaf, false) == Some(true) => {
+                        return Formula::Const(false);
+                    }
+                    Formula::In(_)
+                    | Formula::Out(_)
+                    | Formula::Const(_)
+                    | Formula::All(_)
+                    | Formula::Any(_) => {}
+                }
+            }
+            let next = Formula::all(parts.iter().map(|part| match part {
+                Formula::In(_) | Formula::Out(_) | Formula::Const(_) => part.clone(),
+                Formula::All(_) | Formula::Any(_) => part.knowing(&said),
+            }));
+            if next == formula {
+                break;
+            }
+            formula = next;
+        }
+        formula
+    }
+
+    fn knowing(&self, said: &HashMap<&Leaf, bool>) -> Formula {
+        match self {
+            Formula::Const(_) => self.clone(),
+            Formula::In(leaf) => match said.get(leaf) {
+                Some(is) => Formula::Const(*is),
+                None => self.clone(),
+            },
+            Formula::Out(leaf) => match said.get(leaf) {
+                Some(is) => Formula::Const(!*is),
+                None => self.clone(),
+            },
+            Formula::All(parts) => Formula::all(parts.iter().map(|part| part.knowing(said))),
+            Formula::Any(parts) => Formula::any(parts.iter().map(|part| part.knowing(said))),
         }
     }
 }

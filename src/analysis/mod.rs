@@ -15,13 +15,21 @@
 
 #![forbid(unsafe_code)]
 
+mod atoms;
 mod budget;
 pub mod cells;
 pub mod diff;
 mod formula;
 pub mod invariants;
+mod letters;
+mod names;
+mod nfa;
+mod odd;
+mod ordinary;
 pub mod paths;
 pub mod rules;
+mod search;
+mod tree;
 mod witness;
 
 pub use budget::{Budget, Cap};

@@ -8,6 +8,7 @@
 use std::sync::Arc;
 
 use super::formula::{Canonical, Formula, Leaf, Scope};
+use super::search::{Found, find};
 use super::{Answer, Budget};
 use crate::path::{CanonicalPath, Dot, Switches};
 use crate::policy::glob::{Case, Pattern};
@@ -153,9 +154,12 @@ impl Space {
     /// Whether the set is empty; else its shortest path, made of ordinary names where there are some.
     /// A name from a disk that is not UTF-8 is written with U+FFFD for each byte that is no text.
     pub fn is_empty(&self, set: &PathSet, budget: &Budget<'_>) -> Answer<String> {
-        let meter = budget.meter();
-        let _ = (set, &self.bounds, meter.hold(0));
-        Answer::Unknown(meter.step(1).err().unwrap_or(super::Cap::Stopped))
+        let formula = Formula::all([self.bounds.clone(), set.formula.clone()]);
+        match find(&formula, &budget.meter()) {
+            Ok(Found::Nothing) => Answer::Holds,
+            Ok(Found::Path(names)) => Answer::Fails(shown(&names)),
+            Err(cap) => Answer::Unknown(cap),
+        }
     }
 
     /// Whether `whole` holds all of `part`; else the shortest path of `part` that it lacks.
@@ -189,4 +193,12 @@ pub enum OnlyIn {
     First,
     /// The second one.
     Second,
+}
+
+/// The path that some names make.
+fn shown(names: &[Vec<u8>]) -> String {
+    match names {
+        [] => ".".to_owned(),
+        _ => String::from_utf8_lossy(&names.join(&b'/')).into_owned(),
+    }
 }

@@ -333,7 +333,7 @@ impl std::str::FromStr for Pattern {
 }
 
 /// How letters are compared.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[non_exhaustive]
 pub enum Case {
     /// Byte by byte: what is granted is granted exactly.
