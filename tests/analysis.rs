@@ -11,3 +11,8 @@
 
 #[path = "analysis/sets.rs"]
 mod sets;
+
+#[path = "analysis/oracle.rs"]
+mod oracle;
+#[path = "analysis/policies.rs"]
+mod policies;

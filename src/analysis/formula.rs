@@ -111,6 +111,27 @@ impl Formula {
 const ROUNDS: usize = 4;
 
 impl Formula {
+    /// Whether the set holds a path that a request can name, by the code that decides.
+    pub(super) fn holds(&self, path: &str) -> bool {
+        let is_in = |leaf: &Leaf| match leaf {
+            Leaf::Canonical(_) => true,
+            Leaf::Scope(scope) => {
+                scope
+                    .include
+                    .iter()
+                    .any(|pattern| pattern.matches_in(path, scope.case))
+                    && !scope.exclude.iter().any(|pattern| pattern.matches(path))
+            }
+        };
+        match self {
+            Formula::Const(all) => *all,
+            Formula::In(leaf) => is_in(leaf),
+            Formula::Out(leaf) => !is_in(leaf),
+            Formula::All(parts) => parts.iter().all(|part| part.holds(path)),
+            Formula::Any(parts) => parts.iter().any(|part| part.holds(path)),
+        }
+    }
+
     /// The same set, with what the parts of a conjunction say put into its other parts: what is inside a
     /// scope is not outside of it. Of two policies that are nearly the same this leaves nearly nothing.
     pub(super) fn propagated(self) -> Formula {

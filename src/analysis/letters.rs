@@ -268,6 +268,10 @@ impl<'a> Sorted<'a> {
             let mut found: Vec<Name> = Vec::new();
             let mut check = |name: &Name| {
                 let real = self.judged(&name.text);
+                let is_beside = |(_, atom): &(usize, &Atom)| matches!(atom, Atom::Odd(odd) if odd.is_beside(&name.text));
+                if self.wild.iter().any(is_beside) {
+                    return Seen::Skip;
+                }
                 if is_foreseen(name, &real, &numbers) {
                     found.push(self.more_ordinary(real));
                     Seen::Fine

@@ -18,6 +18,7 @@
 mod atoms;
 mod budget;
 pub mod cells;
+mod declared;
 pub mod diff;
 mod formula;
 pub mod invariants;
@@ -29,6 +30,7 @@ mod ordinary;
 pub mod paths;
 pub mod rules;
 mod search;
+mod situations;
 mod tree;
 mod witness;
 

@@ -17,6 +17,8 @@ pub(super) struct Odd {
     switches: Switches,
     /// As the first name of a path: more is refused there.
     first: bool,
+    /// Only names matter that these switches let through: what both refuse need not be foreseen.
+    within: Option<Switches>,
 }
 
 /// How much is foreseen. What is rarely met costs the automaton most of its size, so that a search
@@ -30,12 +32,32 @@ pub(super) enum Depth {
 }
 
 impl Odd {
-    pub(super) fn new(switches: &Switches, first: bool) -> Odd {
-        let mut switches = switches.clone();
-        // What would be stripped is no name, and text is normalised before it is a name.
-        switches.dot = Dot::Deny;
-        switches.nfc = Nfc::Require;
-        Odd { switches, first }
+    pub(super) fn new(switches: &Switches, first: bool, within: Option<&Switches>) -> Odd {
+        let of_names = |switches: &Switches| {
+            let mut switches = switches.clone();
+            // What would be stripped is no name, and text is normalised before it is a name.
+            switches.dot = Dot::Deny;
+            switches.nfc = Nfc::Require;
+            switches
+        };
+        Odd {
+            switches: of_names(switches),
+            first,
+            within: within.map(of_names),
+        }
+    }
+
+    /// Whether the name is none of those that matter.
+    pub(super) fn is_beside(&self, name: &[u8]) -> bool {
+        let within = self.within.clone();
+        within.is_some_and(|switches| {
+            let within = Odd {
+                switches,
+                first: self.first,
+                within: None,
+            };
+            within.holds(name)
+        })
     }
 
     /// Whether the lexical rules refuse the name.
@@ -54,19 +76,36 @@ impl Odd {
     /// Adds an automaton that matches such names, as atom `atom` from `start` on.
     pub(super) fn build(&self, nfa: &mut Nfa, start: State, atom: usize, depth: Depth) {
         let mut builder = Builder::new(nfa, start, atom);
-        builder.characters(&self.switches);
-        builder.dots(&self.switches);
-        if self.switches.edges == Edges::Deny {
+        let (mine, within) = (&self.switches, self.within.as_ref());
+        let differs = |part: &dyn Fn(&Switches) -> String| {
+            within.is_none_or(|within| part(mine) != part(within))
+        };
+        if differs(&|s| format!("{} {} {}", s.unicode, s.colon, s.braces)) {
+            builder.characters(mine);
+        }
+        if differs(&|s| s.unicode.to_string()) {
+            builder.dots(mine);
+        }
+        if mine.edges == Edges::Deny && differs(&|s| s.edges.to_string()) {
             builder.edges();
         }
-        if self.first {
-            builder.first(&self.switches);
+        if self.first && differs(&|s| s.expansion.to_string()) {
+            builder.first(mine);
         }
         if depth == Depth::Full {
-            builder.windows(&self.switches);
-            builder.sequences(&self.switches);
-            for name in &self.switches.protected {
-                builder.word(name, &Test::Never);
+            if differs(&|s| s.windows_names.to_string()) {
+                builder.devices(mine);
+            }
+            if mine.short_names == ShortNames::Deny && differs(&|s| s.short_names.to_string()) {
+                builder.short_names();
+            }
+            if differs(&|s| format!("{} {}", s.percent, s.expansion)) {
+                builder.sequences(mine);
+            }
+            for name in &mine.protected {
+                if within.is_none_or(|within| !within.protected.contains(name)) {
+                    builder.word(name, &Test::Never);
+                }
             }
         }
     }
@@ -285,7 +324,7 @@ impl<'n> Builder<'n> {
         at
     }
 
-    fn windows(&mut self, switches: &Switches) {
+    fn devices(&mut self, switches: &Switches) {
         if switches.windows_names != WindowsNames::Allow {
             let mut ends = Vec::new();
             for device in ["con", "prn", "aux", "nul", "conin$", "conout$", "clock$"] {
@@ -306,9 +345,6 @@ impl<'n> Builder<'n> {
                     self.edge(end, Test::OneOf("."), self.sink);
                 }
             }
-        }
-        if switches.short_names == ShortNames::Deny {
-            self.short_names();
         }
     }
 
@@ -440,7 +476,7 @@ mod tests {
         fn the_automaton_says_what_the_rules_say(name in name(), switches in switches(), first: bool) {
             // Normal form C, and a path of blanks alone, are left to the rules themselves.
             prop_assume!(unicode_normalization::is_nfc(&name) && !name.trim().is_empty());
-            let odd = Odd::new(&switches, first);
+            let odd = Odd::new(&switches, first, None);
             prop_assert_eq!(is_foreseen(&odd, &name), odd.holds(name.as_bytes()), "{:?} {:?}", name, switches);
         }
     }

@@ -15,7 +15,7 @@ use super::atoms::{Atom, AtomId, Atoms};
 use super::formula::{Canonical, Formula, Leaf, Scope};
 use super::nfa::Alphabet;
 use super::odd::Odd;
-use crate::path::MAX_SEGMENTS;
+use crate::path::{MAX_SEGMENTS, Switches};
 use crate::policy::casefold::fold_text;
 use crate::policy::glob::{Case, Pattern, Segment};
 
@@ -114,6 +114,7 @@ impl Tree {
             known: HashMap::new(),
             atoms: Atoms::default(),
             frame: frame(&formula),
+            within: within(&formula).cloned(),
             odd: false,
             bounded: false,
         };
@@ -140,6 +141,15 @@ fn frame(formula: &Formula) -> Option<Vec<Pattern>> {
             frames.map(|frames| frames.concat())
         }
         Formula::Const(_) | Formula::Out(_) | Formula::In(Leaf::Canonical(_)) => None,
+    }
+}
+
+/// The switches under which every path of the formula can be named.
+fn within(formula: &Formula) -> Option<&Switches> {
+    match formula {
+        Formula::In(Leaf::Canonical(canonical)) => Some(&canonical.switches),
+        Formula::All(parts) => parts.iter().find_map(within),
+        Formula::In(Leaf::Scope(_)) | Formula::Out(_) | Formula::Any(_) | Formula::Const(_) => None,
     }
 }
 
@@ -184,6 +194,8 @@ struct Builder {
     known: HashMap<(bool, Case, Pattern), SlotId>,
     atoms: Atoms,
     frame: Option<Vec<Pattern>>,
+    /// What requests can name at all, if the formula says so.
+    within: Option<Switches>,
     /// A path that no request can name is looked for.
     odd: bool,
     /// Paths are those that requests can name.
@@ -302,7 +314,8 @@ impl Builder {
     }
 
     fn canonical(&mut self, canonical: &Canonical, helps: bool) -> SlotId {
-        let odd = |first| Atom::Odd(Arc::new(Odd::new(&canonical.switches, first)));
+        let within = self.within.as_ref().filter(|_| !helps);
+        let odd = |first| Atom::Odd(Arc::new(Odd::new(&canonical.switches, first, within)));
         let (first, later) = (odd(true), odd(false));
         let (first, later) = (self.atoms.number(first), self.atoms.number(later));
         self.slots.push(Slot {
