@@ -19,6 +19,8 @@ pub(super) enum Exit {
     CouldNot,
     /// A person has to be asked.
     Ask,
+    /// A cap was reached: neither good nor bad is known.
+    Unknown,
     /// `run`: the command's own code, or one that stands for how it ended.
     Command(u8),
 }
@@ -75,6 +77,7 @@ impl From<Exit> for ExitCode {
             Exit::Bad => 1,
             Exit::CouldNot => 2,
             Exit::Ask => 3,
+            Exit::Unknown => 4,
             Exit::Command(code) => code,
         })
     }

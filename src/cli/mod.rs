@@ -15,6 +15,7 @@ mod lint;
 mod list;
 mod request;
 mod run;
+mod surroundings;
 mod test;
 
 use std::path::PathBuf;
