@@ -8,6 +8,8 @@
 
 use super::diagnostic::{Diagnostic, Edit, Safety};
 use super::{Report, yaml};
+use crate::policy::model::{Approval, ApprovalKind};
+use crate::policy::source::{Node, Value};
 
 /// A text with fixes made.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -19,10 +21,10 @@ pub struct Fixed {
     pub settled: Vec<(&'static str, u32)>,
 }
 
-/// Makes all safe fixes of the first file that do not overlap; the first in the text wins. None if there
-/// are none.
+/// Makes the safe fixes of the first file that do not overlap and that `proves` agrees with, given the text
+/// before and after; the first in the text wins. None if there are none.
 #[must_use]
-pub fn apply(report: &Report) -> Option<Fixed> {
+pub fn apply(report: &Report, proves: &dyn Fn(&str, &str) -> bool) -> Option<Fixed> {
     let text = report.files.first()?.text.as_str();
     let mut safe: Vec<(&Diagnostic, &[Edit])> = report
         .diagnostics
@@ -34,28 +36,52 @@ pub fn apply(report: &Report) -> Option<Fixed> {
         })
         .collect();
     safe.sort_by_key(|(_, edits)| edits.first().map(|edit| edit.start));
-    let mut chosen: Vec<&Edit> = Vec::new();
-    let mut settled = Vec::new();
+    let mut chosen: Vec<(&Diagnostic, &[Edit])> = Vec::new();
     for (diagnostic, edits) in safe {
+        let mut taken = chosen.iter().flat_map(|(_, edits)| *edits);
         let is_free = edits.iter().all(|edit| {
             is_within(text, edit)
-                && chosen
-                    .iter()
-                    .all(|other| edit.end <= other.start || other.end <= edit.start)
+                && taken.all(|other| edit.end <= other.start || other.end <= edit.start)
         });
         if is_free {
-            chosen.extend(edits);
-            settled.push((diagnostic.code, diagnostic.at.line));
+            chosen.push((diagnostic, edits));
         }
     }
-    if settled.is_empty() {
+    // All at once if that can be proved, else each that can.
+    if !proved(text, &chosen, proves) {
+        let mut kept: Vec<(&Diagnostic, &[Edit])> = Vec::new();
+        for fix in chosen {
+            kept.push(fix);
+            if !proved(text, &kept, proves) {
+                kept.pop();
+            }
+        }
+        chosen = kept;
+    }
+    if chosen.is_empty() {
         return None;
     }
-    chosen.sort_by_key(|edit| edit.start);
     Some(Fixed {
-        text: edited(text, &chosen)?,
-        settled,
+        text: with(text, &chosen)?,
+        settled: chosen
+            .iter()
+            .map(|(diagnostic, _)| (diagnostic.code, diagnostic.at.line))
+            .collect(),
     })
+}
+
+fn proved(
+    text: &str,
+    fixes: &[(&Diagnostic, &[Edit])],
+    proves: &dyn Fn(&str, &str) -> bool,
+) -> bool {
+    with(text, fixes).is_some_and(|new| proves(text, &new))
+}
+
+fn with(text: &str, fixes: &[(&Diagnostic, &[Edit])]) -> Option<String> {
+    let mut edits: Vec<&Edit> = fixes.iter().flat_map(|(_, edits)| *edits).collect();
+    edits.sort_by_key(|edit| edit.start);
+    edited(text, &edits)
 }
 
 fn is_within(text: &str, edit: &Edit) -> bool {
@@ -106,12 +132,52 @@ pub fn keeps_meaning(before: &str, after: &str) -> bool {
     left.len() < known.len() && left.iter().all(|mistake| known.contains(mistake))
 }
 
-/// Whether two documents say the same: equal but for comments, layout, and how text is quoted.
+/// Whether two documents say the same: equal but for comments, layout, how text is quoted, and whether a
+/// list of variables to pass on names the switch of an approval, which is never passed on.
 #[must_use]
 pub fn says_the_same(before: &str, after: &str) -> bool {
     match (crate::policy::reread(before), crate::policy::reread(after)) {
-        (Some((before, _)), Some((after, _))) => yaml::written(&before) == yaml::written(&after),
+        (Some((mut before, policy)), Some((mut after, _))) => {
+            let switches: Vec<&str> = policy.approvals.iter().filter_map(switch).collect();
+            without_switches(&mut before, &switches);
+            without_switches(&mut after, &switches);
+            yaml::written(&before) == yaml::written(&after)
+        }
         _ => false,
+    }
+}
+
+fn switch(approval: &Approval) -> Option<&str> {
+    match &approval.kind {
+        ApprovalKind::Switch { variable, .. } => Some(variable),
+        ApprovalKind::Grant { .. } => None,
+    }
+}
+
+/// Takes the switches out of every `inherit` and `unsafe_inherit` of an `env`.
+fn without_switches(node: &mut Node, switches: &[&str]) {
+    match &mut node.value {
+        Value::Map(entries) => {
+            for (key, value) in entries {
+                let is_env = yaml::text(key) == Some("env");
+                if let (true, Value::Map(entries)) = (is_env, &mut value.value) {
+                    for (key, list) in entries {
+                        if let (Some("inherit" | "unsafe_inherit"), Value::List(items)) =
+                            (yaml::text(key), &mut list.value)
+                        {
+                            items.retain(|item| {
+                                yaml::text(item).is_none_or(|text| !switches.contains(&text))
+                            });
+                        }
+                    }
+                }
+                without_switches(value, switches);
+            }
+        }
+        Value::List(items) => items
+            .iter_mut()
+            .for_each(|item| without_switches(item, switches)),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::Text { .. } => {}
     }
 }
 
@@ -131,5 +197,8 @@ mod tests {
         check(text, "version: 1\nname: y\nrules: []\n", false);
         check(text, "version: 1\nname: x\n", false);
         check("a: [1, 2]\n", "a: [2, 1]\n", false);
+        let switched = "approvals: {a: {env: A}}\nrules:\n  - {env: {inherit: [A, B]}}\n";
+        check(switched, &switched.replace("[A, B]", "[B]"), true);
+        check(switched, &switched.replace("[A, B]", "[A]"), false);
     }
 }
