@@ -20,7 +20,7 @@ pub struct ApprovalNeeded {
 
 /// Whether the context grants an approval. A switch counts if its value is one of the accepted ones,
 /// compared without regard to ASCII case; nothing is trimmed, and an unset variable is no value.
-pub(super) fn is_granted(approval: &Approval, context: &Context) -> bool {
+pub(crate) fn is_granted(approval: &Approval, context: &Context) -> bool {
     if context.approved.contains(&approval.name) {
         return true;
     }

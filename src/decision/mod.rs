@@ -29,6 +29,8 @@ use crate::reason::Reason;
 use call::{Call, Misfit};
 use request::Form;
 
+pub(crate) use approval::is_granted;
+
 pub use approval::ApprovalNeeded;
 pub use explain::{Explanation, NearMiss, RuleOutcome, RuleView, explain};
 pub use request::{MAX_REQUEST_BYTES, MAX_REQUEST_PATHS, Request, RequestError, Value};
@@ -106,6 +108,23 @@ impl Context {
     #[must_use]
     pub fn actor(&self) -> &str {
         &self.actor
+    }
+
+    /// The approvals that are granted by name.
+    pub fn approved(&self) -> impl Iterator<Item = &str> {
+        self.approved.iter().map(String::as_str)
+    }
+
+    /// The environment switches that are set, with their values.
+    pub fn switches(&self) -> impl Iterator<Item = (&str, &str)> {
+        let set = self.switches.iter();
+        set.map(|(variable, value)| (variable.as_str(), value.as_str()))
+    }
+
+    /// What time it is, if that is known.
+    #[must_use]
+    pub fn now(&self) -> Option<jiff::Timestamp> {
+        self.now
     }
 }
 
@@ -335,6 +354,15 @@ pub fn decide(policy: &CompiledPolicy, request: &Request, context: &Context) -> 
         granted: judged.granted_approvals(policy),
     });
     decision
+}
+
+/// The terms that rules allow an action on together; none if they state what cannot hold together.
+pub(crate) fn terms_of(
+    policy: &CompiledPolicy,
+    rules: &[RuleId],
+    report: Option<crate::policy::terms::ReportKind>,
+) -> Option<Terms> {
+    terms::combine(policy, rules, report).ok()
 }
 
 /// What can be said of a request before any tool is looked at.

@@ -16,7 +16,8 @@ use super::library;
 use super::matcher::{Matcher, RuleScope, ScopeId, Selector, Uses};
 use super::model::{
     Access, Action, ActionPattern, Approval, Argument, ArgumentKind, ArgumentScopes, DiskRules,
-    LedgerSettings, Policy, Rule, RuleEffect, ScopeUse, ShellSettings, StatedTerms, Test, Tool,
+    Invariant, LedgerSettings, Policy, Rule, RuleEffect, ScopeUse, ShellSettings, StatedTerms,
+    Test, Tool,
 };
 use super::protection;
 use super::source::{self, SourceFile, Span};
@@ -67,6 +68,7 @@ struct Inner {
     ledger: LedgerSettings,
     shell: ShellSettings,
     tests: Vec<Test>,
+    invariants: Vec<CompiledInvariant>,
 }
 
 /// The files that a policy names: tool libraries of one's own.
@@ -172,6 +174,13 @@ pub(crate) struct CompiledRule {
     /// The first instant at which the rule no longer counts.
     pub(crate) lapses: Option<jiff::Timestamp>,
     pub(crate) widens: bool,
+}
+
+/// What a policy claims of itself, its actions looked up.
+#[derive(Clone, Debug)]
+pub(crate) struct CompiledInvariant {
+    pub(crate) stated: Invariant,
+    pub(crate) selectors: Vec<Selector>,
 }
 
 impl CompiledRule {
@@ -348,6 +357,46 @@ impl CompiledPolicy {
 
     pub(crate) fn approval(&self, nth: usize) -> Option<&Approval> {
         self.inner.approvals.get(nth)
+    }
+
+    pub(crate) fn invariants(&self) -> &[CompiledInvariant] {
+        &self.inner.invariants
+    }
+
+    /// The same policy without one rule; its files and digest stay those of the whole policy, so that it
+    /// is good for comparing and for nothing else.
+    #[must_use]
+    pub(crate) fn without_rule(&self, id: RuleId) -> CompiledPolicy {
+        let inner = &self.inner;
+        let rules: Vec<CompiledRule> = self
+            .rules()
+            .filter(|(other, _)| *other != id)
+            .map(|(_, rule)| rule.clone())
+            .collect();
+        CompiledPolicy {
+            inner: Arc::new(Inner {
+                name: inner.name.clone(),
+                description: inner.description.clone(),
+                workspace: inner.workspace.clone(),
+                digest: inner.digest.clone(),
+                files: inner.files.clone(),
+                tools: inner.tools.clone(),
+                tool_by_name: inner.tool_by_name.clone(),
+                first_action: inner.first_action.clone(),
+                approvals: inner.approvals.clone(),
+                scopes: inner.scopes.clone(),
+                matcher: Matcher::new(&inner.scopes, &rules),
+                rules,
+                defaults: inner.defaults.clone(),
+                program_path: inner.program_path.clone(),
+                switches: inner.switches.clone(),
+                disk: inner.disk,
+                ledger: inner.ledger.clone(),
+                shell: inner.shell.clone(),
+                tests: inner.tests.clone(),
+                invariants: inner.invariants.clone(),
+            }),
+        }
     }
 
     pub(crate) fn tool_named(&self, name: &str) -> Option<usize> {
@@ -548,8 +597,12 @@ impl Loader {
         for rule in &policy.rules {
             rules.extend(self.rule(rule, &policy, &names));
         }
+        let mut invariants = Vec::new();
         for invariant in &policy.invariants {
-            self.selectors(&invariant.actions, &policy, &names);
+            invariants.push(CompiledInvariant {
+                selectors: self.selectors(&invariant.actions, &policy, &names),
+                stated: invariant.clone(),
+            });
         }
         if !self.problems.is_empty() {
             return Err(PolicyErrors::new(self.files, self.problems));
@@ -577,6 +630,7 @@ impl Loader {
             ledger: policy.ledger,
             shell: policy.shell,
             tests: policy.tests,
+            invariants,
         };
         Ok(CompiledPolicy {
             inner: Arc::new(inner),
