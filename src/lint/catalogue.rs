@@ -28,9 +28,11 @@ pub fn pages() -> Vec<&'static Page> {
 /// The page of a code or name, in any case.
 #[must_use]
 pub fn page(name: &str) -> Option<&'static Page> {
-    pages()
-        .into_iter()
-        .find(|page| page.code.eq_ignore_ascii_case(name) || page.name == name)
+    pages().into_iter().find(|page| {
+        page.code.eq_ignore_ascii_case(name)
+            || page.name == name
+            || page.name.split(", ").any(|one| one == name)
+    })
 }
 
 /// All pages as one Markdown document.
@@ -105,4 +107,5 @@ fn anchor(page: &Page) -> String {
     format!("{} {}", page.code, page.name)
         .to_lowercase()
         .replace(' ', "-")
+        .replace(',', "")
 }

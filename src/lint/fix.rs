@@ -8,6 +8,9 @@
 
 use super::diagnostic::{Diagnostic, Edit, Safety};
 use super::{Report, yaml};
+use crate::analysis::Budget;
+use crate::analysis::diff::diff;
+use crate::policy::CompiledPolicy;
 use crate::policy::model::{Approval, ApprovalKind};
 use crate::policy::source::{Node, Value};
 
@@ -114,8 +117,9 @@ pub fn preview(text: &str, edits: &[Edit]) -> Option<String> {
     if is_good { edited(text, &sorted) } else { None }
 }
 
-/// Whether a fixed text may take the place of the old one: it says the same, or, where the old one did not
-/// load for its form, every mistake that is left was there before.
+/// Whether a fixed text may take the place of the old one: it says the same; or exact analysis proves that
+/// every request is decided alike; or, where the old one did not load for its form, every mistake that is
+/// left was there before.
 #[must_use]
 pub fn keeps_meaning(before: &str, after: &str) -> bool {
     let mistakes = |text: &str| -> Vec<String> {
@@ -126,10 +130,21 @@ pub fn keeps_meaning(before: &str, after: &str) -> bool {
     };
     let known = mistakes(before);
     if known.is_empty() {
-        return says_the_same(before, after);
+        return says_the_same(before, after) || decides_the_same(before, after);
     }
     let left = mistakes(after);
     left.len() < known.len() && left.iter().all(|mistake| known.contains(mistake))
+}
+
+/// Whether two policies that need no other file decide every request alike: effect, limits and approvals.
+fn decides_the_same(before: &str, after: &str) -> bool {
+    match (
+        CompiledPolicy::from_yaml(before),
+        CompiledPolicy::from_yaml(after),
+    ) {
+        (Ok(before), Ok(after)) => diff(&before, &after, &Budget::default()).answer().holds(),
+        _ => false,
+    }
 }
 
 /// Whether two documents say the same: equal but for comments, layout, how text is quoted, and whether a

@@ -10,6 +10,7 @@
 mod catalogue;
 pub mod coverage;
 pub mod diagnostic;
+mod exact;
 pub mod fix;
 mod loading;
 pub mod policy_tests;

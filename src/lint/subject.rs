@@ -3,10 +3,14 @@
 
 #![forbid(unsafe_code)]
 
+use std::cell::OnceCell;
+
 use super::Options;
+use super::exact::{self, Exact};
 use super::policy_tests::{self, TestOutcome};
 use super::surroundings::Surroundings;
 use super::yaml;
+use crate::analysis::cells::Analysis;
 use crate::policy::glob::Pattern;
 use crate::policy::model::{
     Access, Action, Argument, ArgumentKind, Confine, PathArgument, Policy, Rule, RuleEffect, Scope,
@@ -27,6 +31,8 @@ pub(crate) struct Subject<'s> {
     pub(crate) options: Options<'s>,
     /// How the policy's own tests went.
     pub(crate) tests: Vec<TestOutcome>,
+    analysis: OnceCell<Analysis>,
+    exact: OnceCell<Exact>,
 }
 
 /// A rule as it was written and as it was compiled.
@@ -64,7 +70,19 @@ impl<'s> Subject<'s> {
             around,
             options,
             tests: policy_tests::run(policy),
+            analysis: OnceCell::new(),
+            exact: OnceCell::new(),
         })
+    }
+
+    /// The policy made ready for exact questions.
+    pub(crate) fn analysis(&self) -> &Analysis {
+        self.analysis.get_or_init(|| Analysis::of(self.policy))
+    }
+
+    /// What exact analysis says about the rules. Asked when first needed.
+    pub(crate) fn exact(&self) -> &Exact {
+        self.exact.get_or_init(|| exact::ask(self))
     }
 
     /// The policy's own rules, in the order of the document.

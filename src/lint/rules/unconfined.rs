@@ -59,7 +59,8 @@ pub(super) fn check(subject: &Subject<'_>, out: &mut Findings<'_>) {
             continue;
         }
         let message = format!(
-            "`{}` runs code from the workspace, where rule `{}` lets files be written, and nothing confines it",
+            "rule `{}` lets `{}` run code from the workspace, where rule `{}` lets files be written, and nothing confines it",
+            rule.written.id,
             program.escape_debug(),
             writing.written.id
         );
