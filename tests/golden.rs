@@ -1,6 +1,7 @@
 //! What the program prints, word for word: `tests/golden/<command>/<case>/`.
 //!
-//! A case is a directory with a `lictor.yaml`, `expected.txt`, and in `args`, where there are any, the words
+//! A case is a directory with a `lictor.yaml`, perhaps a `baseline.yaml` (beside the
+//! workspace), `expected.txt`, and in `args`, where there are any, the words
 //! after the command, one on a line; the lines of `env` set variables. `UPDATE_EXPECT=1` writes
 //! `expected.txt` anew; read the difference.
 
@@ -41,6 +42,9 @@ fn lines(file: PathBuf) -> Vec<String> {
 fn answer(command: &str, case: &Path) -> String {
     let place = Place::new();
     place.write("lictor.yaml", fs::read(case.join("lictor.yaml")).unwrap());
+    if let Ok(baseline) = fs::read(case.join("baseline.yaml")) {
+        fs::write(place.root().join("baseline.yaml"), baseline).unwrap();
+    }
     let mut words = vec![command.to_owned()];
     words.extend(lines(case.join("args")));
     let mut start = place.lictor(words);

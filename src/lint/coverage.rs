@@ -7,6 +7,7 @@ use super::policy_tests::TestOutcome;
 use super::subject::Subject;
 use super::surroundings::Unknown;
 use crate::decision::Effect;
+use crate::policy::glob::Pattern;
 use crate::policy::{CompiledPolicy, Place, Span};
 
 /// How much of a policy its tests show.
@@ -184,10 +185,10 @@ pub(super) fn boundaries(subject: &Subject<'_>) -> Vec<Boundary> {
             .map(|deed| (deed.tool.name.as_str(), deed.action.name.as_str()))
             .collect();
         let is_inside = |path: &str| {
-            scope
-                .include
-                .iter()
-                .any(|(pattern, _)| pattern.matches(path))
+            let matches = |patterns: &[(Pattern, Span)]| {
+                patterns.iter().any(|(pattern, _)| pattern.matches(path))
+            };
+            matches(&scope.include) && !matches(&scope.exclude)
         };
         let is_tested = subject.tests.iter().any(|test| {
             let asked = test.decision.asked();

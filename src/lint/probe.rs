@@ -9,7 +9,7 @@ use crate::policy::glob::{Case, Class, Pattern, Piece, Segment};
 use crate::policy::model::{Argument, ArgumentKind, Rule};
 
 /// Who asks in a request that is for nobody in particular.
-pub(crate) const ANYONE: &str = "anyone";
+pub(crate) const ANYONE: &str = "anybody";
 
 /// A path in a pattern, as short and ordinary as the pattern lets it be: names that a wildcard stands for
 /// are `a`.

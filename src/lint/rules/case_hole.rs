@@ -47,11 +47,14 @@ pub(super) fn check(subject: &Subject<'_>, out: &mut Findings<'_>) {
 fn exclusions(subject: &Subject<'_>, out: &mut Findings<'_>) {
     for scope in &subject.model.scopes {
         for (pattern, at) in &scope.exclude {
-            let Some((path, plain)) = in_another_case(pattern) else { continue };
-            if scope.exclude.iter().any(|(other, _)| other.matches(&path)) {
+            let plain = probe::sample(pattern);
+            let found = in_another_case(pattern)
+                .into_iter()
+                .filter(|path| !scope.exclude.iter().any(|(other, _)| other.matches(path)))
+                .find_map(|path| Some((allowed_by_some(subject, scope, &path)?, path)));
+            let Some((witness, path)) = found else {
                 continue;
-            }
-            let Some(witness) = allowed_by_some(subject, scope, &path) else { continue };
+            };
             let message = format!(
                 "`{pattern}` is excluded only in this case: `{path}` is allowed, and is `{plain}` on a disk that ignores case"
             );
@@ -62,21 +65,24 @@ fn exclusions(subject: &Subject<'_>, out: &mut Findings<'_>) {
     }
 }
 
-/// A path of the pattern with its first letter that has two cases in the other one, and as it was.
-fn in_another_case(pattern: &Pattern) -> Option<(String, String)> {
+/// Paths of the pattern with one name in another case, the last name first: the names before it are often
+/// those of the scope itself.
+fn in_another_case(pattern: &Pattern) -> Vec<String> {
     let plain = probe::sample(pattern);
-    for segment in pattern.segments() {
-        let name = match segment {
-            Segment::Literal(name) => name.clone(),
-            Segment::DoubleStar | Segment::Wild(_) => continue,
+    let mut paths = Vec::new();
+    for segment in pattern.segments().iter().rev() {
+        let Segment::Literal(name) = segment else {
+            continue;
         };
-        let swapped = capitalised(&name);
-        if swapped != name {
-            return Some((plain.replacen(&name, &swapped, 1), plain));
-        }
+        let names: Vec<String> = plain
+            .split('/')
+            .map(|part| if part == name { capitalised(name) } else { part.to_owned() })
+            .collect();
+        paths.push(names.join("/"));
     }
-    let swapped: String = plain.chars().map(other_case).collect();
-    (swapped != plain && !pattern.matches(&swapped)).then_some((swapped, plain))
+    paths.push(plain.chars().map(other_case).collect());
+    paths.retain(|path| *path != plain);
+    paths
 }
 
 /// The name as somebody else might write it: `Secrets` for `secrets`, `.ENV` for `.env`.
