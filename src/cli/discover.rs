@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 
 use super::{Failure, Global};
 use crate::governor::{LoadError, LoadedPolicy, load, load_default};
-use crate::lint::render;
+use crate::lint::{Report, render};
 use crate::policy::CompiledPolicy;
 
 /// The name a policy is looked for by.
@@ -57,7 +57,7 @@ pub(super) fn load_document(path: &Path, directory: &Path) -> Result<CompiledPol
 
 fn failure(error: &LoadError) -> Failure {
     match error {
-        LoadError::Invalid(errors) => Failure(render::human(errors)),
+        LoadError::Invalid(errors) => Failure(render::human(&Report::of_errors(errors))),
         LoadError::Unreadable { .. } => Failure::new(error),
     }
 }
@@ -103,7 +103,7 @@ fn outermost(directory: &Path) -> Option<PathBuf> {
 }
 
 /// `$XDG_STATE_HOME/lictor`, or its default.
-fn state_directory() -> PathBuf {
+pub(super) fn state_directory() -> PathBuf {
     let absolute = |name: &str| {
         std::env::var_os(name)
             .map(PathBuf::from)

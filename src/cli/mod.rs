@@ -17,6 +17,8 @@ mod list;
 mod prove;
 mod request;
 mod run;
+mod schema;
+mod surroundings;
 mod test;
 
 use std::path::PathBuf;
@@ -93,6 +95,8 @@ enum Command {
     Attack(attack::Attack),
     /// Look at the record and check it
     Ledger(ledger::Ledger),
+    /// Print the policy language as JSON Schema, for editors
+    Schema(schema::Schema),
     /// Tell what this machine can enforce, and what to do about the rest
     Doctor(doctor::Doctor),
 }
@@ -124,6 +128,7 @@ pub fn main() -> ExitCode {
         Command::List(command) => list::main(&command, &cli.global),
         Command::Attack(command) => attack::main(&command, &cli.global),
         Command::Ledger(command) => ledger::main(command, &cli.global),
+        Command::Schema(command) => schema::main(&command),
         Command::Doctor(command) => doctor::main(&command, &cli.global),
     };
     match exit {
