@@ -12,7 +12,7 @@ use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
 use lictor::lint::{self, Kind, Options, Report, Surroundings};
-use lictor::policy::{CompiledPolicy, NoFiles, SourceFile};
+use lictor::policy::{CompiledPolicy, Files, SourceFile};
 
 /// A small project with a policy in it.
 struct Project(Vec<(String, Kind)>);
@@ -55,10 +55,20 @@ fn examples(section: &str) -> Vec<String> {
         .collect()
 }
 
-/// What is found in the last of the policies; one before it is the baseline.
+/// The policy that the example extends.
+struct Base<'b>(&'b str);
+
+impl Files for Base<'_> {
+    fn read(&self, name: &str) -> Result<SourceFile, String> {
+        Ok(SourceFile::new(name, self.0))
+    }
+}
+
+/// What is found in the last of the policies; one before it is the baseline, and what it extends.
 fn found(policies: &[String]) -> Report {
     let load = |text: &String| {
-        CompiledPolicy::load(SourceFile::new("lictor.yaml", text.clone()), &NoFiles)
+        let main = SourceFile::new("lictor.yaml", text.clone());
+        CompiledPolicy::load(main, &Base(&policies[0]))
     };
     let baseline = (policies.len() > 1).then(|| load(&policies[0]).unwrap());
     match load(policies.last().unwrap()) {

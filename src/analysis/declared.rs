@@ -19,6 +19,14 @@ pub struct Setting {
     pub after: String,
 }
 
+impl Setting {
+    /// Whether a child that has it otherwise may read requests which its parent does not. The workspace and
+    /// the record are a child's own, and its directories of programs are some of its parent's.
+    pub(crate) fn may_widen(&self) -> bool {
+        self.key.starts_with("paths.") || self.key.starts_with("shell.")
+    }
+}
+
 /// The settings that differ and that decide about requests as a whole, in the order of the language.
 pub(super) fn settings(before: &CompiledPolicy, after: &CompiledPolicy) -> Vec<Setting> {
     let (mut first, mut second) = (Vec::new(), Vec::new());

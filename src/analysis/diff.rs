@@ -89,6 +89,31 @@ impl Diff {
         }
     }
 
+    /// What the second policy allows and the first does not, in a few words; none if it is proved that there
+    /// is nothing. The settings that are a child's own do not count.
+    pub(crate) fn what_is_new(&self) -> Option<String> {
+        let is_new =
+            |change: &&Change| matches!(change.kind, Kind::NewlyAllowed | Kind::ChangedTool);
+        if let Some(change) = self.changes.iter().find(is_new) {
+            let path = change
+                .after
+                .path
+                .as_deref()
+                .map(|path| crate::path::shown(path.as_bytes()));
+            let of = path.map(|path| format!(" of `{path}`")).unwrap_or_default();
+            return Some(format!(
+                "{}.{}{of} is newly allowed",
+                change.tool, change.action
+            ));
+        }
+        let widened = self.settings.iter().find(|setting| setting.may_widen());
+        if let Some(setting) = widened {
+            return Some(format!("`{}` is not as it has it", setting.key));
+        }
+        let cap = self.unknown.first()?;
+        Some(format!("that could not be decided: {cap}"))
+    }
+
     /// Whether everything the second policy allows was allowed by the first, on the same declarations of
     /// tools and the same settings but those of the ledger.
     pub fn allows_nothing_new(&self) -> Answer<Option<&Change>> {

@@ -58,7 +58,7 @@ pub(super) fn load_document(path: &Path, directory: &Path) -> Result<CompiledPol
 fn failure(error: &LoadError) -> Failure {
     match error {
         LoadError::Invalid(errors) => Failure(render::human(&Report::of_errors(errors))),
-        LoadError::Unreadable { .. } => Failure::new(error),
+        LoadError::Unreadable { .. } | LoadError::NotNarrow { .. } => Failure::new(error),
     }
 }
 

@@ -11,7 +11,7 @@ use clap::{Args, ValueEnum};
 use super::exit::Exit;
 use super::surroundings::Disk;
 use super::{Failure, Global, discover, print_json};
-use crate::governor::{LoadError, LoadedPolicy, load};
+use crate::governor::{LoadError, LoadedPolicy, load_unproved};
 use crate::lint::{self, Level, Options, Report, fix, render};
 
 /// Wall time that exact analysis of one policy may take; what is not decided by then is told as unknown.
@@ -149,7 +149,7 @@ fn explain(code: &str) -> Result<Exit, Failure> {
 
 /// Loads one policy and looks at it.
 fn look(file: &Path, directory: &Path, baseline: Option<&LoadedPolicy>) -> Result<Report, Failure> {
-    match load(file, directory, &discover::state_directory()) {
+    match load_unproved(file, directory, &discover::state_directory()) {
         Ok(loaded) => {
             let begun = Instant::now();
             let is_late = || begun.elapsed() >= ANALYSIS_TIME;

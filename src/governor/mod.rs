@@ -27,7 +27,9 @@ use crate::reason::Reason;
 use crate::resolve::{Host, Resolved, Workspace, WorkspaceError, resolve};
 
 pub use crate::resolve::user_id;
-pub use load::{FLOOR, LoadError, LoadedPolicy, load, load_above, load_default, load_document};
+pub use load::{
+    FLOOR, LoadError, LoadedPolicy, load, load_above, load_default, load_document, load_unproved,
+};
 pub use signers::with_signer;
 
 /// One policy, ready to decide and to run.

@@ -11,7 +11,7 @@ use sha2::{Digest as _, Sha256};
 
 use super::decode::nearest;
 use super::error::{Code, PolicyErrors, Problem};
-use super::gather::{Gathered, gather};
+use super::gather::{Gathered, gather, gather_alone};
 use super::glob::Pattern;
 use super::matcher::{Matcher, RuleScope, ScopeId, Selector, Uses};
 use super::model::{
@@ -69,6 +69,25 @@ struct Inner {
     shell: ShellSettings,
     tests: Vec<Test>,
     invariants: Vec<CompiledInvariant>,
+    narrow: Option<Narrow>,
+}
+
+/// What a policy says of itself with `narrow`: `child` allows nothing that one of `parents` does not.
+#[derive(Clone, Debug)]
+pub(crate) struct Narrow {
+    /// The policy without the rules that are exempt.
+    pub(crate) child: CompiledPolicy,
+    pub(crate) parents: Vec<NarrowParent>,
+}
+
+/// A parent that nothing may be allowed beyond.
+#[derive(Clone, Debug)]
+pub(crate) struct NarrowParent {
+    /// Where it is named.
+    pub(crate) at: Span,
+    pub(crate) name: String,
+    /// The parent by itself.
+    pub(crate) parent: CompiledPolicy,
 }
 
 /// The files that a policy names: tool libraries of one's own, policies it extends.
@@ -238,6 +257,7 @@ impl CompiledPolicy {
             policy,
             problems,
             partial,
+            narrow,
         } = gather(main, files);
         let named: Vec<&str> = read.iter().skip(1).map(|file| file.name.as_str()).collect();
         let placement = files.placement(&PolicyOutline {
@@ -246,12 +266,32 @@ impl CompiledPolicy {
             ledger: policy.ledger.path.as_deref(),
             files: &named,
         });
-        let loader = Loader {
-            files: read,
+        let loader = |problems| Loader {
+            files: read.clone(),
             problems,
             partial,
         };
-        loader.compile(policy, &placement)
+        if narrow.is_empty() {
+            return loader(problems).compile(policy, &placement);
+        }
+        let mut unexempt = policy.clone();
+        unexempt.rules.retain(|rule| !rule.widens);
+        let mut compiled = loader(problems).compile(policy, &placement)?;
+        let child = loader(Vec::new()).compile(unexempt, &placement)?;
+        let mut parents = Vec::new();
+        for (at, name) in narrow {
+            let parent = alone(&name, files, &placement).map_err(|why| {
+                let message = format!("`{}` is no policy by itself: {why}", name.escape_debug());
+                let problem = Problem::new(Code::P006, at, message)
+                    .with_help("have it define what it names, or take `narrow` out");
+                PolicyErrors::new(read.clone(), vec![problem])
+            })?;
+            parents.push(NarrowParent { at, name, parent });
+        }
+        if let Some(inner) = Arc::get_mut(&mut compiled.inner) {
+            inner.narrow = Some(Narrow { child, parents });
+        }
+        Ok(compiled)
     }
 
     /// The policy's name.
@@ -293,6 +333,11 @@ impl CompiledPolicy {
     #[must_use]
     pub fn approvals(&self) -> &[Approval] {
         &self.inner.approvals
+    }
+
+    /// What it says of itself with `narrow`.
+    pub(crate) fn narrow(&self) -> Option<&Narrow> {
+        self.inner.narrow.as_ref()
     }
 
     /// The policy's own tests.
@@ -395,6 +440,7 @@ impl CompiledPolicy {
                 shell: inner.shell.clone(),
                 tests: inner.tests.clone(),
                 invariants: inner.invariants.clone(),
+                narrow: None,
             }),
         }
     }
@@ -492,6 +538,22 @@ impl fmt::Debug for CompiledPolicy {
     }
 }
 
+/// A parent by itself, at its child's place.
+fn alone(name: &str, files: &dyn Files, placement: &Placement) -> Result<CompiledPolicy, String> {
+    let gathered = gather_alone(name, files)?;
+    let loader = Loader {
+        files: gathered.files,
+        problems: gathered.problems,
+        partial: gathered.partial,
+    };
+    loader
+        .compile(gathered.policy, placement)
+        .map_err(|errors| match errors.problems().first() {
+            Some(problem) => problem.message.clone(),
+            None => "it does not load".to_owned(),
+        })
+}
+
 #[derive(Default)]
 struct Loader {
     files: Vec<Arc<SourceFile>>,
@@ -554,6 +616,7 @@ impl Loader {
             shell: policy.shell,
             tests: policy.tests,
             invariants,
+            narrow: None,
         };
         Ok(CompiledPolicy {
             inner: Arc::new(inner),

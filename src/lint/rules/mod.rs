@@ -21,6 +21,7 @@ rules! {
     lapsed::LAPSED,
     unused_suppression::UNUSED_SUPPRESSION,
     policy_writable::POLICY_WRITABLE,
+    widening_child::WIDENING_CHILD,
     sibling_prefix::SIBLING_PREFIX,
     directory_without_contents::DIRECTORY_WITHOUT_CONTENTS,
     hidden_files_exposed::HIDDEN_FILES_EXPOSED,
