@@ -13,7 +13,7 @@ mod program;
 
 use std::io::{BufRead, BufReader, Read};
 use std::os::unix::fs::PermissionsExt;
-use std::process::Command;
+use std::process::{Command, Stdio};
 
 use program::{Answer, Place};
 use serde_json::{Value as Json, json};
@@ -733,6 +733,53 @@ fn the_command_gets_only_the_declared_environment_and_no_input() {
     assert!(!answer.stdout.contains("typed"));
     let work = place.work().canonicalize().unwrap();
     assert!(answer.stdout.ends_with(&format!("{}\n", work.display())));
+}
+
+#[test]
+fn what_was_denied_is_suggested_as_a_patch_and_nothing_is_changed() {
+    let place = place();
+    place.write("notes/x.md", "a note\n");
+    for argv in [&["cat", "notes/x.md"], &["cat", "notes"], &["cat", "../y"]] {
+        call(&place, &["check"], argv).ends_with_code(1);
+    }
+    let before = std::fs::read(place.work().join("lictor.yaml")).unwrap();
+    let suggest = |flags: &[&str]| {
+        let words = ["suggest"].iter().chain(flags);
+        let start = place.lictor(words).env("XDG_STATE_HOME", place.root());
+        start.end().ends_with_code(0)
+    };
+    let told = suggest(&[]);
+    // A directory means what is below it.
+    assert!(
+        told.stdout
+            .contains("+  suggested-cat-run: [\"notes/**\", \"notes/x.md\"]"),
+        "{told:?}"
+    );
+    assert!(told.stdout.starts_with("--- ") && told.stdout.contains("@@"));
+    assert!(
+        told.stderr.contains("1 with PATH_TRAVERSAL_DENIED"),
+        "{told:?}"
+    );
+    assert_eq!(
+        std::fs::read(place.work().join("lictor.yaml")).unwrap(),
+        before
+    );
+
+    let json = suggest(&["--json"]).json();
+    assert_eq!(json["suggestions"][0]["requests"], 2);
+    assert_eq!(json["newly_allowed"][0]["tool"], "cat");
+    // The patch is one that other programs apply.
+    let patch = json["diff"].as_str().unwrap();
+    let mut apply = Command::new("patch");
+    apply.args(["-s", "lictor.yaml"]).current_dir(place.work());
+    let Ok(mut apply) = apply.stdin(Stdio::piped()).spawn() else {
+        println!("not applied: there is no patch here");
+        return;
+    };
+    std::io::Write::write_all(&mut apply.stdin.take().unwrap(), patch.as_bytes()).unwrap();
+    assert!(apply.wait().unwrap().success());
+    call(&place, &["check", "--dry-run"], &["cat", "notes/x.md"]).ends_with_code(0);
+    assert!(suggest(&[]).stderr.contains("nothing to suggest"));
 }
 
 const COPIES: &str = "version: 1

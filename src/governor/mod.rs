@@ -28,7 +28,8 @@ use crate::resolve::{Host, Resolved, Workspace, WorkspaceError, resolve};
 
 pub use crate::resolve::user_id;
 pub use load::{
-    FLOOR, LoadError, LoadedPolicy, load, load_above, load_default, load_document, load_unproved,
+    FLOOR, LoadError, LoadedPolicy, load, load_above, load_default, load_document, load_text,
+    load_unproved,
 };
 pub use signers::with_signer;
 
