@@ -174,6 +174,26 @@ fn a_ledger_hands_over_to_a_key_elsewhere_from_there_to_another_and_back() {
 }
 
 #[test]
+fn while_the_key_before_does_not_hand_over_the_ledger_goes_on_with_it() {
+    let (_guard, dir) = new_dir();
+    write(&dir, &held(Here::new(1)), 3).unwrap();
+    let mut options = held(Here::new(2));
+    options.earlier_holders = vec![Arc::new(Bad(signer(1), 0))];
+    for n in 1..4 {
+        let error = write(&dir, &options, 2).unwrap_err();
+        assert!(matches!(error, LedgerError::NotSigned { .. }), "{error}");
+        let now = report(&dir);
+        assert_eq!((now.verdict, now.unsigned_tail), (Verdict::Signed, 2 * n));
+    }
+    options.earlier_holders = vec![Here::new(1)];
+    fs::remove_file(dir.join("unanswered")).unwrap();
+    write(&dir, &options, 2).unwrap();
+    check_signed(&dir);
+    let ledger = Ledger::open(&dir, &held(Here::new(2))).unwrap();
+    assert_eq!(ledger.verifier().as_ref(), Some(signer(2).verifier()));
+}
+
+#[test]
 fn a_key_of_another_name_and_a_ledger_that_does_not_sign_are_left_as_they_are() {
     let (_guard, dir) = new_dir();
     write(&dir, &Options::default(), 1).unwrap();
