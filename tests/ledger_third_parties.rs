@@ -186,7 +186,8 @@ fn is_refused_when_a_byte_is_changed(refuses: &dyn Fn(&Path) -> bool) {
         let step = (good.len() / 12).max(1);
         for at in (0..good.len()).step_by(step).chain([good.len() - 1]) {
             let mut bad = good.clone();
-            bad[at] ^= 1;
+            // Not the lowest bit: the last two of a signature in base64 mean nothing, and Go ignores them.
+            bad[at] ^= 0x10;
             fs::write(&file, &bad).unwrap();
             assert!(refuses(out.path()), "byte {at} of {}", file.display());
         }
