@@ -29,7 +29,8 @@ fn main() {
     let dir = tempfile::tempdir_in(parent).unwrap();
     // What Cargo itself hands over begins with a dash.
     let named = std::env::args().skip(1).find(|word| !word.starts_with('-'));
-    let parts: [(&str, fn(&Path)); 3] = [
+    type Part = fn(&Path);
+    let parts: [(&str, Part); 3] = [
         ("append", append),
         ("threads", append_by_64_threads),
         ("verify", |dir| {
