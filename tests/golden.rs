@@ -1,8 +1,8 @@
 //! What the program prints, word for word: `tests/golden/<command>/<case>/`.
 //!
-//! A case is a directory with a `lictor.yaml`, perhaps a `baseline.yaml` (beside the
-//! workspace), `expected.txt`, and in `args`, where there are any, the words
-//! after the command, one on a line; the lines of `env` set variables. `UPDATE_EXPECT=1` writes
+//! A case is a directory with a `lictor.yaml`, `expected.txt`, and in `args`, where there are any, the words
+//! after the command, one on a line; the lines of `env` set variables; `before.yaml` is another policy, and
+//! `baseline.yaml` one outside of the workspace. `UPDATE_EXPECT=1` writes
 //! `expected.txt` anew; read the difference.
 
 #![expect(
@@ -22,7 +22,7 @@ use std::path::{Path, PathBuf};
 use program::Place;
 
 /// The commands that have cases.
-const COMMANDS: &[&str] = &["lint", "explain", "check"];
+const COMMANDS: &[&str] = &["lint", "explain", "check", "diff", "prove"];
 
 fn cases(command: &str) -> Vec<PathBuf> {
     let mut cases: Vec<_> = fs::read_dir(Path::new("tests/golden").join(command))
@@ -44,6 +44,10 @@ fn answer(command: &str, case: &Path) -> String {
     place.write("lictor.yaml", fs::read(case.join("lictor.yaml")).unwrap());
     if let Ok(baseline) = fs::read(case.join("baseline.yaml")) {
         fs::write(place.root().join("baseline.yaml"), baseline).unwrap();
+    }
+    // What `diff` compares with.
+    if let Ok(before) = fs::read(case.join("before.yaml")) {
+        place.write("before.yaml", before);
     }
     let mut words = vec![command.to_owned()];
     words.extend(lines(case.join("args")));

@@ -514,6 +514,68 @@ rules: [{id: files, allow: \"filesystem.*\", within: [given, top]}]
 }
 
 #[test]
+fn rules_that_only_together_allow_all_below_a_directory_allow_it() {
+    let tree = Tree::new();
+    tree.file("src/a/b");
+    tree.file("src/.git/config");
+    let workspace = tree.workspace();
+    let check = |scopes: &str, rules: &str, expected: Result<(), &str>| {
+        let policy = CompiledPolicy::from_yaml(&format!(
+            "version: 1\nname: disk\nuse: lictor/files@1\nscopes: {{{scopes}}}\napprovals: {{c: {{env: C}}}}\nrules:\n{rules}"
+        ))
+        .unwrap();
+        let request = Request::named("filesystem", "search").with_arg("path", "src");
+        let decision = on_disk(&policy, &workspace, &request);
+        match expected {
+            Ok(()) => assert_eq!(outcome(&decision), Ok(()), "{scopes}"),
+            Err(lacks) => {
+                assert_eq!(
+                    outcome(&decision),
+                    Err(Reason::PathOutsideAllowedScope),
+                    "{scopes}"
+                );
+                assert!(decision.message().contains(lacks), "{}", decision.message());
+            }
+        }
+    };
+    let one = "  - {id: r, allow: filesystem.search, within: s}\n";
+    check("s: [src, \"src/*\", \"src/*/**\"]", one, Ok(()));
+    check("s: [\"{src,docs}/**\"]", one, Ok(()));
+    check("s: [src, \"src/*/*/**\"]", one, Err("`src/a`"));
+    check(
+        "s: [src, \"src/[a-z]*/**\", \"src/[!a-z]*/**\"]",
+        one,
+        Err("for example"),
+    );
+    check("s: [\"src/**/*\"]", one, Err("`src`"));
+    // What is excluded here and allowed there is allowed.
+    let two = "  - {id: r, allow: filesystem.search, within: s}\n  - {id: q, allow: filesystem.search, within: t}\n";
+    check(
+        "s: {include: \"src/**\", exclude: \"src/a/**\"}, t: \"src/a/**\"",
+        two,
+        Ok(()),
+    );
+    check(
+        "s: {include: \"src/**\", exclude: \"src/a/**\"}, t: \"src/a/*\"",
+        two,
+        Err("`src/a`"),
+    );
+    // No request can name it, and a search reads it.
+    check(
+        "s: {include: \"src/**\", exclude: \"**/.git/**\"}",
+        one,
+        Err("`src/.git`"),
+    );
+    // An allow whose approval is missing does not count.
+    let approved = "  - {id: r, allow: filesystem.search, within: s}\n  - {id: q, allow: filesystem.search, within: t, approval: c}\n";
+    check(
+        "s: [src, \"src/*\"], t: \"src/*/**\"",
+        approved,
+        Err("`src/a/a`"),
+    );
+}
+
+#[test]
 fn a_denied_file_below_a_directory_is_found_and_named() {
     let tree = Tree::new();
     tree.file("src/deep/er/.env.local");

@@ -14,7 +14,7 @@ use crate::path::Dot;
 use crate::policy::glob::{Case, Pattern};
 use crate::policy::matcher::{RuleScope, ScopeId, Selector};
 use crate::policy::model::{
-    Access, Action, Argument, ArgumentKind, PathArgument, RuleEffect, Tool,
+    Access, Action, Argument, ArgumentKind, PathArgument, RuleEffect, Spelling, Tool,
 };
 use crate::policy::{CompiledPolicy, CompiledRule, RuleId};
 
@@ -189,7 +189,17 @@ impl Analysis {
             });
         };
         let mut has_path = false;
-        for (argument, kind) in path_arguments(tool, action) {
+        // What a request cannot do without comes first, so that it is what a witness shows.
+        let importance = |argument: &Argument, kind: &PathArgument| {
+            (
+                !argument.required,
+                !kind.absent_is_workspace,
+                argument.spelling != Spelling::Positional,
+            )
+        };
+        let mut paths: Vec<_> = path_arguments(tool, action).collect();
+        paths.sort_by_key(|(argument, kind)| importance(argument, kind));
+        for (argument, kind) in paths {
             has_path |= argument.required || kind.absent_is_workspace;
             add(
                 Some(&argument.name),

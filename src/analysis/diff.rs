@@ -46,6 +46,18 @@ pub struct Change {
     pub after: Witness,
 }
 
+impl Change {
+    /// The action, and the rule that decides it now.
+    fn key(&self) -> (String, String, Option<String>) {
+        let rule = self.after.decision.rules().first();
+        (
+            self.tool.clone(),
+            self.action.clone(),
+            rule.map(|rule| rule.id.clone()),
+        )
+    }
+}
+
 /// What becomes of a region.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize)]
 #[serde(rename_all = "kebab-case")]
@@ -78,11 +90,14 @@ impl Diff {
     }
 
     /// Whether everything the second policy allows was allowed by the first, on the same declarations of
-    /// tools.
-    pub fn allows_nothing_new(&self) -> Answer<&Change> {
-        let new = |change: &&Change| matches!(change.kind, Kind::NewlyAllowed | Kind::ChangedTool);
-        match (self.changes.iter().find(new), self.unknown.first()) {
-            (Some(change), _) => Answer::Fails(change),
+    /// tools and the same settings but those of the ledger.
+    pub fn allows_nothing_new(&self) -> Answer<Option<&Change>> {
+        let is_new =
+            |change: &&Change| matches!(change.kind, Kind::NewlyAllowed | Kind::ChangedTool);
+        let may_allow = |setting: &Setting| !setting.key.starts_with("ledger.");
+        match (self.changes.iter().find(is_new), self.unknown.first()) {
+            (Some(change), _) => Answer::Fails(Some(change)),
+            (None, _) if self.settings.iter().any(may_allow) => Answer::Fails(None),
             (None, Some(cap)) => Answer::Unknown(*cap),
             (None, None) => Answer::Holds,
         }
@@ -156,6 +171,16 @@ pub(super) fn diff_of_cells(
     }
     comparing.tools(wanted);
     let mut found = comparing.found;
+    // That a rule asks until its approval is granted goes without saying where it newly allows.
+    let allowed: HashSet<_> = found
+        .changes
+        .iter()
+        .filter(|change| change.kind == Kind::NewlyAllowed)
+        .map(Change::key)
+        .collect();
+    found
+        .changes
+        .retain(|change| change.kind != Kind::NewlyAsked || !allowed.contains(&change.key()));
     found.changes.sort_by_key(|change| change.kind);
     found.unknown.dedup();
     found

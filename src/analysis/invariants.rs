@@ -100,31 +100,22 @@ fn claim(stated: &Invariant) -> String {
         ActionPattern::Tool(tool) => format!("{tool}.*"),
         ActionPattern::Action(tool, action) => format!("{tool}.{action}"),
     });
-    let mut claim = format!(
-        "{} {} allowed",
-        listed(actions.collect()),
-        if stated.always {
-            "is always"
-        } else {
-            "is never"
-        }
-    );
+    let word = if stated.always { "always" } else { "never" };
+    let mut claim = format!("{word} allowed: {}", listed(actions.collect()));
     if let Some(accesses) = &stated.access {
         let words = accesses.iter().map(|access| match access {
-            Access::Read => "read".to_owned(),
-            Access::Write => "write".to_owned(),
-            Access::Execute => "execute".to_owned(),
+            Access::Read => "reading".to_owned(),
+            Access::Write => "writing".to_owned(),
+            Access::Execute => "executing".to_owned(),
         });
-        claim.push_str(" to ");
-        claim.push_str(&listed(words.collect()));
+        claim.push_str(&format!(", as far as it is {}", listed(words.collect())));
     }
     if !stated.paths.is_empty() {
         let paths = stated
             .paths
             .iter()
             .map(|(pattern, _)| format!("`{pattern}`"));
-        claim.push_str(if stated.access.is_some() { " " } else { " on " });
-        claim.push_str(&listed(paths.collect()));
+        claim.push_str(&format!(", on {}", listed(paths.collect())));
     }
     claim
 }

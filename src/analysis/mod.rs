@@ -31,12 +31,18 @@ pub mod paths;
 pub mod rules;
 mod search;
 mod situations;
+mod told;
 mod tree;
+#[cfg(feature = "run")]
+mod trees;
 mod witness;
 
 pub use budget::{Budget, Cap};
 pub use paths::{PathSet, Space};
 pub use witness::Witness;
+
+#[cfg(feature = "run")]
+pub(crate) use trees::covers_tree;
 
 /// What became of a claim. There is no fourth answer, and the third is never the first.
 ///

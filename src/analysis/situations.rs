@@ -41,6 +41,9 @@ pub(super) fn situations(
     times: &[Option<jiff::Timestamp>],
     budget: &Budget<'_>,
 ) -> Result<Vec<Situation>, Cap> {
+    // A time is part of an answer only where some rule lapses.
+    let lapses = rules.iter().any(|(_, rule)| rule.lapses.is_some());
+    let times = if lapses { times } else { &[None] };
     let actors = actors(rules, budget)?;
     let grants = grants(rules)?;
     let all = actors

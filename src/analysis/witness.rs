@@ -141,7 +141,9 @@ impl Claim<'_> {
             };
             match self.witness(Some(&path), budget) {
                 Answer::Unknown(Cap::NotReproduced) => answer = Answer::Unknown(Cap::NotReproduced),
-                decided => return decided,
+                decided @ (Answer::Holds | Answer::Fails(_) | Answer::Unknown(_)) => {
+                    return decided;
+                }
             }
             // Another path may do where this one does not: one that more lies below.
             let switches = self.analysis.policy().switches();

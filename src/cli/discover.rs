@@ -12,6 +12,7 @@ use std::path::{Path, PathBuf};
 use super::{Failure, Global};
 use crate::governor::{LoadError, LoadedPolicy, load, load_default};
 use crate::lint::{Report, render};
+use crate::policy::CompiledPolicy;
 
 /// The name a policy is looked for by.
 const FILE_NAME: &str = "lictor.yaml";
@@ -47,6 +48,11 @@ pub(super) fn path(global: &Global, directory: &Path) -> Option<PathBuf> {
 /// Loads one policy file.
 pub(super) fn load_file(path: &Path, directory: &Path) -> Result<LoadedPolicy, Failure> {
     load(path, directory, &state_directory()).map_err(|error| failure(&error))
+}
+
+/// Loads one policy file as a text to compare: without regard to where it and its record lie.
+pub(super) fn load_document(path: &Path, directory: &Path) -> Result<CompiledPolicy, Failure> {
+    crate::governor::load_document(path, directory).map_err(|error| failure(&error))
 }
 
 fn failure(error: &LoadError) -> Failure {

@@ -19,7 +19,7 @@ pub(super) enum Exit {
     CouldNot,
     /// A person has to be asked.
     Ask,
-    /// A cap was reached: neither good nor bad is known.
+    /// It could not be decided within the caps.
     Unknown,
     /// `run`: the command's own code, or one that stands for how it ended.
     Command(u8),

@@ -72,6 +72,32 @@ pub fn load(path: &Path, directory: &Path, state: &Path) -> Result<LoadedPolicy,
     Ok(disk.located(policy, files))
 }
 
+/// Loads a policy and what it uses as a text to be compared with another: the places of its file and its
+/// ledger, which are protected where a policy is in force, are left out of it.
+///
+/// # Errors
+///
+/// As for [`load`].
+pub fn load_document(path: &Path, directory: &Path) -> Result<CompiledPolicy, LoadError> {
+    struct Libraries(PathBuf);
+    impl Files for Libraries {
+        fn read(&self, name: &str) -> Result<SourceFile, String> {
+            read(&self.0.join(name)).map(|text| SourceFile::new(name, text))
+        }
+    }
+    let text = read(path).map_err(|why| LoadError::Unreadable {
+        path: path.to_owned(),
+        why,
+    })?;
+    let file = directory.join(path);
+    let libraries = Libraries(file.parent().unwrap_or(directory).to_owned());
+    CompiledPolicy::load(
+        SourceFile::new(path.display().to_string(), text),
+        &libraries,
+    )
+    .map_err(LoadError::Invalid)
+}
+
 /// The compiled-in policy, which denies everything; `directory` is its workspace.
 ///
 /// # Errors

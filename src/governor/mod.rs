@@ -26,7 +26,7 @@ use crate::reason::Reason;
 use crate::resolve::{Host, Resolved, Workspace, WorkspaceError, resolve};
 
 pub use crate::resolve::user_id;
-pub use load::{LoadError, LoadedPolicy, load, load_default};
+pub use load::{LoadError, LoadedPolicy, load, load_default, load_document};
 
 /// One policy, ready to decide and to run.
 #[derive(Debug)]
