@@ -49,7 +49,9 @@ pub struct Analysis {
     now: Option<jiff::Timestamp>,
     cells: Vec<Cell>,
     /// For each scope, as an allow and as a denial takes it.
-    scopes: Vec<[Formula; 2]>,
+    scopes: Arc<[[Formula; 2]]>,
+    /// A rule that is taken for not there.
+    without: Option<RuleId>,
 }
 
 /// One place where a path is decided: an argument of an action, or the directory that the command
@@ -141,11 +143,11 @@ impl Analysis {
     pub fn of(policy: &CompiledPolicy) -> Analysis {
         let scopes = policy.scopes().iter().map(|scope| {
             [Case::Exact, Case::Folded].map(|case| {
-                Formula::scope(Scope {
-                    include: scope.include.clone(),
-                    exclude: scope.exclude.clone(),
+                Formula::scope(Scope::new(
+                    scope.include.clone(),
+                    scope.exclude.clone(),
                     case,
-                })
+                ))
             })
         });
         let mut analysis = Analysis {
@@ -153,6 +155,7 @@ impl Analysis {
             now: None,
             cells: Vec::new(),
             scopes: scopes.collect(),
+            without: None,
         };
         for (tool_nth, tool) in policy.tools().iter().enumerate() {
             for action_nth in 0..tool.actions.len() {
@@ -168,6 +171,14 @@ impl Analysis {
         Analysis {
             now: Some(now),
             ..self
+        }
+    }
+
+    /// The same policy, as if a rule were not there.
+    pub(super) fn without(&self, rule: RuleId) -> Analysis {
+        Analysis {
+            without: Some(rule),
+            ..self.clone()
         }
     }
 
@@ -258,9 +269,8 @@ impl Analysis {
 
     /// The rules about the action of a cell, whatever their scope.
     pub(super) fn rules_about(&self, cell: &Cell) -> impl Iterator<Item = (RuleId, &CompiledRule)> {
-        self.policy
-            .rules()
-            .filter(|(_, rule)| cell.is_of(&rule.selectors))
+        let rules = self.policy.rules();
+        rules.filter(|(id, rule)| Some(*id) != self.without && cell.is_of(&rule.selectors))
     }
 
     /// The paths that this argument can have.
@@ -424,6 +434,37 @@ pub(super) fn union_of(rules: &[(RuleId, Formula)]) -> Formula {
 }
 
 impl Judged {
+    /// What of it can matter inside a set: rules of which it is plain that they speak of none of its paths
+    /// are left away.
+    pub(super) fn near(&self, set: &Formula) -> Judged {
+        let near = |rules: &[(RuleId, Formula)]| -> Vec<(RuleId, Formula)> {
+            let meeting = rules.iter().filter(|(_, other)| set.may_meet(other));
+            meeting.cloned().collect()
+        };
+        Judged {
+            denies: near(&self.denies),
+            asks: near(&self.asks),
+            free: near(&self.free),
+            granted: near(&self.granted),
+            ungranted: near(&self.ungranted),
+            conflicts: self.conflicts.clone(),
+        }
+    }
+
+    /// All rules that speak, each with what kind of speaking it is.
+    pub(super) fn entries(&self) -> impl Iterator<Item = (u8, &(RuleId, Formula))> {
+        let lists = [
+            &self.denies,
+            &self.asks,
+            &self.free,
+            &self.granted,
+            &self.ungranted,
+        ];
+        (0_u8..)
+            .zip(lists)
+            .flat_map(|(kind, list)| list.iter().map(move |entry| (kind, entry)))
+    }
+
     /// What no deny keeps out.
     fn not_denied(&self) -> Formula {
         union_of(&self.denies).not()
@@ -483,11 +524,7 @@ pub(super) fn above(set: &Formula) -> Formula {
 /// A set of patterns as rules see it: an invariant's paths.
 pub(super) fn patterns<'a>(patterns: impl IntoIterator<Item = &'a Pattern>, case: Case) -> Formula {
     Formula::any(patterns.into_iter().map(|pattern| {
-        let scope = Scope {
-            include: vec![pattern.clone()],
-            exclude: Vec::new(),
-            case,
-        };
+        let scope = Scope::new(vec![pattern.clone()], Vec::new(), case);
         Formula::In(Leaf::Scope(Arc::new(scope)))
     }))
 }

@@ -4,7 +4,7 @@
 #![forbid(unsafe_code)]
 
 use super::cells::{Analysis, Cell, union_of};
-use super::diff::diff_of_cells;
+use super::diff::is_needless;
 use super::formula::Formula;
 use super::situations::Situation;
 use super::witness::{Claim, Expected};
@@ -116,20 +116,9 @@ impl Analysis {
     /// Whether the policy without the rule decides everything as the policy does: effect, limits,
     /// approvals; else a request that is decided otherwise, with the decision of the policy itself.
     pub fn is_redundant(&self, rule: &str, budget: &Budget<'_>) -> Answer<Witness> {
-        let Some((id, rule)) = self.rule_named(rule) else {
-            return Answer::Holds;
-        };
-        let without = Analysis::of(&self.policy().without_rule(id));
-        let without = match self.now() {
-            Some(now) => without.at(now),
-            None => without,
-        };
-        let is_of_rule = |cell: &Cell| cell.is_of(&rule.selectors);
-        let found = diff_of_cells(self, &without, &is_of_rule, Some(1), budget);
-        match (found.changes.into_iter().next(), found.unknown.first()) {
-            (Some(change), _) => Answer::Fails(change.before),
-            (None, Some(cap)) => Answer::Unknown(*cap),
-            (None, None) => Answer::Holds,
+        match self.rule_named(rule) {
+            Some((id, _)) => is_needless(self, id, budget),
+            None => Answer::Holds,
         }
     }
 
