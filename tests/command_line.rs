@@ -443,6 +443,71 @@ fn a_batch_of_nothing_is_answered_with_nothing() {
     assert_eq!(answer.stdout, "");
 }
 
+// diff
+
+#[test]
+fn recorded_requests_are_decided_again_by_both_policies() {
+    let place = place();
+    call(&place, &["check"], &["cat", "docs/a.md"]).ends_with_code(0);
+    call(&place, &["check"], &["cat", "elsewhere/a.md"]).ends_with_code(1);
+    place.write("after.yaml", POLICY.replace("docs/**", "docs/*/**"));
+    let ledger = ledger(&place);
+    let words = [
+        "diff",
+        "--json",
+        "lictor.yaml",
+        "after.yaml",
+        "--against-ledger",
+    ];
+    let words = words
+        .map(str::to_owned)
+        .into_iter()
+        .chain([ledger.display().to_string()]);
+    let found = place.lictor(words).end().ends_with_code(1).json();
+    assert_eq!(found["ledger"]["replayed"], 2);
+    let flips = found["ledger"]["flips"].as_array().unwrap();
+    assert_eq!(flips.len(), 0, "`docs/a.md` is in both");
+    place.write("after.yaml", POLICY.replace("docs/**", "docs/b/**"));
+    let words = [
+        "diff",
+        "--json",
+        "lictor.yaml",
+        "after.yaml",
+        "--against-ledger",
+    ];
+    let words = words
+        .map(str::to_owned)
+        .into_iter()
+        .chain([ledger.display().to_string()]);
+    let found = place.lictor(words).end().ends_with_code(1).json();
+    let flips = found["ledger"]["flips"].as_array().unwrap();
+    assert_eq!(flips.len(), 1);
+    assert_eq!(
+        (&flips[0]["before"]["effect"], &flips[0]["after"]["effect"]),
+        (&json!("allow"), &json!("deny"))
+    );
+
+    let none = place
+        .lictor([
+            "diff",
+            "lictor.yaml",
+            "lictor.yaml",
+            "--against-ledger",
+            "nowhere",
+        ])
+        .end();
+    none.ends_with_code(2);
+    place
+        .lictor(["diff", "lictor.yaml", "missing.yaml"])
+        .end()
+        .ends_with_code(2);
+    let same = place
+        .lictor(["diff", "lictor.yaml", "lictor.yaml"])
+        .end()
+        .ends_with_code(0);
+    assert_eq!(same.stdout, "the policies decide alike\n");
+}
+
 // explain
 
 #[test]

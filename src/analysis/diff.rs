@@ -3,6 +3,7 @@
 #![forbid(unsafe_code)]
 
 use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
 
 use super::cells::{Analysis, Cell, Judged, union_of};
 use super::declared::{self, shape};
@@ -310,7 +311,7 @@ impl<'a> Comparing<'a> {
 
     /// The sets in which all differences lie: what a path is decided as depends on the rules whose sets hold
     /// it, so where no rule that only one policy has speaks, nothing differs.
-    fn changed(&self, cells: [Option<&Cell>; 2], judged: &[Judged; 2]) -> Vec<Formula> {
+    fn changed(&self, cells: [Option<&Cell>; 2], judged: &[Arc<Judged>; 2]) -> Vec<Formula> {
         let [before, after] = cells;
         let bounds =
             |analysis: &Analysis, cell: Option<&Cell>| cell.map(|cell| analysis.space(cell).bounds);
@@ -601,7 +602,6 @@ pub(super) fn is_needless(analysis: &Analysis, id: RuleId, budget: &Budget<'_>) 
     let Some(rule) = analysis.policy().rule(id) else {
         return Answer::Holds;
     };
-    let without = analysis.without(id);
     let mut stated = HashMap::new();
     let terms = numbered_terms(analysis, &mut stated);
     let mut answer = Answer::Holds;
@@ -619,14 +619,12 @@ pub(super) fn is_needless(analysis: &Analysis, id: RuleId, budget: &Budget<'_>) 
             .iter()
             .filter(|situation| rule.is_for(situation.context.actor()))
         {
-            let view = |analysis| {
-                View::new(
-                    analysis,
-                    Some(cell),
-                    Analysis::judged(analysis, cell, &situation.context).near(&set),
-                )
-            };
-            let (with, other) = (view(analysis), view(&without));
+            let with = analysis.judged(cell, &situation.context).near(&set);
+            let without = with.without(id);
+            let conflicts = analysis.conflicts(cell, &without);
+            let without = without.with_conflicts(conflicts);
+            let with = View::new(analysis, Some(cell), with);
+            let other = View::new(analysis, Some(cell), without);
             answer = answer.and(|| needless_here(&with, &other, &set, situation, &terms, budget));
             if answer.witness().is_some() {
                 return answer;

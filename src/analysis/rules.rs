@@ -47,8 +47,9 @@ impl Analysis {
             if !is_allow || !situation.most || rule.has_lapsed(situation.context.now()) {
                 return Answer::Holds;
             }
-            let judged = self.judged(cell, &situation.context);
-            let empty = Formula::all([self.of_rule(cell, rule), judged.open()]);
+            let set = self.of_rule(cell, rule);
+            let judged = self.judged(cell, &situation.context).near(&set);
+            let empty = Formula::all([set, judged.open()]);
             self.claim(cell, situation, empty, Expected::Is(Effect::Allow))
                 .proved(budget)
         })
@@ -104,10 +105,11 @@ impl Analysis {
             if !granted {
                 return Answer::Holds;
             }
-            let judged = self.judged(cell, &situation.context);
+            let set = self.of_rule(cell, rule);
+            let judged = self.judged(cell, &situation.context).near(&set);
             let allows =
                 [&judged.free, &judged.granted, &judged.ungranted].map(|rules| union_of(rules));
-            let empty = Formula::all([self.of_rule(cell, rule), Formula::any(allows)]);
+            let empty = Formula::all([set, Formula::any(allows)]);
             self.claim(cell, situation, empty, Expected::IsNot(Effect::Allow))
                 .proved(budget)
         })
@@ -274,7 +276,7 @@ impl Analysis {
             Err(cap) => return Answer::Unknown(cap),
         };
         let mut answer = Answer::Holds;
-        for situation in &situations {
+        for situation in situations.iter() {
             if answer.witness().is_some() {
                 break;
             }

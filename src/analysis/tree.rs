@@ -132,7 +132,7 @@ impl Tree {
 }
 
 /// Where patterns may lie at all, if the formula says so: inside some of these.
-fn frame(formula: &Formula) -> Option<Vec<&Pattern>> {
+pub(super) fn frame(formula: &Formula) -> Option<Vec<&Pattern>> {
     match formula {
         Formula::In(Leaf::Scope(scope)) => Some(scope.include.iter().collect()),
         Formula::All(parts) => parts.iter().filter_map(frame).min_by_key(Vec::len),
