@@ -900,6 +900,20 @@ fn lint_ends_with_0_1_2_for_clean_findings_and_unreadable() {
     let place = place();
     place.write("bad.yaml", "version: 1\nname: bad\nrules: []\nalow: x\n");
     let lint = |args: &[&str]| place.lictor([&["lint"], args].concat()).end();
+    // A rule that never decides is an error.
+    let dead = "  - {id: old, allow: cat.run, within: secrets, until: 2026-01-31}\n";
+    let found = lint(&["lictor.yaml", "--json"]).ends_with_code(1).json();
+    let found: Vec<_> = found
+        .as_array()
+        .unwrap()
+        .iter()
+        .filter(|found| found["level"] == "error")
+        .collect();
+    assert!(
+        matches!(found.as_slice(), [found] if found["code"] == "L201" && found["line"] == 31),
+        "{found:?}"
+    );
+    place.write("lictor.yaml", POLICY.replace(dead, ""));
     lint(&["lictor.yaml"]).ends_with_code(0);
     let found = lint(&["lictor.yaml", "--json"]).json();
     let found = found.as_array().unwrap();
