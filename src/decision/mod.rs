@@ -10,8 +10,10 @@
 
 mod approval;
 mod call;
+mod exact;
 mod explain;
 mod grammar;
+pub mod grant;
 mod json;
 mod judge;
 mod named;
@@ -30,8 +32,10 @@ use call::{Call, Misfit};
 use request::Form;
 
 pub use approval::ApprovalNeeded;
+pub use exact::Exact;
 pub use explain::{Explanation, NearMiss, RuleOutcome, RuleView, explain};
 pub use request::{MAX_REQUEST_BYTES, MAX_REQUEST_PATHS, Request, RequestError, Value};
+pub use grant::{GrantUse, RefusedGrant};
 pub use terms::{EnvTerms, Terms};
 
 #[cfg(feature = "run")]
@@ -51,6 +55,7 @@ pub(crate) use judge::{Judgement, judge_path};
 pub struct Context {
     actor: String,
     approved: BTreeSet<String>,
+    granted: Vec<approval::RuleGrant>,
     switches: BTreeMap<String, String>,
     now: Option<jiff::Timestamp>,
 }
@@ -73,6 +78,23 @@ impl Context {
         self
     }
 
+    /// Grants the approval of that name to one rule only and, unless `within` is empty, only for paths
+    /// that one of its patterns matches.
+    #[must_use]
+    pub fn with_rule_approval(
+        mut self,
+        name: impl Into<String>,
+        rule: impl Into<String>,
+        within: Vec<crate::policy::glob::Pattern>,
+    ) -> Context {
+        self.granted.push(approval::RuleGrant {
+            approval: name.into(),
+            rule: rule.into(),
+            within,
+        });
+        self
+    }
+
     /// Sets an environment switch that approvals may look at.
     #[must_use]
     pub fn with_switch(mut self, variable: impl Into<String>, value: impl Into<String>) -> Context {
@@ -87,19 +109,28 @@ impl Context {
         self
     }
 
-    /// Whether an allow rule counts here: it has not lapsed, and its approval is granted.
+    /// Whether an allow rule counts for everything below `root`: it has not lapsed, and its approval is
+    /// granted.
     #[cfg(feature = "run")]
-    pub(crate) fn counts(
+    pub(crate) fn counts_below(
         &self,
         policy: &CompiledPolicy,
         rule: &crate::policy::CompiledRule,
+        root: &crate::path::CanonicalPath,
     ) -> bool {
+        let below = approval::For::Below(root);
         let granted = |nth: usize| {
             policy
                 .approval(nth)
-                .is_some_and(|found| approval::is_granted(found, self))
+                .is_some_and(|found| approval::is_granted(found, rule, below, self))
         };
         !rule.has_lapsed(self.now) && rule.approval.is_none_or(granted)
+    }
+
+    /// What time it is, if that is known.
+    #[must_use]
+    pub fn now(&self) -> Option<jiff::Timestamp> {
+        self.now
     }
 
     /// Who asks, if the request does not say.
@@ -148,6 +179,9 @@ pub struct Decision {
     asked: Asked,
     findings: Vec<Finding>,
     approvals: Vec<ApprovalNeeded>,
+    grants: Vec<GrantUse>,
+    refused_grants: Vec<RefusedGrant>,
+    exact: Option<Exact>,
     policy: PolicyRef,
     disk: Disk,
     plan: Option<Plan>,
@@ -296,6 +330,8 @@ pub fn decide(policy: &CompiledPolicy, request: &Request, context: &Context) -> 
         return decision.refuse_paths(policy, &paths);
     }
 
+    decision.exact = Some(Exact::new(tool, action, &call, &paths));
+
     let words = render::render(tool, action, &call, &paths.decided);
     if tool.program.is_some() && !grammar::reads_back(tool, action, &call, &words, &paths.decided) {
         let message = format!(
@@ -317,6 +353,7 @@ pub fn decide(policy: &CompiledPolicy, request: &Request, context: &Context) -> 
     );
     let applied = judged.applied();
     decision.take(policy, &judged, &paths.decided);
+    decision.tell_how(policy, request);
     if decision.effect != Effect::Allow {
         return decision;
     }
@@ -409,6 +446,9 @@ impl Decision {
             asked,
             findings: Vec::new(),
             approvals: Vec::new(),
+            grants: Vec::new(),
+            refused_grants: Vec::new(),
+            exact: None,
             policy: PolicyRef {
                 name: policy.name().to_owned(),
                 sha256: policy.digest().to_owned(),
@@ -442,6 +482,8 @@ impl Decision {
         // They allowed: naming one would read as if it denied.
         self.rules = Vec::new();
         self.approvals = Vec::new();
+        // What is denied spends nothing.
+        self.grants = Vec::new();
         self.plan = None;
         self
     }
@@ -600,6 +642,24 @@ impl Decision {
     #[must_use]
     pub fn approvals(&self) -> &[ApprovalNeeded] {
         &self.approvals
+    }
+
+    /// The grants that allowed it, and that a run of it spends.
+    #[must_use]
+    pub fn grants(&self) -> &[GrantUse] {
+        &self.grants
+    }
+
+    /// Grants that look as if they were for this request, and why they do not count.
+    #[must_use]
+    pub fn refused_grants(&self) -> &[RefusedGrant] {
+        &self.refused_grants
+    }
+
+    /// The request without its spelling; none if it could not be understood.
+    #[must_use]
+    pub fn exact(&self) -> Option<&Exact> {
+        self.exact.as_ref()
     }
 
     /// Which policy decided.

@@ -19,7 +19,7 @@ use serde::{Deserialize, Serialize};
 use super::decode::Line;
 use super::entry::Kind;
 
-/// The most grants that are kept in view. The oldest that are used up go first.
+/// The most grants that are kept in view. Those that are over go first.
 const MAX_GRANTS: usize = 10_000;
 
 /// One grant as the ledger stands.
@@ -80,7 +80,7 @@ impl Grants {
                     return;
                 };
                 match body.change.as_str() {
-                    "made" => self.make(body, line.text()),
+                    "made" => self.make(body, line),
                     "revoked" => {
                         if let Some(grant) = self.0.get_mut(&body.grant) {
                             grant.revoked = true;
@@ -110,10 +110,17 @@ impl Grants {
         }
     }
 
-    fn make(&mut self, body: GrantBody, entry: &str) {
+    fn make(&mut self, body: GrantBody, line: &Line<'_>) {
         if self.0.len() >= MAX_GRANTS {
-            self.0
-                .retain(|_, grant| !grant.revoked && grant.left() != Some(0));
+            // One that is used up or revoked stays known until its time is over: a signed grant can be
+            // recorded a second time, and would count anew.
+            self.0.retain(|_, grant| match &grant.until {
+                Some(until) => line.ts <= until.as_str(),
+                None => !grant.revoked && grant.left() != Some(0),
+            });
+            if self.0.len() >= MAX_GRANTS {
+                return;
+            }
         }
         // A name is given once: making it again must not give uses back.
         self.0.entry(body.grant.clone()).or_insert_with(|| Grant {
@@ -122,7 +129,7 @@ impl Grants {
             spent: 0,
             until: body.until,
             revoked: false,
-            entry: entry.to_owned(),
+            entry: line.text().to_owned(),
         });
     }
 

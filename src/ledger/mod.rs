@@ -13,6 +13,7 @@
 //! | `queue`, `compose`, `writer` | how drafts become durable lines |
 //! | `permit` | proof of "allowed and recorded" |
 //! | `segment`, `keys`, `owner`, `grants`, `redact` | what the lines are about |
+//! | `approve`, `signature` | grants into the ledger and out of it, and who signed them |
 //! | `blobs` | outputs that are kept beside the record |
 //! | `prove`, `tiles` | proofs about single entries, and the ledger as other tools read it |
 //! | `verify`, `show`, `follow`, `stats` | reading a ledger that somebody may have changed |
@@ -20,6 +21,7 @@
 
 #![forbid(unsafe_code)]
 
+mod approve;
 mod blobs;
 mod compose;
 pub mod decode;
@@ -40,6 +42,7 @@ mod queue;
 mod redact;
 mod segment;
 pub mod show;
+pub mod signature;
 mod snapshot;
 pub mod stats;
 pub mod store;
@@ -56,6 +59,7 @@ use std::time::Duration;
 
 use serde_json::{Map, Value};
 
+pub use self::approve::GrantEntry;
 pub use self::blobs::kept_output;
 pub use self::entry::{
     Draft, DraftError, HEAD_NAMES, Kind, MAX_INTEGER, MAX_LINE_BYTES, NotARunId, RunId, text_value,
@@ -452,6 +456,12 @@ pub enum LedgerError {
         /// Its name.
         id: String,
     },
+    /// A grant cannot be recorded as it is.
+    #[error("the grant cannot be recorded: {why}")]
+    GrantUnfit {
+        /// Why.
+        why: &'static str,
+    },
     /// The draft cannot be a line.
     #[error(transparent)]
     Draft(#[from] DraftError),
@@ -476,6 +486,7 @@ impl LedgerError {
             | LedgerError::Poisoned { .. }
             | LedgerError::Key { .. }
             | LedgerError::RunEnded { .. }
+            | LedgerError::GrantUnfit { .. }
             | LedgerError::Draft(_)
             | LedgerError::Pattern { .. } => Reason::LedgerUnavailable,
         }

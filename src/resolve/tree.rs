@@ -93,7 +93,7 @@ fn allows_reach_down(asking: &Asking<'_>, path: &Decided, root: &CanonicalPath) 
             reaches |= policy.rule(id).is_some_and(|rule| {
                 rule.effect == RuleEffect::Allow
                     && rule.is_for(&asking.actor)
-                    && now.counts(policy, rule)
+                    && now.counts_below(policy, rule, root)
             });
         });
     reaches
