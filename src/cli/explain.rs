@@ -28,6 +28,7 @@ pub(super) fn main(command: Explain, global: &Global) -> Result<Exit, Failure> {
     let context = command
         .given
         .applied(governor.policy(), governor.context(&actor))?;
+    let context = governor.context_with_grants(&request, &context);
     let explanation = explain(governor.policy(), &request, &context);
     if global.json {
         let mut json = explanation.decision.to_json();

@@ -4,6 +4,8 @@
 
 #![forbid(unsafe_code)]
 
+mod approvals;
+mod approve;
 mod attack;
 mod check;
 mod discover;
@@ -14,6 +16,7 @@ mod ledger;
 mod lint;
 mod list;
 mod request;
+mod revoke;
 mod run;
 mod test;
 
@@ -77,6 +80,12 @@ enum Command {
     Explain(explain::Explain),
     /// Decide a request, record it, run it contained, record how it ended
     Run(run::Run),
+    /// Grant what a request is missing: who, why, until when, how often, signed or not
+    Approve(Box<approve::Approve>),
+    /// List grants: open, used, revoked, expired
+    Approvals(approvals::Approvals),
+    /// Take a grant back
+    Revoke(revoke::Revoke),
     /// Find what is wrong with policies
     Lint(lint::Lint),
     /// Run the tests that policies hold
@@ -111,6 +120,9 @@ pub fn main() -> ExitCode {
         Command::Check(command) => check::main(command, &cli.global),
         Command::Explain(command) => explain::main(command, &cli.global),
         Command::Run(command) => run::main(command, &cli.global),
+        Command::Approve(command) => approve::main(*command, &cli.global),
+        Command::Approvals(command) => approvals::main(&command, &cli.global),
+        Command::Revoke(command) => revoke::main(&command, &cli.global),
         Command::Lint(command) => lint::main(&command, &cli.global),
         Command::Test(command) => test::main(&command, &cli.global),
         Command::List(command) => list::main(&command, &cli.global),

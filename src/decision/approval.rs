@@ -188,7 +188,10 @@ fn add_argument(add: &mut impl FnMut(&str), name: &str, value: &Value) {
         add(&format!("--arg {}", quoted(&whole)));
     } else {
         let text = data_encoding::BASE64.encode(&text);
-        add(&format!("--arg-b64 {}", quoted(format!("{name}={text}").as_bytes())));
+        add(&format!(
+            "--arg-b64 {}",
+            quoted(format!("{name}={text}").as_bytes())
+        ));
     }
 }
 

@@ -203,7 +203,9 @@ pub enum GrantMisfit {
         made: String,
     },
     /// The request names a pinned file, and it is for a rule and names none.
-    #[error("the file of argument `{arg}` has to be approved by its content, and a grant for a rule names none")]
+    #[error(
+        "the file of argument `{arg}` has to be approved by its content, and a grant for a rule names none"
+    )]
     NotPinned {
         /// The argument.
         arg: String,
@@ -249,8 +251,7 @@ impl GrantTerms {
 
     fn check(&self) -> Result<(), &'static str> {
         let is_id = |c: u8| c.is_ascii_lowercase() || c.is_ascii_digit() || c == b'-';
-        let is_time =
-            |text: &str| time(text).is_some_and(|time| format!("{time:.6}") == text);
+        let is_time = |text: &str| time(text).is_some_and(|time| format!("{time:.6}") == text);
         if self.lictor_grant != 1 {
             return Err("only version 1 is known");
         }

@@ -226,7 +226,15 @@ pub(crate) fn judge_path(
             add(id);
         }
     }
-    sorted(policy, found, tool, action, Some((access, path)), actor, context)
+    sorted(
+        policy,
+        found,
+        tool,
+        action,
+        Some((access, path)),
+        actor,
+        context,
+    )
 }
 
 fn judge_pathless(

@@ -34,8 +34,8 @@ use request::Form;
 pub use approval::ApprovalNeeded;
 pub use exact::Exact;
 pub use explain::{Explanation, NearMiss, RuleOutcome, RuleView, explain};
-pub use request::{MAX_REQUEST_BYTES, MAX_REQUEST_PATHS, Request, RequestError, Value};
 pub use grant::{GrantUse, RefusedGrant};
+pub use request::{MAX_REQUEST_BYTES, MAX_REQUEST_PATHS, Request, RequestError, Value};
 pub use terms::{EnvTerms, Terms};
 
 #[cfg(feature = "run")]

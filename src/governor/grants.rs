@@ -347,10 +347,12 @@ impl Governor {
             let why = match entry.terms.misfit(&asking) {
                 Some(GrantMisfit::Elsewhere) => continue,
                 Some(misfit) => misfit.to_string(),
-                None if gone.contains(&grant.id) => "another run has just used it".to_owned(),
                 None => match self.standing(&grant, now) {
                     (Standing::Open, key, _) => match entry.terms.pin_misfit(&mut digests) {
                         Some(misfit) => misfit.to_string(),
+                        None if gone.contains(&grant.id) => {
+                            "another run has just used it".to_owned()
+                        }
                         None => {
                             candidates.push(Candidate {
                                 until: grant.until.unwrap_or_default(),
@@ -529,7 +531,7 @@ impl Governor {
             max_age, max_uses, ..
         } = &approval.kind
         else {
-            return Err(self.is_a_switch(approval));
+            return Err(is_a_switch(approval));
         };
         if let Some(most) = max_uses.filter(|most| wish.uses > *most) {
             let name = approval.name.clone();
@@ -557,11 +559,7 @@ impl Governor {
     }
 
     /// The approval that a request is missing.
-    fn missing(
-        &self,
-        decision: &Decision,
-        wanted: Option<&str>,
-    ) -> Result<&Approval, GrantError> {
+    fn missing(&self, decision: &Decision, wanted: Option<&str>) -> Result<&Approval, GrantError> {
         let message = decision.message().to_owned();
         match decision.effect() {
             Effect::Allow => return Err(GrantError::Allowed),
@@ -574,13 +572,12 @@ impl Governor {
             .filter_map(|need| self.approval(&need.name))
             .filter(|approval| wanted.is_none_or(|wanted| approval.name == wanted))
             .collect();
-        let can_be_granted = |approval: &&&Approval| {
-            matches!(approval.kind, ApprovalKind::Grant { .. })
-        };
+        let can_be_granted =
+            |approval: &&&Approval| matches!(approval.kind, ApprovalKind::Grant { .. });
         let grants: Vec<&&Approval> = missing.iter().filter(can_be_granted).collect();
         match (grants.as_slice(), missing.first(), wanted) {
             ([one], _, _) => Ok(one),
-            ([], Some(switch), _) => Err(self.is_a_switch(switch)),
+            ([], Some(switch), _) => Err(is_a_switch(switch)),
             ([], None, Some(name)) => Err(GrantError::NotMissing {
                 name: name.to_owned(),
             }),
@@ -604,28 +601,13 @@ impl Governor {
             rule: rule.to_owned(),
         })?;
         match (&approval.kind, wanted) {
-            (ApprovalKind::Switch { .. }, _) => Err(self.is_a_switch(approval)),
+            (ApprovalKind::Switch { .. }, _) => Err(is_a_switch(approval)),
             (ApprovalKind::Grant { .. }, Some(wanted)) if wanted != approval.name => {
                 Err(GrantError::NotMissing {
                     name: wanted.to_owned(),
                 })
             }
             (ApprovalKind::Grant { .. }, _) => Ok(approval),
-        }
-    }
-
-    #[expect(clippy::unused_self, reason = "reads as a question about the policy")]
-    fn is_a_switch(&self, approval: &Approval) -> GrantError {
-        let how = match &approval.kind {
-            ApprovalKind::Switch { variable, accept } => format!(
-                "whoever starts lictor sets the environment variable {variable} to {}",
-                accept.join(" or ")
-            ),
-            ApprovalKind::Grant { .. } => String::new(),
-        };
-        GrantError::Switch {
-            name: approval.name.clone(),
-            how,
         }
     }
 
@@ -717,9 +699,9 @@ impl Governor {
     /// Whether an approval of this policy only counts if it is signed.
     #[must_use]
     pub fn has_to_be_signed(&self, approval: &str) -> bool {
-        self.approval(approval).is_some_and(|approval| {
-            matches!(&approval.kind, ApprovalKind::Grant { by, .. } if !by.is_empty())
-        })
+        self.approval(approval).is_some_and(
+            |approval| matches!(&approval.kind, ApprovalKind::Grant { by, .. } if !by.is_empty()),
+        )
     }
 
     fn approval(&self, name: &str) -> Option<&Approval> {
@@ -784,6 +766,20 @@ fn signer(
         return Ok(None);
     }
     signed_by(by, text.as_bytes(), signature).map(Some)
+}
+
+fn is_a_switch(approval: &Approval) -> GrantError {
+    let how = match &approval.kind {
+        ApprovalKind::Switch { variable, accept } => format!(
+            "whoever starts lictor sets the environment variable {variable} to {}",
+            accept.join(" or ")
+        ),
+        ApprovalKind::Grant { .. } => String::new(),
+    };
+    GrantError::Switch {
+        name: approval.name.clone(),
+        how,
+    }
 }
 
 /// A time as the policy writes it.

@@ -33,8 +33,7 @@ pub use load::{FLOOR, LoadError, LoadedPolicy, load, load_above, load_default};
 use grants::Granted;
 
 /// What to do where a tool has no program, so that the answer itself is what is acted on.
-const ASK_SPENDING: &str =
-    "ask again in a way that spends the grant: `lictor check --spend`, right before acting on the answer";
+const ASK_SPENDING: &str = "ask again in a way that spends the grant: `lictor check --spend`, right before acting on the answer";
 
 /// One policy, ready to decide and to run.
 #[derive(Debug)]
@@ -291,7 +290,9 @@ impl Governor {
         report.read(&mut evidence);
         for (id, path) in self.changed_pins(&granted) {
             let about = format!("{path}, which grant {id} approved");
-            evidence.events.push(Event::new("PINNED_FILE_CHANGED", about));
+            evidence
+                .events
+                .push(Event::new("PINNED_FILE_CHANGED", about));
         }
         Ok(match open.finish(&evidence) {
             Ok(entries) => Ran {

@@ -126,8 +126,7 @@ fn public_key(text: &str) -> Result<PublicKey, SignatureError> {
 /// Why that key cannot.
 pub fn sign(private_key: &str, bytes: &[u8]) -> Result<String, SignatureError> {
     let fail = |why: String| SignatureError::Private { why };
-    let key =
-        PrivateKey::from_openssh(private_key).map_err(|error| fail(error.to_string()))?;
+    let key = PrivateKey::from_openssh(private_key).map_err(|error| fail(error.to_string()))?;
     if key.is_encrypted() {
         return Err(fail(
             "a passphrase protects it; write the grant with `--out` and sign it with ssh-keygen"

@@ -152,13 +152,23 @@ fn the_policy_bounds_a_grant_whatever_it_says() {
     );
     assert_eq!(terms.bounds(approval("switch")), None);
     let late = "2026-11-24T18:00:01Z";
-    check(&terms, &apply("plans/a"), late, Some("counted until 2026-11-24T18:00:00"));
+    check(
+        &terms,
+        &apply("plans/a"),
+        late,
+        Some("counted until 2026-11-24T18:00:00"),
+    );
 }
 
 #[test]
 fn a_pinned_file_has_to_be_named_and_to_hold_what_was_approved() {
     let now = "2026-11-24T11:00:00Z";
-    check(&for_rule("apply", &[]), &apply("plans/a"), now, Some("by its content"));
+    check(
+        &for_rule("apply", &[]),
+        &apply("plans/a"),
+        now,
+        Some("by its content"),
+    );
     let mut other = exact();
     other.pins[0].path = "plans/b".to_owned();
     check(&other, &apply("plans/a"), now, Some("other arguments"));
@@ -203,11 +213,31 @@ fn lets(terms: &GrantTerms, paths: &[&str], expected: Effect) {
 fn a_grant_for_a_rule_lifts_that_rule_only_and_only_where_it_says() {
     lets(&for_rule("fmt-plans", &[]), &["plans/a"], Effect::Allow);
     lets(&for_rule("fmt-plans", &[]), &["main.tf"], Effect::Ask);
-    lets(&for_rule("fmt-plans", &[]), &["plans/a", "main.tf"], Effect::Ask);
-    lets(&for_rule("fmt", &[]), &["plans/a", "main.tf"], Effect::Allow);
-    lets(&for_rule("fmt", &["modules/**"]), &["modules/a"], Effect::Allow);
-    lets(&for_rule("fmt", &["modules/**"]), &["modules_old/a"], Effect::Ask);
-    lets(&for_rule("fmt", &["modules/**"]), &["modules/a", "main.tf"], Effect::Ask);
+    lets(
+        &for_rule("fmt-plans", &[]),
+        &["plans/a", "main.tf"],
+        Effect::Ask,
+    );
+    lets(
+        &for_rule("fmt", &[]),
+        &["plans/a", "main.tf"],
+        Effect::Allow,
+    );
+    lets(
+        &for_rule("fmt", &["modules/**"]),
+        &["modules/a"],
+        Effect::Allow,
+    );
+    lets(
+        &for_rule("fmt", &["modules/**"]),
+        &["modules_old/a"],
+        Effect::Ask,
+    );
+    lets(
+        &for_rule("fmt", &["modules/**"]),
+        &["modules/a", "main.tf"],
+        Effect::Ask,
+    );
     lets(&for_rule("no-such-rule", &[]), &["main.tf"], Effect::Ask);
 }
 
@@ -229,7 +259,10 @@ fn a_text_that_is_no_grant_is_refused() {
     unreadable(|terms| terms.why = " ".to_owned(), "`why`");
     unreadable(|terms| terms.why = "x".repeat(1001), "`why`");
     unreadable(|terms| terms.why = "x".repeat(9000), "8 KiB");
-    unreadable(|terms| terms.until = "2026-11-24T12:00:00Z".to_owned(), "times");
+    unreadable(
+        |terms| terms.until = "2026-11-24T12:00:00Z".to_owned(),
+        "times",
+    );
     unreadable(|terms| terms.made = "soon".to_owned(), "times");
     unreadable(|terms| terms.uses = 0, "`uses`");
     let text = for_rule("fmt", &["a**"]).to_text();
@@ -248,6 +281,9 @@ fn the_text_hides_nothing_from_whoever_signs_it_and_reads_back_as_it_was() {
     let mut terms = exact();
     terms.why = "read \u{202e}it\u{7f}\u{e0041}, ümläut".to_owned();
     let text = terms.to_text();
-    assert!(text.contains("\\u202eit\\u007f\\udb40\\udc41, ümläut"), "{text}");
+    assert!(
+        text.contains("\\u202eit\\u007f\\udb40\\udc41, ümläut"),
+        "{text}"
+    );
     assert_eq!(GrantTerms::parse(&text).unwrap(), terms);
 }
