@@ -39,12 +39,12 @@ pub(super) fn main(command: Run, global: &Global) -> Result<Exit, Failure> {
     let governor = Governor::with_executor(discover::policy(global)?, Box::new(executor));
     let actor = discover::actor(global);
     let request = command.request.into_request(&actor)?;
-    if let Some(file) = &command.grant {
-        if let Err(failure) = super::approve::import(&governor, file, None) {
-            // Not approved, which no other program's own code should be taken for.
-            anstream::eprintln!("{failure}");
-            return Ok(Exit::Command(126));
-        }
+    if let Some(file) = &command.grant
+        && let Err(failure) = super::approve::import(&governor, file, None)
+    {
+        // Not approved, which no other program's own code should be taken for.
+        anstream::eprintln!("{failure}");
+        return Ok(Exit::Command(126));
     }
     // Before anything runs: a place that cannot be written is a usage error, not a lost outcome.
     let outcome = match &command.outcome {

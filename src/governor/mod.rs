@@ -224,7 +224,7 @@ impl Governor {
         let mut gone = Vec::new();
         loop {
             let granted = self.granted(request, context, &gone);
-            match self.attempt(granted, report_file, observer) {
+            match self.attempt(&granted, report_file, observer) {
                 Ok(ran) => return ran,
                 Err(ids) => gone.extend(ids),
             }
@@ -235,7 +235,7 @@ impl Governor {
     /// was faster, or a pinned file was changed since.
     fn attempt(
         &self,
-        granted: Granted,
+        granted: &Granted,
         report_file: Option<&[u8]>,
         observer: &mut dyn Observer,
     ) -> Result<Ran, Vec<String>> {
@@ -271,7 +271,7 @@ impl Governor {
             }
         };
         // As late as can be: what is approved is what these files hold now.
-        let changed = self.changed_pins(&granted);
+        let changed = self.changed_pins(granted);
         if !changed.is_empty() {
             return Err(changed.into_iter().map(|(id, _)| id).collect());
         }
@@ -280,15 +280,15 @@ impl Governor {
             Ok(admitted) => admitted,
             Err(refusal) => {
                 let NotAdmitted { decision, error } = *refusal;
-                return match error {
-                    LedgerError::GrantGone { id } => Err(vec![id]),
-                    error => Ok(Ran::unrun(decision, Some(error))),
-                };
+                if let LedgerError::GrantGone { id } = error {
+                    return Err(vec![id]);
+                }
+                return Ok(Ran::unrun(decision, Some(error)));
             }
         };
         let mut evidence = self.executor.run(prepared, permit, observer);
         report.read(&mut evidence);
-        for (id, path) in self.changed_pins(&granted) {
+        for (id, path) in self.changed_pins(granted) {
             let about = format!("{path}, which grant {id} approved");
             evidence
                 .events

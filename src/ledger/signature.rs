@@ -77,6 +77,10 @@ pub fn signed_by(
     }
     let signature =
         SshSig::from_pem(text.as_bytes()).map_err(|error| unreadable(error.to_string()))?;
+    // Not covered by what is signed, and older ones were never made.
+    if signature.version() != SshSig::VERSION {
+        return Err(unreadable("it is of another version".to_owned()));
+    }
     let keys: Vec<PublicKey> = keys
         .iter()
         .map(|key| public_key(key))
@@ -110,12 +114,13 @@ fn public_key(text: &str) -> Result<PublicKey, SignatureError> {
         why,
     };
     let key = PublicKey::from_openssh(text).map_err(|error| fail(error.to_string()))?;
-    match key.algorithm() {
-        Algorithm::Ed25519 => Ok(key),
-        other => Err(fail(format!(
-            "only ssh-ed25519 is supported, and it is {other}"
-        ))),
+    if key.algorithm() == Algorithm::Ed25519 {
+        return Ok(key);
     }
+    Err(fail(format!(
+        "only ssh-ed25519 is supported, and it is {}",
+        key.algorithm()
+    )))
 }
 
 /// Signs as `ssh-keygen -Y sign -n lictor-grant` does, with a private key in OpenSSH's format that no
