@@ -554,7 +554,8 @@ fn check_says_that_a_grant_would_do_and_spends_nothing() {
         assert_eq!(json["grants"][0]["grant"], grant);
     }
     let explain = lictor(&place, &["explain", "--", "terraform", "show", "states/a"]);
-    explain.ends_with_code(0);
+    let explain = explain.ends_with_code(0);
+    assert!(explain.stdout.contains(&grant), "{explain:?}");
     standing(&place, &grant, "open");
     run(&place, &SHOW, 0);
     let check = lictor(&place, &["check", "--", "terraform", "show", "states/a"]).ends_with_code(3);
@@ -578,6 +579,7 @@ fn an_answer_that_a_host_acts_on_is_an_allow_only_if_it_spends() {
     let check = |options: &[&str]| lictor(&place, &[&["check"], options, &note].concat());
     let ask = check(&[]).ends_with_code(3);
     assert!(ask.stdout.contains("--spend"), "{ask:?}");
+    lictor(&place, &[&["explain"], &note[..]].concat()).ends_with_code(3);
     check(&["--spend"]).ends_with_code(0);
     check(&["--spend"]).ends_with_code(3);
     is_intact(&place);
@@ -594,6 +596,27 @@ fn what_does_not_run_spends_nothing() {
     place.write("states/later", "text\n");
     run(&place, &show, 0);
     standing(&place, &grant, "used");
+}
+
+#[test]
+fn a_run_that_is_lost_gives_nothing_back() {
+    use std::io::Read;
+    let place = unsigned();
+    let program = place.root().join("bin/terraform");
+    std::fs::write(&program, "#!/bin/sh\nprintf s; exec sleep 1000\n").unwrap();
+    let grant = approve(&place, &[], &SHOW);
+    let words = ["run", "--", "terraform", "show", "states/a"];
+    let mut child = place.lictor(words).command.spawn().unwrap();
+    let mut started = [0; 1];
+    let stdout = child.stdout.as_mut().unwrap();
+    stdout.read_exact(&mut started).unwrap();
+    child.kill().unwrap();
+    child.wait().unwrap();
+    standing(&place, &grant, "used");
+    run(&place, &SHOW, 126);
+    let outcomes = entries(&place, "outcome");
+    assert_eq!(outcomes.last().unwrap()["status"], "LOST", "{outcomes:?}");
+    is_intact(&place);
 }
 
 #[test]

@@ -64,8 +64,8 @@ pub(super) struct Approve {
 }
 
 const HELP: &str = "\
-A grant counts for exactly this request under exactly this policy; files of arguments that the policy
-pins count by their content. With --actor it is for that actor only. It is spent by `lictor run`, and
+A grant counts for exactly this request under exactly this policy; files of arguments that the policy \
+pins count by their content. With --actor it is for that actor only. It is spent by `lictor run`, and \
 by `lictor check --spend` for tools that lictor does not start.
 
   lictor approve --why 'read the plan' -- terraform apply tf.plan

@@ -225,7 +225,7 @@ fn print_rest(decision: &Decision) {
 }
 
 /// The grants that a decision rests on, and those that do not count.
-fn print_grants(decision: &Decision, spent: bool) {
+pub(super) fn print_grants(decision: &Decision, spent: bool) {
     let word = if spent {
         "is spent"
     } else {

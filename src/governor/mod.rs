@@ -10,6 +10,7 @@
     reason = "with `cli`, the place that reads the environment"
 )]
 
+mod approve;
 mod grants;
 mod load;
 mod report;
@@ -27,7 +28,8 @@ use crate::reason::Reason;
 use crate::resolve::{Host, Resolved, Workspace, WorkspaceError, resolve};
 
 pub use crate::resolve::user_id;
-pub use grants::{Accepted, DEFAULT_AGE, GrantError, GrantView, Standing, What, Wish};
+pub use approve::{Accepted, DEFAULT_AGE, GrantError, What, Wish};
+pub use grants::{GrantView, Standing};
 pub use load::{FLOOR, LoadError, LoadedPolicy, load, load_above, load_default};
 
 use grants::Granted;

@@ -150,3 +150,54 @@ impl Grants {
         self.0.values()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ledger::Draft;
+    use crate::ledger::decode::Decoder;
+    use crate::ledger::entry::{Stamp, prepare, write_line};
+    use crate::ledger::redact::Redactor;
+
+    fn see(grants: &mut Grants, ts: &str, draft: &Draft) {
+        let stamp = Stamp {
+            ts,
+            mono_us: 1,
+            boot: &"0".repeat(64),
+        };
+        let entry = prepare(draft, &Redactor::none()).unwrap();
+        let mut bytes = Vec::new();
+        write_line(&mut bytes, 1, &[0; 32], &stamp, &entry);
+        let mut decoder = Decoder::new();
+        grants.see(&decoder.decode(&bytes).unwrap());
+    }
+
+    fn made(id: &str, until: &str) -> Draft {
+        Draft::new(Kind::Grant)
+            .with("grant", id)
+            .with("change", "made")
+            .with("uses", 1)
+            .with("until", until)
+    }
+
+    #[test]
+    fn a_spent_grant_gives_nothing_back_when_it_is_made_again_however_many_came_between() {
+        let (now, soon) = ("2026-11-22T15:00:00.000000Z", "2026-11-22T16:00:00.000000Z");
+        let (later, end) = ("2026-11-22T17:00:00.000000Z", "2026-11-22T18:00:00.000000Z");
+        let mut grants = Grants::default();
+        see(&mut grants, now, &made("own", end));
+        grants.spend("own");
+        for nth in 0..MAX_GRANTS {
+            see(&mut grants, now, &made(&format!("g-{nth}"), soon));
+        }
+        let last = format!("g-{}", MAX_GRANTS - 1);
+        assert!(grants.grant(&last).is_none(), "there was no room for it");
+        see(&mut grants, now, &made("own", end));
+        assert_eq!(grants.grant("own").unwrap().left(), Some(0));
+        // Room is made by those that are over.
+        see(&mut grants, later, &made("new", end));
+        assert!(grants.grant("new").is_some() && grants.grant("g-0").is_none());
+        see(&mut grants, later, &made("own", end));
+        assert_eq!(grants.grant("own").unwrap().left(), Some(0));
+    }
+}

@@ -1,5 +1,7 @@
 //! Which requests a grant covers, as tables.
 
+#![forbid(unsafe_code)]
+
 use super::*;
 use crate::decision::{Request, decide};
 
