@@ -311,6 +311,11 @@ proptest! {
             prop_assert_eq!(named.0, Deny, "no words say it, {:?} {:?}\n{}", call, named, tool.yaml());
             return Ok(());
         };
+        // What an approval is bound to.
+        let exact = |request: &Request| decide(&policy, request, &Context::new("ci")).exact().cloned();
+        prop_assert_eq!(
+            exact(&Request::argv(words.clone())), exact(&call.named(&tool, as_text)), "{:?}\n{}", words, tool.yaml()
+        );
         let written = answer(&policy, &Request::argv(words.clone()));
         prop_assert_eq!(written.0, Allow, "{:?} {:?}\n{}", words, written, tool.yaml());
         prop_assert_eq!(named.0, Allow, "{:?} {:?}\n{}", call, named, tool.yaml());

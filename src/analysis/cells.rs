@@ -11,7 +11,7 @@ use super::formula::{Formula, Leaf, Scope};
 use super::situations::{Situation, situations};
 use super::tree::frame;
 use super::{Budget, PathSet, Space};
-use crate::decision::{Context, Effect, is_granted, paths::CWD, terms_of};
+use crate::decision::{Context, Effect, is_granted_outright, paths::CWD, terms_of};
 use crate::path::Dot;
 use crate::policy::casefold::fold_text;
 use crate::policy::glob::{Case, Pattern, Segment};
@@ -382,7 +382,7 @@ impl Analysis {
             let granted = rule.approval.map(|nth| {
                 self.policy
                     .approval(nth)
-                    .is_some_and(|approval| is_granted(approval, context))
+                    .is_some_and(|approval| is_granted_outright(approval, context))
             });
             let list = match (rule.effect, granted) {
                 (RuleEffect::Deny, _) => &mut judged.denies,

@@ -23,6 +23,9 @@ pub(super) struct Check {
     /// Ask the disk too, as before a run
     #[arg(long)]
     on_disk: bool,
+    /// Spend the grants that an allow needs: for whoever acts on the answer
+    #[arg(long, conflicts_with_all = ["dry_run", "env", "approvals", "at"])]
+    spend: bool,
     /// Read requests from standard input, one JSON object a line, and answer each with a line
     #[arg(long, conflicts_with_all = ["tool", "argv"])]
     batch: bool,
@@ -107,6 +110,7 @@ pub(super) fn main(command: Check, global: &Global) -> Result<Exit, Failure> {
             OnDisk::No
         },
         is_recorded: !command.dry_run && command.given.is_empty(),
+        spends: command.spend,
     };
     if command.batch {
         return answer.batch(&actor);
@@ -118,6 +122,7 @@ pub(super) fn main(command: Check, global: &Global) -> Result<Exit, Failure> {
     } else {
         print_head(&checked.decision);
         print_rest(&checked.decision);
+        print_grants(&checked.decision, answer.spends);
     }
     warn(&checked, answer.is_recorded);
     Ok(Exit::of_check(&checked.decision))
@@ -129,10 +134,16 @@ struct Answer<'a> {
     context: &'a Context,
     on_disk: OnDisk,
     is_recorded: bool,
+    spends: bool,
 }
 
 impl Answer<'_> {
     fn one(&self, request: &Request) -> Checked {
+        if self.spends {
+            return self
+                .governor
+                .check_spending(request, self.context, self.on_disk);
+        }
         self.finish(self.governor.decide(request, self.context, self.on_disk))
     }
 
@@ -216,6 +227,25 @@ fn print_rest(decision: &Decision) {
             "instead"
         };
         anstream::println!("  {word}: {instead}");
+    }
+}
+
+/// The grants that a decision rests on, and those that do not count.
+pub(super) fn print_grants(decision: &Decision, spent: bool) {
+    let word = if spent {
+        "is spent"
+    } else {
+        "would be spent by a run"
+    };
+    for used in decision.grants() {
+        anstream::println!("  grant `{}` of {} {word}", used.grant, used.who);
+    }
+    for refused in decision.refused_grants() {
+        anstream::println!(
+            "  grant `{}` does not count: {}",
+            refused.grant,
+            refused.why
+        );
     }
 }
 

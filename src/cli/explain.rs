@@ -10,7 +10,7 @@ use super::exit::Exit;
 use super::request::RequestArgs;
 use super::{Failure, Global, discover, print_json};
 use crate::decision::{Effect, Explanation, RuleOutcome, RuleView, explain};
-use crate::governor::Governor;
+use crate::governor::{Governor, OnDisk};
 use crate::policy::Place;
 
 #[derive(Args, Debug)]
@@ -28,7 +28,10 @@ pub(super) fn main(command: Explain, global: &Global) -> Result<Exit, Failure> {
     let context = command
         .given
         .applied(governor.policy(), governor.context(&actor))?;
-    let explanation = explain(governor.policy(), &request, &context);
+    // The rules with what grants there are, and the decision with which of them a run would spend.
+    let with_grants = governor.context_with_grants(&request, &context);
+    let mut explanation = explain(governor.policy(), &request, &with_grants);
+    explanation.decision = governor.decide(&request, &context, OnDisk::No);
     if global.json {
         let mut json = explanation.decision.to_json();
         if let Some(fields) = json.as_object_mut() {
@@ -95,6 +98,7 @@ fn print_human(explanation: &Explanation) {
     for need in decision.approvals() {
         anstream::println!("  approval `{}`: {}", need.name, need.how);
     }
+    super::check::print_grants(decision, false);
     if let Some(instead) = decision
         .instead()
         .filter(|_| decision.effect() != Effect::Ask)

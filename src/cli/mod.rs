@@ -4,6 +4,8 @@
 
 #![forbid(unsafe_code)]
 
+mod approvals;
+mod approve;
 mod attack;
 mod check;
 mod diff;
@@ -17,6 +19,7 @@ mod list;
 mod prove;
 mod recorded;
 mod request;
+mod revoke;
 mod run;
 mod schema;
 mod suggest;
@@ -83,6 +86,12 @@ enum Command {
     Explain(explain::Explain),
     /// Decide a request, record it, run it contained, record how it ended
     Run(run::Run),
+    /// Grant what a request is missing: who, why, until when, how often, signed or not
+    Approve(Box<approve::Approve>),
+    /// List grants: open, used, revoked, expired
+    Approvals(approvals::Approvals),
+    /// Take a grant back
+    Revoke(revoke::Revoke),
     /// Find what is wrong with policies
     Lint(lint::Lint),
     /// Run the tests that policies hold
@@ -125,6 +134,9 @@ pub fn main() -> ExitCode {
         Command::Check(command) => check::main(command, &cli.global),
         Command::Explain(command) => explain::main(command, &cli.global),
         Command::Run(command) => run::main(command, &cli.global),
+        Command::Approve(command) => approve::main(*command, &cli.global),
+        Command::Approvals(command) => approvals::main(&command, &cli.global),
+        Command::Revoke(command) => revoke::main(&command, &cli.global),
         Command::Lint(command) => lint::main(&command, &cli.global),
         Command::Test(command) => test::main(&command, &cli.global),
         Command::Diff(command) => diff::main(&command, &cli.global),

@@ -13,6 +13,7 @@ use serde_json::{Value as Json, json};
 use super::exit::Exit;
 use super::request::RequestArgs;
 use super::{Failure, Global, discover, print_json};
+use crate::decision::Effect;
 use crate::evidence::{EmptyProof, Evidence, Level, Process, Status};
 use crate::executor::{CancelToken, Observer, Posix, Stream, cancel_on_signals};
 use crate::governor::{Governor, Ran};
@@ -25,6 +26,9 @@ pub(super) struct Run {
     /// Read the outcome of tests from this file, in JUnit XML; an argument of the request has to name it
     #[arg(long, value_name = "FILE")]
     report_file: Option<OsString>,
+    /// Record the grant in this file first, with its signature in FILE.sig; see `lictor approve`
+    #[arg(long, value_name = "FILE")]
+    grant: Option<PathBuf>,
     #[command(flatten)]
     request: RequestArgs,
 }
@@ -35,6 +39,13 @@ pub(super) fn main(command: Run, global: &Global) -> Result<Exit, Failure> {
     let governor = Governor::with_executor(discover::policy(global)?, Box::new(executor));
     let actor = discover::actor(global);
     let request = command.request.into_request(&actor)?;
+    if let Some(file) = &command.grant
+        && let Err(failure) = super::approve::import(&governor, file, None)
+    {
+        // Not approved, which no other program's own code should be taken for.
+        anstream::eprintln!("{failure}");
+        return Ok(Exit::Command(126));
+    }
     // Before anything runs: a place that cannot be written is a usage error, not a lost outcome.
     let outcome = match &command.outcome {
         Some(path) => Some(std::fs::File::create(path).map_err(|error| {
@@ -123,8 +134,19 @@ fn tell(ran: &Ran) {
             ran.decision.reason().map_or("", |reason| reason.code())
         );
         anstream::eprintln!("  {}", ran.decision.message());
+        for refused in ran.decision.refused_grants() {
+            anstream::eprintln!(
+                "  grant `{}` does not count: {}",
+                refused.grant,
+                refused.why
+            );
+        }
         if let Some(instead) = ran.decision.instead() {
-            anstream::eprintln!("  {instead}");
+            let word = match ran.decision.effect() {
+                Effect::Ask => "to approve: ",
+                Effect::Allow | Effect::Deny => "",
+            };
+            anstream::eprintln!("  {word}{instead}");
         }
         return;
     };

@@ -2,9 +2,14 @@
 
 #![forbid(unsafe_code)]
 
-use super::Context;
-use crate::policy::CompiledPolicy;
+use std::borrow::Cow;
+
+use super::request::Form;
+use super::{Context, Decision, Effect, Request, Value};
+use crate::path::CanonicalPath;
+use crate::policy::glob::Pattern;
 use crate::policy::model::{Approval, ApprovalKind};
+use crate::policy::{CompiledPolicy, CompiledRule};
 
 /// An approval that is missing.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
@@ -18,9 +23,58 @@ pub struct ApprovalNeeded {
     pub reference: Option<String>,
 }
 
-/// Whether the context grants an approval. A switch counts if its value is one of the accepted ones,
-/// compared without regard to ASCII case; nothing is trimmed, and an unset variable is no value.
-pub(crate) fn is_granted(approval: &Approval, context: &Context) -> bool {
+/// An approval that is granted for one rule only, and perhaps only for some paths.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct RuleGrant {
+    pub(super) approval: String,
+    pub(super) rule: String,
+    /// Empty: wherever the rule counts.
+    pub(super) within: Vec<Pattern>,
+}
+
+/// What an approval has to be granted for.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum For<'a> {
+    /// A request without paths.
+    Nothing,
+    /// One path.
+    Path(&'a CanonicalPath),
+    /// A directory and everything below it.
+    #[cfg_attr(
+        not(feature = "run"),
+        expect(dead_code, reason = "only what the disk says asks for it")
+    )]
+    Below(&'a CanonicalPath),
+}
+
+impl RuleGrant {
+    fn covers(&self, what: For<'_>) -> bool {
+        self.within.is_empty()
+            || self.within.iter().any(|pattern| match what {
+                For::Nothing => false,
+                For::Path(path) => pattern.matches(path.as_str()),
+                For::Below(path) => pattern.reaches_down() && pattern.matches(path.as_str()),
+            })
+    }
+}
+
+/// Whether the context grants an approval to a rule, [outright](is_granted_outright) or for this alone.
+pub(super) fn is_granted(
+    approval: &Approval,
+    rule: &CompiledRule,
+    what: For<'_>,
+    context: &Context,
+) -> bool {
+    is_granted_outright(approval, context)
+        || context.granted.iter().any(|grant| {
+            grant.approval == approval.name && grant.rule == rule.id && grant.covers(what)
+        })
+}
+
+/// Whether the context grants an approval to every rule that needs it. A switch counts if its value is one
+/// of the accepted ones, compared without regard to ASCII case; nothing is trimmed, and an unset variable is
+/// no value.
+pub(crate) fn is_granted_outright(approval: &Approval, context: &Context) -> bool {
     if context.approved.contains(&approval.name) {
         return true;
     }
@@ -49,4 +103,171 @@ pub(super) fn needed(policy: &CompiledPolicy, nth: usize) -> Option<ApprovalNeed
         how,
         reference: approval.reference.clone(),
     })
+}
+
+impl Decision {
+    /// Tells how to get the approvals that are missing: for a grant, the command line to copy.
+    pub(super) fn tell_how(&mut self, policy: &CompiledPolicy, request: &Request) {
+        if self.effect != Effect::Ask {
+            return;
+        }
+        let granted = |name: &str| {
+            let by_name = |approval: &&Approval| approval.name == name;
+            let found = policy.approvals().iter().find(by_name)?;
+            match &found.kind {
+                ApprovalKind::Grant { by, .. } => Some(!by.is_empty()),
+                ApprovalKind::Switch { .. } => None,
+            }
+        };
+        let several = self
+            .approvals
+            .iter()
+            .filter(|need| granted(&need.name).is_some())
+            .count()
+            > 1;
+        for need in &mut self.approvals {
+            if let Some(signed) = granted(&need.name) {
+                let approval = several.then_some(need.name.as_str());
+                need.how = how_to_approve(request, &self.asked.actor, approval, signed);
+            }
+        }
+        self.instead = self.approvals.first().map(|need| need.how.clone());
+    }
+}
+
+/// The command line that grants an approval for exactly this request.
+fn how_to_approve(request: &Request, actor: &str, approval: Option<&str>, signed: bool) -> String {
+    let mut line = "lictor approve --why 'WHY'".to_owned();
+    let mut add = |word: &str| {
+        line.push(' ');
+        line.push_str(word);
+    };
+    if signed {
+        add("--key FILE");
+    }
+    if let Some(name) = approval {
+        add(&format!("--approval {name}"));
+    }
+    // What the program says of whoever gives no name differs from user to user.
+    if !actor.starts_with("uid-") {
+        add(&format!("--actor {}", quoted(actor.as_bytes())));
+    }
+    if let Some(cwd) = &request.cwd {
+        add(&format!("--cwd {}", quoted(cwd)));
+    }
+    match &request.form {
+        Form::Argv(words) => {
+            add("--");
+            for word in words {
+                add(&quoted(word));
+            }
+        }
+        Form::Named { tool, action, args } => {
+            add(&format!(
+                "--tool {} --action {}",
+                quoted(tool.as_bytes()),
+                quoted(action.as_bytes())
+            ));
+            for (name, value) in args {
+                add_argument(&mut add, name, value);
+            }
+        }
+    }
+    line
+}
+
+fn add_argument(add: &mut impl FnMut(&str), name: &str, value: &Value) {
+    let text: Cow<'_, [u8]> = match value {
+        Value::Null => return,
+        Value::Flag(flag) => Cow::Owned(flag.to_string().into_bytes()),
+        Value::Int(number) => Cow::Owned(number.to_string().into_bytes()),
+        Value::Text(text) => Cow::Borrowed(text),
+        Value::List(values) => {
+            for value in values {
+                add_argument(add, name, value);
+            }
+            return;
+        }
+    };
+    let is_plain = std::str::from_utf8(&text).is_ok_and(|text| !text.contains(is_odd));
+    if is_plain {
+        let whole = [name.as_bytes(), b"=", &text].concat();
+        add(&format!("--arg {}", quoted(&whole)));
+    } else {
+        let text = data_encoding::BASE64.encode(&text);
+        add(&format!(
+            "--arg-b64 {}",
+            quoted(format!("{name}={text}").as_bytes())
+        ));
+    }
+}
+
+/// What a terminal would act on, or a reader not see.
+pub(super) fn is_odd(c: char) -> bool {
+    c.is_control()
+        || matches!(c,
+            '\u{00ad}' | '\u{061c}' | '\u{180e}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}'
+            | '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e007f}')
+}
+
+/// A word as a POSIX shell has to be given it; one that no line can show, in the `$'…'` that bash, zsh
+/// and ksh read.
+fn quoted(word: &[u8]) -> String {
+    let is_plain = |byte: &u8| byte.is_ascii_alphanumeric() || b"_-./=:,@%+".contains(byte);
+    match std::str::from_utf8(word) {
+        Ok(text) if !text.is_empty() && word.iter().all(is_plain) => text.to_owned(),
+        Ok(text) if !text.contains(is_odd) => format!("'{}'", text.replace('\'', r"'\''")),
+        _ => {
+            let mut out = "$'".to_owned();
+            for byte in word {
+                match byte {
+                    b'\'' | b'\\' => {
+                        out.push('\\');
+                        out.push(char::from(*byte));
+                    }
+                    0x20..=0x7e => out.push(char::from(*byte)),
+                    _ => out.push_str(&format!("\\x{byte:02x}")),
+                }
+            }
+            out.push('\'');
+            out
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check(request: &Request, actor: &str, line: &str) {
+        assert_eq!(how_to_approve(request, actor, None, false), line);
+    }
+
+    #[test]
+    fn the_line_to_copy_says_the_request_again_quoted_for_a_shell() {
+        check(
+            &Request::argv(["terraform", "apply", "tf.plan"]),
+            "uid-1000",
+            "lictor approve --why 'WHY' -- terraform apply tf.plan",
+        );
+        check(
+            &Request::argv(["sh", "-c", "it's; rm -rf $HOME"]).with_cwd("a b"),
+            "ci",
+            r"lictor approve --why 'WHY' --actor ci --cwd 'a b' -- sh -c 'it'\''s; rm -rf $HOME'",
+        );
+        check(
+            &Request::argv([&b"a\xff\n\x1b[2J'"[..]]),
+            "ci",
+            r"lictor approve --why 'WHY' --actor ci -- $'a\xff\x0a\x1b[2J\''",
+        );
+        check(
+            &Request::named("t", "a")
+                .with_arg("p", "x y")
+                .with_arg("p", Value::Text(vec![0xff]))
+                .with_arg("v", Value::Flag(true)),
+            "uid-0",
+            "lictor approve --why 'WHY' --tool t --action a --arg 'p=x y' --arg-b64 p=/w== --arg v=true",
+        );
+    }
 }

@@ -6,7 +6,7 @@
 
 #![forbid(unsafe_code)]
 
-use super::approval::is_granted;
+use super::approval::{For, is_granted};
 use super::request::Form;
 use super::{Context, Decision, Effect, Request, decide, grammar, named, paths};
 use crate::path::CanonicalPath;
@@ -213,8 +213,9 @@ fn outcome(
     if rule.effect == RuleEffect::Allow && rule.has_lapsed(context.now) {
         return RuleOutcome::Lapsed;
     }
+    let what = path.map_or(For::Nothing, |path| For::Path(&path.canonical));
     match rule.approval.and_then(|nth| policy.approval(nth)) {
-        Some(approval) if !is_granted(approval, context) => {
+        Some(approval) if !is_granted(approval, rule, what, context) => {
             RuleOutcome::NeedsApproval(approval.name.clone())
         }
         Some(approval) if rule.effect == RuleEffect::Ask => {

@@ -59,6 +59,12 @@ impl Decision {
             if self.approvals.len() > 1 {
                 fields.insert("approvals".to_owned(), json!(self.approvals));
             }
+            if !self.grants.is_empty() {
+                fields.insert("grants".to_owned(), json!(self.grants));
+            }
+            if !self.refused_grants.is_empty() {
+                fields.insert("refused_grants".to_owned(), json!(self.refused_grants));
+            }
             if !widens.is_empty() && self.effect == Effect::Allow {
                 fields.insert("widens".to_owned(), json!(widens));
             }

@@ -6,7 +6,7 @@
 
 #![forbid(unsafe_code)]
 
-use super::approval::{is_granted, needed};
+use super::approval::{For, is_granted, needed};
 use super::paths::{CWD, Decided};
 use super::{Context, Effect};
 use crate::path::CanonicalPath;
@@ -226,7 +226,15 @@ pub(crate) fn judge_path(
             add(id);
         }
     }
-    sorted(policy, found, tool, action, Some(access), actor, context)
+    sorted(
+        policy,
+        found,
+        tool,
+        action,
+        Some((access, path)),
+        actor,
+        context,
+    )
 }
 
 fn judge_pathless(
@@ -254,10 +262,12 @@ fn sorted(
     mut found: Vec<RuleId>,
     tool: u32,
     action: u32,
-    access: Option<Access>,
+    at: Option<(Access, &CanonicalPath)>,
     actor: &str,
     context: &Context,
 ) -> Judgement {
+    let access = at.map(|(access, _)| access);
+    let what = at.map_or(For::Nothing, |(_, path)| For::Path(path));
     found.sort_unstable();
     let mut judgement = Judgement::default();
     for id in found {
@@ -270,7 +280,7 @@ fn sorted(
         let granted = rule.approval.map(|nth| {
             policy
                 .approval(nth)
-                .is_some_and(|approval| is_granted(approval, context))
+                .is_some_and(|approval| is_granted(approval, rule, what, context))
         });
         match rule.effect {
             RuleEffect::Deny => {

@@ -10,8 +10,10 @@
 
 mod approval;
 mod call;
+mod exact;
 mod explain;
 mod grammar;
+pub mod grant;
 mod json;
 mod judge;
 mod named;
@@ -29,10 +31,12 @@ use crate::reason::Reason;
 use call::{Call, Misfit};
 use request::Form;
 
-pub(crate) use approval::is_granted;
+pub(crate) use approval::is_granted_outright;
 
 pub use approval::ApprovalNeeded;
+pub use exact::Exact;
 pub use explain::{Explanation, NearMiss, RuleOutcome, RuleView, explain};
+pub use grant::{GrantUse, RefusedGrant};
 pub use request::{MAX_REQUEST_BYTES, MAX_REQUEST_PATHS, Request, RequestError, Value};
 pub use terms::{EnvTerms, Terms};
 
@@ -53,6 +57,7 @@ pub(crate) use judge::{Judgement, judge_path};
 pub struct Context {
     actor: String,
     approved: BTreeSet<String>,
+    granted: Vec<approval::RuleGrant>,
     switches: BTreeMap<String, String>,
     now: Option<jiff::Timestamp>,
 }
@@ -75,6 +80,23 @@ impl Context {
         self
     }
 
+    /// Grants the approval of that name to one rule only and, unless `within` is empty, only for paths
+    /// that one of its patterns matches.
+    #[must_use]
+    pub fn with_rule_approval(
+        mut self,
+        name: impl Into<String>,
+        rule: impl Into<String>,
+        within: Vec<crate::policy::glob::Pattern>,
+    ) -> Context {
+        self.granted.push(approval::RuleGrant {
+            approval: name.into(),
+            rule: rule.into(),
+            within,
+        });
+        self
+    }
+
     /// Sets an environment switch that approvals may look at.
     #[must_use]
     pub fn with_switch(mut self, variable: impl Into<String>, value: impl Into<String>) -> Context {
@@ -89,19 +111,28 @@ impl Context {
         self
     }
 
-    /// Whether an allow rule counts here: it has not lapsed, and its approval is granted.
+    /// Whether an allow rule counts for everything below `root`: it has not lapsed, and its approval is
+    /// granted.
     #[cfg(feature = "run")]
-    pub(crate) fn counts(
+    pub(crate) fn counts_below(
         &self,
         policy: &CompiledPolicy,
         rule: &crate::policy::CompiledRule,
+        root: &crate::path::CanonicalPath,
     ) -> bool {
+        let below = approval::For::Below(root);
         let granted = |nth: usize| {
             policy
                 .approval(nth)
-                .is_some_and(|found| approval::is_granted(found, self))
+                .is_some_and(|found| approval::is_granted(found, rule, below, self))
         };
         !rule.has_lapsed(self.now) && rule.approval.is_none_or(granted)
+    }
+
+    /// What time it is, if that is known.
+    #[must_use]
+    pub fn now(&self) -> Option<jiff::Timestamp> {
+        self.now
     }
 
     /// Who asks, if the request does not say.
@@ -119,12 +150,6 @@ impl Context {
     pub fn switches(&self) -> impl Iterator<Item = (&str, &str)> {
         let set = self.switches.iter();
         set.map(|(variable, value)| (variable.as_str(), value.as_str()))
-    }
-
-    /// What time it is, if that is known.
-    #[must_use]
-    pub fn now(&self) -> Option<jiff::Timestamp> {
-        self.now
     }
 }
 
@@ -167,6 +192,9 @@ pub struct Decision {
     asked: Asked,
     findings: Vec<Finding>,
     approvals: Vec<ApprovalNeeded>,
+    grants: Vec<GrantUse>,
+    refused_grants: Vec<RefusedGrant>,
+    exact: Option<Exact>,
     policy: PolicyRef,
     disk: Disk,
     plan: Option<Plan>,
@@ -317,6 +345,8 @@ pub fn decide(policy: &CompiledPolicy, request: &Request, context: &Context) -> 
         return decision.refuse_paths(policy, &paths);
     }
 
+    decision.exact = Some(Exact::new(tool, action, &call, &paths));
+
     let words = render::render(tool, action, &call, &paths.decided);
     if tool.program.is_some() && !grammar::reads_back(tool, action, &call, &words, &paths.decided) {
         let message = format!(
@@ -338,6 +368,7 @@ pub fn decide(policy: &CompiledPolicy, request: &Request, context: &Context) -> 
     );
     let applied = judged.applied();
     decision.take(policy, &judged, &paths.decided);
+    decision.tell_how(policy, request);
     if decision.effect != Effect::Allow {
         return decision;
     }
@@ -439,6 +470,9 @@ impl Decision {
             asked,
             findings: Vec::new(),
             approvals: Vec::new(),
+            grants: Vec::new(),
+            refused_grants: Vec::new(),
+            exact: None,
             policy: PolicyRef {
                 name: policy.name().to_owned(),
                 sha256: policy.digest().to_owned(),
@@ -472,6 +506,8 @@ impl Decision {
         // They allowed: naming one would read as if it denied.
         self.rules = Vec::new();
         self.approvals = Vec::new();
+        // What is denied spends nothing.
+        self.grants = Vec::new();
         self.plan = None;
         self
     }
@@ -632,6 +668,24 @@ impl Decision {
     #[must_use]
     pub fn approvals(&self) -> &[ApprovalNeeded] {
         &self.approvals
+    }
+
+    /// The grants that allowed it, and that a run of it spends.
+    #[must_use]
+    pub fn grants(&self) -> &[GrantUse] {
+        &self.grants
+    }
+
+    /// Grants that look as if they were for this request, and why they do not count.
+    #[must_use]
+    pub fn refused_grants(&self) -> &[RefusedGrant] {
+        &self.refused_grants
+    }
+
+    /// The request without its spelling; none if it could not be understood.
+    #[must_use]
+    pub fn exact(&self) -> Option<&Exact> {
+        self.exact.as_ref()
     }
 
     /// Which policy decided.

@@ -10,6 +10,8 @@
     reason = "with `cli`, the place that reads the environment"
 )]
 
+mod approve;
+mod grants;
 mod load;
 mod report;
 mod signers;
@@ -17,21 +19,28 @@ mod signers;
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use crate::decision::{Context, Decision, Effect, Request, decide};
-use crate::evidence::Evidence;
+use crate::decision::{Context, Decision, Effect, Request};
+use crate::evidence::{Event, Evidence};
 use crate::executor::{Executor, Observer, Posix};
-use crate::ledger::{Ledger, LedgerError, Options};
+use crate::ledger::{Ledger, LedgerError, NotAdmitted, Options};
 use crate::policy::CompiledPolicy;
 use crate::policy::model::ApprovalKind;
 use crate::reason::Reason;
 use crate::resolve::{Host, Resolved, Workspace, WorkspaceError, resolve};
 
 pub use crate::resolve::user_id;
+pub use approve::{Accepted, DEFAULT_AGE, GrantError, What, Wish};
+pub use grants::{GrantView, Standing};
 pub use load::{
     FLOOR, LoadError, LoadedPolicy, load, load_above, load_default, load_document, load_text,
     load_unproved,
 };
 pub use signers::with_signer;
+
+use grants::Granted;
+
+/// What to do where a tool has no program, so that the answer itself is what is acted on.
+const ASK_SPENDING: &str = "ask again in a way that spends the grant: `lictor check --spend`, right before acting on the answer";
 
 /// One policy, ready to decide and to run.
 #[derive(Debug)]
@@ -129,12 +138,34 @@ impl Governor {
     }
 
     /// Decides, without recording.
+    ///
+    /// If grants of the ledger let the request through, it is an allow that names them, as for a run; they
+    /// are not spent. A tool without a program is an exception: whoever asks acts on the answer, so
+    /// without spending there is no allow (see [`Governor::check_spending`]).
     #[must_use]
     pub fn decide(&self, request: &Request, context: &Context, on_disk: OnDisk) -> Decision {
-        let decision = decide(&self.loaded.policy, request, context);
+        let decision = self.settle(self.granted(request, context, &[]), on_disk);
+        match decision.effect() {
+            Effect::Allow if !decision.grants().is_empty() && decision.argv().is_none() => {
+                decision.unspent(ASK_SPENDING)
+            }
+            Effect::Allow | Effect::Ask | Effect::Deny => decision,
+        }
+    }
+
+    /// What decisions depend on, with what the grants of the ledger add for this request.
+    #[must_use]
+    pub fn context_with_grants(&self, request: &Request, context: &Context) -> Context {
+        self.granted(request, context, &[]).context
+    }
+
+    fn settle(&self, granted: Granted, on_disk: OnDisk) -> Decision {
+        let Granted {
+            decision, context, ..
+        } = granted;
         match on_disk {
             OnDisk::No => decision,
-            OnDisk::Yes => match self.resolve(decision, context) {
+            OnDisk::Yes => match self.resolve(decision, &context) {
                 Resolved::Command(command) => match self.executor.prepare(command.launch()) {
                     Ok(_) => Resolved::Command(command).into_decision(),
                     Err(error) => Resolved::Command(command)
@@ -154,30 +185,31 @@ impl Governor {
         self.recorded(self.decide(request, context, on_disk))
     }
 
+    /// Decides and records for somebody who acts on the answer: an allow spends the grants that it needed,
+    /// and is a denial if they cannot be spent.
+    #[must_use]
+    pub fn check_spending(&self, request: &Request, context: &Context, on_disk: OnDisk) -> Checked {
+        let mut gone = Vec::new();
+        loop {
+            let decision = self.settle(self.granted(request, context, &gone), on_disk);
+            let recorded = self
+                .ledger()
+                .and_then(|ledger| ledger.record_spending(&self.loaded.policy, &decision));
+            match recorded {
+                // Somebody was faster; another grant may do.
+                Err(LedgerError::GrantGone { id }) if !gone.contains(&id) => gone.push(id),
+                recorded => return Checked::of(decision, recorded.map(|_| ())),
+            }
+        }
+    }
+
     /// Records a decision that nothing is run for.
     #[must_use]
     pub fn recorded(&self, decision: Decision) -> Checked {
         let recorded = self
             .ledger()
             .and_then(|ledger| ledger.record(&self.loaded.policy, &decision));
-        match recorded {
-            Ok(_) => Checked {
-                decision,
-                recorded: true,
-                unrecorded_because: None,
-            },
-            Err(error) => {
-                let decision = match decision.effect() {
-                    Effect::Allow => decision.denied(error.reason(), error.to_string()),
-                    Effect::Ask | Effect::Deny => decision,
-                };
-                Checked {
-                    decision,
-                    recorded: false,
-                    unrecorded_because: Some(error),
-                }
-            }
-        }
+        Checked::of(decision, recorded.map(|_| ()))
     }
 
     /// Decides, records, runs, records.
@@ -197,20 +229,37 @@ impl Governor {
         report_file: Option<&[u8]>,
         observer: &mut dyn Observer,
     ) -> Ran {
-        let decision = decide(&self.loaded.policy, request, context);
-        let command = match self.resolve(decision, context) {
+        let mut gone = Vec::new();
+        loop {
+            let granted = self.granted(request, context, &gone);
+            match self.attempt(&granted, report_file, observer) {
+                Ok(ran) => return ran,
+                Err(ids) => gone.extend(ids),
+            }
+        }
+    }
+
+    /// One try with the grants there are. The error names grants that counted and no longer do: somebody
+    /// was faster, or a pinned file was changed since.
+    fn attempt(
+        &self,
+        granted: &Granted,
+        report_file: Option<&[u8]>,
+        observer: &mut dyn Observer,
+    ) -> Result<Ran, Vec<String>> {
+        let command = match self.resolve(granted.decision.clone(), &granted.context) {
             Resolved::Command(command) => command,
             Resolved::HostActs(decision) => {
                 let message = "the tool has no program: lictor decides and records, the host acts";
-                return self.refused(decision.denied(Reason::ProgramNotFound, message));
+                return Ok(self.refused(decision.denied(Reason::ProgramNotFound, message)));
             }
-            Resolved::Denied(decision) => return self.refused(decision),
+            Resolved::Denied(decision) => return Ok(self.refused(decision)),
         };
         let report = match report::Source::new(self.policy(), &command, report_file) {
             Ok(report) => report,
             Err(why) => {
                 let decision = Resolved::Command(command).into_decision();
-                return self.refused(decision.denied(Reason::ArgumentInvalid, why));
+                return Ok(self.refused(decision.denied(Reason::ArgumentInvalid, why)));
             }
         };
         // Before the tree is built: what hides the ledger from the command can only hide what exists.
@@ -219,25 +268,41 @@ impl Governor {
             Err(error) => {
                 let decision = Resolved::Command(command).into_decision();
                 let decision = decision.denied(error.reason(), error.to_string());
-                return Ran::unrun(decision, Some(error));
+                return Ok(Ran::unrun(decision, Some(error)));
             }
         };
         let prepared = match self.executor.prepare(command.launch()) {
             Ok(prepared) => prepared,
             Err(error) => {
                 let decision = Resolved::Command(command).into_decision();
-                return self.refused(decision.denied(error.reason(), error.to_string()));
+                return Ok(self.refused(decision.denied(error.reason(), error.to_string())));
             }
         };
+        // As late as can be: what is approved is what these files hold now.
+        let changed = self.changed_pins(granted);
+        if !changed.is_empty() {
+            return Err(changed.into_iter().map(|(id, _)| id).collect());
+        }
         let decision = command.decision().clone();
-        let admitted = ledger.admit(&self.loaded.policy, command);
-        let (permit, open) = match admitted {
+        let (permit, open) = match ledger.admit(&self.loaded.policy, command) {
             Ok(admitted) => admitted,
-            Err(refusal) => return Ran::unrun(refusal.decision, Some(refusal.error)),
+            Err(refusal) => {
+                let NotAdmitted { decision, error } = *refusal;
+                if let LedgerError::GrantGone { id } = error {
+                    return Err(vec![id]);
+                }
+                return Ok(Ran::unrun(decision, Some(error)));
+            }
         };
         let mut evidence = self.executor.run(prepared, permit, observer);
         report.read(&mut evidence);
-        match open.finish(&evidence) {
+        for (id, path) in self.changed_pins(granted) {
+            let about = format!("{path}, which grant {id} approved");
+            evidence
+                .events
+                .push(Event::new("PINNED_FILE_CHANGED", about));
+        }
+        Ok(match open.finish(&evidence) {
             Ok(entries) => Ran {
                 decision,
                 evidence: Some(evidence),
@@ -252,7 +317,7 @@ impl Governor {
                 unrecorded_because: Some(error),
                 entries: None,
             },
-        }
+        })
     }
 
     fn refused(&self, decision: Decision) -> Ran {
@@ -301,6 +366,28 @@ impl Governor {
 }
 
 impl Checked {
+    /// A decision after somebody tried to record it: an allow that is not on disk is a denial.
+    fn of(decision: Decision, recorded: Result<(), LedgerError>) -> Checked {
+        match recorded {
+            Ok(()) => Checked {
+                decision,
+                recorded: true,
+                unrecorded_because: None,
+            },
+            Err(error) => {
+                let decision = match decision.effect() {
+                    Effect::Allow => decision.denied(error.reason(), error.to_string()),
+                    Effect::Ask | Effect::Deny => decision,
+                };
+                Checked {
+                    decision,
+                    recorded: false,
+                    unrecorded_because: Some(error),
+                }
+            }
+        }
+    }
+
     /// A decision that is not to be recorded.
     #[must_use]
     pub fn unrecorded(decision: Decision) -> Checked {

@@ -19,7 +19,7 @@ use serde::{Deserialize, Serialize};
 use super::decode::Line;
 use super::entry::Kind;
 
-/// The most grants that are kept in view. The oldest that are used up go first.
+/// The most grants that are kept in view. Those that are over go first.
 const MAX_GRANTS: usize = 10_000;
 
 /// One grant as the ledger stands.
@@ -80,7 +80,7 @@ impl Grants {
                     return;
                 };
                 match body.change.as_str() {
-                    "made" => self.make(body, line.text()),
+                    "made" => self.make(body, line),
                     "revoked" => {
                         if let Some(grant) = self.0.get_mut(&body.grant) {
                             grant.revoked = true;
@@ -110,10 +110,17 @@ impl Grants {
         }
     }
 
-    fn make(&mut self, body: GrantBody, entry: &str) {
+    fn make(&mut self, body: GrantBody, line: &Line<'_>) {
         if self.0.len() >= MAX_GRANTS {
-            self.0
-                .retain(|_, grant| !grant.revoked && grant.left() != Some(0));
+            // One that is used up or revoked stays known until its time is over: a signed grant can be
+            // recorded a second time, and would count anew.
+            self.0.retain(|_, grant| match &grant.until {
+                Some(until) => line.ts <= until.as_str(),
+                None => !grant.revoked && grant.left() != Some(0),
+            });
+            if self.0.len() >= MAX_GRANTS {
+                return;
+            }
         }
         // A name is given once: making it again must not give uses back.
         self.0.entry(body.grant.clone()).or_insert_with(|| Grant {
@@ -122,7 +129,7 @@ impl Grants {
             spent: 0,
             until: body.until,
             revoked: false,
-            entry: entry.to_owned(),
+            entry: line.text().to_owned(),
         });
     }
 
@@ -141,5 +148,56 @@ impl Grants {
     /// All of them, by name.
     pub(super) fn iter(&self) -> impl Iterator<Item = &Grant> {
         self.0.values()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ledger::Draft;
+    use crate::ledger::decode::Decoder;
+    use crate::ledger::entry::{Stamp, prepare, write_line};
+    use crate::ledger::redact::Redactor;
+
+    fn see(grants: &mut Grants, ts: &str, draft: &Draft) {
+        let stamp = Stamp {
+            ts,
+            mono_us: 1,
+            boot: &"0".repeat(64),
+        };
+        let entry = prepare(draft, &Redactor::none()).unwrap();
+        let mut bytes = Vec::new();
+        write_line(&mut bytes, 1, &[0; 32], &stamp, &entry);
+        let mut decoder = Decoder::new();
+        grants.see(&decoder.decode(&bytes).unwrap());
+    }
+
+    fn made(id: &str, until: &str) -> Draft {
+        Draft::new(Kind::Grant)
+            .with("grant", id)
+            .with("change", "made")
+            .with("uses", 1)
+            .with("until", until)
+    }
+
+    #[test]
+    fn a_spent_grant_gives_nothing_back_when_it_is_made_again_however_many_came_between() {
+        let (now, soon) = ("2026-11-22T15:00:00.000000Z", "2026-11-22T16:00:00.000000Z");
+        let (later, end) = ("2026-11-22T17:00:00.000000Z", "2026-11-22T18:00:00.000000Z");
+        let mut grants = Grants::default();
+        see(&mut grants, now, &made("own", end));
+        grants.spend("own");
+        for nth in 0..MAX_GRANTS {
+            see(&mut grants, now, &made(&format!("g-{nth}"), soon));
+        }
+        let last = format!("g-{}", MAX_GRANTS - 1);
+        assert!(grants.grant(&last).is_none(), "there was no room for it");
+        see(&mut grants, now, &made("own", end));
+        assert_eq!(grants.grant("own").unwrap().left(), Some(0));
+        // Room is made by those that are over.
+        see(&mut grants, later, &made("new", end));
+        assert!(grants.grant("new").is_some() && grants.grant("g-0").is_none());
+        see(&mut grants, later, &made("own", end));
+        assert_eq!(grants.grant("own").unwrap().left(), Some(0));
     }
 }

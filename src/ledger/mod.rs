@@ -13,6 +13,7 @@
 //! | `queue`, `compose`, `writer` | how drafts become durable lines |
 //! | `permit` | proof of "allowed and recorded" |
 //! | `segment`, `keys`, `owner`, `grants`, `redact` | what the lines are about |
+//! | `approve`, `signature` | grants into the ledger and out of it, and who signed them |
 //! | `blobs` | outputs that are kept beside the record |
 //! | `holder`, `elsewhere` | keys that are held elsewhere, and asking for their signatures |
 //! | `prove`, `tiles` | proofs about single entries, and the ledger as other tools read it |
@@ -22,6 +23,7 @@
 
 #![forbid(unsafe_code)]
 
+mod approve;
 mod blobs;
 mod compose;
 pub mod decode;
@@ -45,6 +47,7 @@ mod queue;
 mod redact;
 mod segment;
 pub mod show;
+pub mod signature;
 mod snapshot;
 pub mod stats;
 pub mod store;
@@ -61,6 +64,7 @@ use std::time::Duration;
 
 use serde_json::{Map, Value};
 
+pub use self::approve::GrantEntry;
 pub use self::blobs::kept_output;
 use self::elsewhere::Elsewhere;
 pub use self::entry::{
@@ -493,6 +497,12 @@ pub enum LedgerError {
         /// Its name.
         id: String,
     },
+    /// A grant cannot be recorded as it is.
+    #[error("the grant cannot be recorded: {why}")]
+    GrantUnfit {
+        /// Why.
+        why: &'static str,
+    },
     /// The draft cannot be a line.
     #[error(transparent)]
     Draft(#[from] DraftError),
@@ -518,6 +528,7 @@ impl LedgerError {
             | LedgerError::Key { .. }
             | LedgerError::NotSigned { .. }
             | LedgerError::RunEnded { .. }
+            | LedgerError::GrantUnfit { .. }
             | LedgerError::Draft(_)
             | LedgerError::Pattern { .. } => Reason::LedgerUnavailable,
         }

@@ -12,7 +12,7 @@ use serde_json::{Map, Value, json};
 
 use super::entry::{hex, sha256};
 use super::{Draft, Kind, Ledger, LedgerError, Reservation, RunId};
-use crate::decision::{Decision, bytes_json};
+use crate::decision::{Decision, GrantUse, bytes_json};
 use crate::evidence::{Evidence, Process};
 use crate::policy::CompiledPolicy;
 use crate::policy::model::{Approval, ApprovalKind};
@@ -83,7 +83,7 @@ pub struct NotAdmitted {
 }
 
 impl Ledger {
-    /// Records a decision that is not followed by a run.
+    /// Records a decision that is not followed by a run. It spends no grant.
     ///
     /// # Errors
     /// When it is not on disk.
@@ -92,10 +92,31 @@ impl Ledger {
         policy: &CompiledPolicy,
         decision: &Decision,
     ) -> Result<Range<u64>, LedgerError> {
+        self.record_as(policy, decision, "would_spend")
+    }
+
+    /// Records a decision that somebody else acts on, and with an allow spends the grants that it needed.
+    ///
+    /// # Errors
+    /// When it is not on disk, or a grant cannot be used any more.
+    pub fn record_spending(
+        &self,
+        policy: &CompiledPolicy,
+        decision: &Decision,
+    ) -> Result<Range<u64>, LedgerError> {
+        self.record_as(policy, decision, SPENT)
+    }
+
+    fn record_as(
+        &self,
+        policy: &CompiledPolicy,
+        decision: &Decision,
+        grants: &str,
+    ) -> Result<Range<u64>, LedgerError> {
         self.note_policy(policy)?;
         let run = RunId::random().map_err(|error| LedgerError::io("draw a run id", &error))?;
         let mut drafts = approval_drafts(run, policy, decision);
-        drafts.push(decision_draft(run, decision));
+        drafts.push(decision_draft(run, decision, grants));
         self.commit_last(drafts)
     }
 
@@ -111,7 +132,7 @@ impl Ledger {
         let recorded = self.note_policy(policy).and_then(|()| {
             let run = RunId::random().map_err(|error| LedgerError::io("draw a run id", &error))?;
             let mut drafts = approval_drafts(run, policy, command.decision());
-            drafts.push(decision_draft(run, command.decision()));
+            drafts.push(decision_draft(run, command.decision(), SPENT));
             drafts.push(self.start_draft(run, &command));
             let (lines, reservation) = self.commit_reserving(drafts)?;
             Ok((run, lines.start, reservation))
@@ -228,7 +249,14 @@ fn stop_draft(run: RunId, outcome: &mut Map<String, Value>) -> Option<Draft> {
 
 /// The approvals that a decision counted: what each one is, who gave it and for exactly what.
 fn approval_drafts(run: RunId, policy: &CompiledPolicy, decision: &Decision) -> Vec<Draft> {
-    let granted = |approval: &&Approval| decision.granted().contains(&approval.name);
+    let used = |approval: &Approval| {
+        let of = |used: &&GrantUse| used.approval == approval.name;
+        decision.grants().iter().find(of)
+    };
+    // An ask that a grant lifted is none of the rules that allowed.
+    let granted = |approval: &&Approval| {
+        decision.granted().contains(&approval.name) || used(approval).is_some()
+    };
     let approvals = policy.approvals().iter().filter(granted);
     approvals
         .map(|approval| {
@@ -241,12 +269,21 @@ fn approval_drafts(run: RunId, policy: &CompiledPolicy, decision: &Decision) -> 
                     .with("how", "environment")
                     .with("variable", variable.as_str())
                     .with("who", "whoever started lictor"),
-                ApprovalKind::Grant { .. } => draft.with("how", "grant"),
+                ApprovalKind::Grant { .. } => {
+                    let used = used(approval);
+                    draft
+                        .with("how", "grant")
+                        .with("grant", used.map(|used| used.grant.as_str()))
+                        .with("who", used.map(|used| used.who.to_string()))
+                        .with("key", used.and_then(|used| used.key.as_deref()))
+                        .with("why", used.map(|used| used.why.as_str()))
+                }
             };
+            let expires = used(approval).map(|used| used.until.as_str());
             draft
                 .with("user", user_id())
                 .with("reference", approval.reference.clone())
-                .with("expires", Value::Null)
+                .with("expires", expires)
                 .with("uses", 1)
                 .with("policy", decision.policy().sha256.as_str())
                 .with("actor", decision.asked().actor.as_str())
@@ -256,11 +293,20 @@ fn approval_drafts(run: RunId, policy: &CompiledPolicy, decision: &Decision) -> 
         .collect()
 }
 
-fn decision_draft(run: RunId, decision: &Decision) -> Draft {
+/// The field of a decision that spends the grants it names.
+const SPENT: &str = "grants";
+
+/// The grants that a decision needed stand in the field `grants`.
+fn decision_draft(run: RunId, decision: &Decision, grants: &str) -> Draft {
     let mut json = decision.to_json();
     let mut take = |key: &str| json.get_mut(key).map(Value::take).unwrap_or(Value::Null);
     let asked = decision.asked();
-    Draft::new(Kind::Decision)
+    let used: Vec<&str> = decision
+        .grants()
+        .iter()
+        .map(|used| used.grant.as_str())
+        .collect();
+    let draft = Draft::new(Kind::Decision)
         .of(run)
         .with("effect", take("effect"))
         .with("reason", take("reason"))
@@ -279,7 +325,11 @@ fn decision_draft(run: RunId, decision: &Decision) -> Draft {
         .with("request", take("request"))
         .with("findings", take("findings"))
         .with("granted", json!(decision.granted()))
-        .with("disk", take("disk"))
+        .with("disk", take("disk"));
+    match used.is_empty() {
+        true => draft,
+        false => draft.with(grants, used),
+    }
 }
 
 fn argv(decision: &Decision) -> Value {

@@ -15,6 +15,7 @@ mod entries;
 mod environment;
 mod index;
 mod launch;
+mod pinned;
 mod program;
 mod resolver;
 mod survey;
@@ -37,6 +38,7 @@ use workspace::Named;
 
 pub use beneath::Openat2;
 pub use launch::Launch;
+pub use pinned::MAX_PINNED_BYTES;
 pub use resolver::{Found, Identity, Kind, Opened, Resolver, Root};
 pub use survey::{Surveyed, Verdict, survey};
 pub use walk::ComponentWalk;

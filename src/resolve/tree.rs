@@ -94,8 +94,9 @@ fn allows_reach_down(
 ) -> Result<(), String> {
     let Plan { tool, action, .. } = *asking.plan;
     let policy = asking.policy;
-    let counts =
-        |rule: &CompiledRule| rule.is_for(&asking.actor) && asking.context.counts(policy, rule);
+    let counts = |rule: &CompiledRule| {
+        rule.is_for(&asking.actor) && asking.context.counts_below(policy, rule, root)
+    };
     let mut reaches = false;
     policy
         .matcher()

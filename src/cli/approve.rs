@@ -1,0 +1,389 @@
+//! `lictor approve`: a person grants what a request is missing, here or in a file for another machine.
+
+#![forbid(unsafe_code)]
+
+use std::io::{Read, Write};
+use std::path::{Path, PathBuf};
+
+use clap::Args;
+use serde_json::{Value as Json, json};
+
+use super::exit::Exit;
+use super::request::RequestArgs;
+use super::{Failure, Global, discover, print_json};
+use crate::decision::Request;
+use crate::decision::grant::{GrantTerms, MAX_GRANT_BYTES};
+use crate::governor::{Accepted, Governor, GrantError, What, Wish};
+use crate::ledger::signature;
+use crate::policy::parse_time;
+
+/// The most bytes that are read of a key or a signature.
+const MAX_KEY_BYTES: usize = 64 * 1024;
+
+#[derive(Args, Debug)]
+#[command(after_help = HELP)]
+pub(super) struct Approve {
+    /// Why it is approved; recorded
+    #[arg(long, value_name = "TEXT", required_unless_present = "import")]
+    why: Option<String>,
+    /// How often it may be used
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u64).range(1..=1_000_000))]
+    uses: u64,
+    /// For how long it counts, for example 30m, 2h or 1d; else 8 hours, or as long as the policy lets it
+    #[arg(long = "for", value_name = "TIME", conflicts_with = "until", value_parser = age)]
+    age: Option<jiff::SignedDuration>,
+    /// Until when it counts: 2027-01-31 or 2027-01-31T12:00:00Z
+    #[arg(long, value_name = "TIME")]
+    until: Option<String>,
+    /// Which approval of the policy, if several are missing
+    #[arg(long, value_name = "NAME")]
+    approval: Option<String>,
+    /// What you are called; recorded as a claim
+    #[arg(long, value_name = "NAME")]
+    who: Option<String>,
+    /// Approve whatever this rule is about, instead of one request
+    #[arg(long, value_name = "ID", conflicts_with_all = ["tool", "argv"])]
+    rule: Option<String>,
+    /// With --rule: only paths that this pattern matches; repeat for several
+    #[arg(long, value_name = "GLOB", requires = "rule")]
+    within: Vec<String>,
+    /// Sign with this SSH key, which no passphrase may protect
+    #[arg(long, value_name = "FILE")]
+    key: Option<PathBuf>,
+    /// Write the grant to this file, to be used elsewhere, and record nothing here
+    #[arg(long, value_name = "FILE")]
+    out: Option<PathBuf>,
+    /// Record a grant from a file that `--out` wrote
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["why", "uses", "age", "until", "approval", "who", "rule", "key", "out", "tool", "argv"])]
+    import: Option<PathBuf>,
+    /// With --import: its signature; else FILE.sig, if there is one
+    #[arg(long, value_name = "FILE", requires = "import")]
+    signature: Option<PathBuf>,
+    #[command(flatten)]
+    request: RequestArgs,
+}
+
+const HELP: &str = "\
+A grant counts for exactly this request under exactly this policy; files of arguments that the policy \
+pins count by their content. With --actor it is for that actor only. It is spent by `lictor run`, and \
+by `lictor check --spend` for tools that lictor does not start.
+
+  lictor approve --why 'read the plan' -- terraform apply tf.plan
+  lictor approve --why 'on call' --rule deploy --within 'staging/**' --uses 5 --for 2h
+
+Signed elsewhere, with a key in an agent or on a token:
+
+  lictor approve --why 'read the plan' --actor ci --out plan.grant -- terraform apply tf.plan
+  ssh-keygen -Y sign -n lictor-grant -f ~/.ssh/id_ed25519 plan.grant
+  lictor run --actor ci --grant plan.grant -- terraform apply tf.plan";
+
+pub(super) fn main(command: Approve, global: &Global) -> Result<Exit, Failure> {
+    let governor = Governor::new(discover::policy(global)?);
+    if let Some(file) = &command.import {
+        let accepted = import(&governor, file, command.signature.as_deref())?;
+        return Ok(tell(&accepted, None, global));
+    }
+    let actor = discover::actor(global);
+    let context = governor.context(&actor);
+    let Approve {
+        out,
+        key,
+        rule,
+        within,
+        request,
+        ..
+    } = command;
+    let asked = match &rule {
+        Some(_) => None,
+        None => Some(request.into_request(&actor)?),
+    };
+    let what = match (rule, &asked) {
+        (Some(rule), _) => What::Rule { rule, within },
+        (None, Some(request)) => What::Request(Request::clone(request)),
+        (None, None) => return Err(Failure::new("nothing is asked for")),
+    };
+    let mut wish = Wish::new(what, command.why.unwrap_or_default());
+    wish.uses = command.uses;
+    wish.approval = command.approval;
+    wish.name = command.who;
+    // Whoever names no actor approves the request whoever makes it.
+    wish.actor.clone_from(&global.actor);
+    wish.until = match (&command.until, command.age) {
+        (Some(text), _) => Some(parse_time(text).ok_or_else(|| {
+            Failure::new(format!(
+                "`--until {}` is no time; write 2027-01-31 or 2027-01-31T12:00:00Z",
+                text.escape_debug()
+            ))
+        })?),
+        (None, Some(age)) => jiff::Timestamp::now().checked_add(age).ok(),
+        (None, None) => None,
+    };
+    let terms = governor.draft_grant(&wish, &context).map_err(failure)?;
+    let text = terms.to_text();
+    let signature = match &key {
+        Some(file) => {
+            let key = read(file, MAX_KEY_BYTES)?;
+            let signed = signature::sign(&key, text.as_bytes()).map_err(Failure::new)?;
+            Some(signed)
+        }
+        None => None,
+    };
+    if let Some(file) = out {
+        return write_out(&file, &terms, &text, signature.as_deref(), global);
+    }
+    if signature.is_none() && governor.has_to_be_signed(&terms.approval) {
+        return Err(Failure::new(format!(
+            "the approval `{}` counts only if one of its keys signed the grant\n  \
+             help: sign it here with `--key FILE`; or write it with `--out FILE`, sign that with\n        \
+             `ssh-keygen -Y sign -n {} -f KEY FILE`, and record it with `lictor approve --import FILE`",
+            terms.approval,
+            signature::NAMESPACE
+        )));
+    }
+    let accepted = governor
+        .accept_grant(&text, signature.as_deref())
+        .map_err(failure)?;
+    Ok(tell(&accepted, asked.as_ref(), global))
+}
+
+/// Records the grant in a file, with the signature beside it.
+pub(super) fn import(
+    governor: &Governor,
+    file: &Path,
+    signature: Option<&Path>,
+) -> Result<Accepted, Failure> {
+    let text = read(file, MAX_GRANT_BYTES)?;
+    let beside = beside(file);
+    let signature = match signature {
+        Some(file) => Some(read(file, MAX_KEY_BYTES)?),
+        None if beside.exists() => Some(read(&beside, MAX_KEY_BYTES)?),
+        None => None,
+    };
+    governor
+        .accept_grant(&text, signature.as_deref())
+        .map_err(failure)
+}
+
+/// Where ssh-keygen puts the signature of a file.
+fn beside(file: &Path) -> PathBuf {
+    let mut name = file.as_os_str().to_owned();
+    name.push(".sig");
+    PathBuf::from(name)
+}
+
+fn read(file: &Path, most: usize) -> Result<String, Failure> {
+    let say = |why: &str| {
+        let shown = file.display().to_string();
+        Failure::new(format!("`{}` cannot be read: {why}", shown.escape_debug()))
+    };
+    let found = std::fs::File::open(file).map_err(|error| say(&error.to_string()))?;
+    let limit = u64::try_from(most).unwrap_or(u64::MAX).saturating_add(1);
+    let mut bytes = Vec::new();
+    found
+        .take(limit)
+        .read_to_end(&mut bytes)
+        .map_err(|error| say(&error.to_string()))?;
+    if bytes.len() > most {
+        return Err(say("it is too long"));
+    }
+    String::from_utf8(bytes).map_err(|_| say("it is not UTF-8"))
+}
+
+fn write_out(
+    file: &Path,
+    terms: &GrantTerms,
+    text: &str,
+    signature: Option<&str>,
+    global: &Global,
+) -> Result<Exit, Failure> {
+    let write = |file: &Path, text: &str| {
+        let made = std::fs::File::create_new(file);
+        let written = made.and_then(|mut made| made.write_all(text.as_bytes()));
+        written.map_err(|error| {
+            let shown = file.display().to_string();
+            Failure::new(format!(
+                "`{}` cannot be written: {error}",
+                shown.escape_debug()
+            ))
+        })
+    };
+    write(file, text)?;
+    let beside = beside(file);
+    if let Some(signature) = signature {
+        write(&beside, signature)?;
+    }
+    if global.json {
+        print_json(&json!({
+            "v": 1,
+            "grant": terms.id,
+            "terms": terms,
+            "file": file.display().to_string(),
+            "signature_file": signature.map(|_| beside.display().to_string()),
+            "recorded": false,
+        }));
+        return Ok(Exit::Good);
+    }
+    let shown = file.display().to_string();
+    let shown = shown.escape_debug();
+    anstream::println!(
+        "grant `{}` is in `{shown}`; nothing is recorded here",
+        terms.id
+    );
+    print_terms(terms, None);
+    if signature.is_none() {
+        anstream::println!(
+            "  to sign: ssh-keygen -Y sign -n {} -f KEY {shown}",
+            signature::NAMESPACE
+        );
+    }
+    anstream::println!(
+        "  to use:  lictor run --grant {shown} …, or lictor approve --import {shown}"
+    );
+    Ok(Exit::Good)
+}
+
+fn tell(accepted: &Accepted, asked: Option<&Request>, global: &Global) -> Exit {
+    let terms = &accepted.terms;
+    if global.json {
+        print_json(&json!({
+            "v": 1,
+            "grant": terms.id,
+            "terms": terms,
+            "key": accepted.key,
+            "recorded": true,
+            "entry": accepted.entry,
+        }));
+        return Exit::Good;
+    }
+    let already = match accepted.entry {
+        Some(_) => "",
+        None => ", and was on record already",
+    };
+    anstream::println!("granted `{}` as `{}`{already}", terms.approval, terms.id);
+    print_terms(terms, accepted.key.as_deref());
+    if asked.is_some() {
+        anstream::println!("  it is spent by the next run of this request");
+    }
+    Exit::Good
+}
+
+/// What a grant says, for people.
+pub(super) fn print_terms(terms: &GrantTerms, key: Option<&str>) {
+    anstream::println!("  for      {}", covers(terms));
+    for pin in &terms.pins {
+        anstream::println!("  file     {} with SHA-256 {}", pin.path, pin.sha256);
+    }
+    let times = match terms.uses {
+        1 => "once".to_owned(),
+        more => format!("{more} times"),
+    };
+    anstream::println!("  counts   {times}, until {}", short(&terms.until));
+    anstream::println!("  why      {}", terms.why.escape_debug());
+    let signed = match key {
+        Some(key) => format!(", signed by {key}"),
+        None => String::new(),
+    };
+    anstream::println!("  by       {}{signed}", terms.who);
+}
+
+/// What a grant covers, in one line.
+pub(super) fn covers(terms: &GrantTerms) -> String {
+    let actor = match &terms.actor {
+        Some(actor) => format!(" by {}", actor.escape_debug()),
+        None => String::new(),
+    };
+    if let Some(rule) = &terms.rule {
+        let within = match terms.within.as_slice() {
+            [] => String::new(),
+            within => format!(" within {}", within.join(", ")),
+        };
+        return format!("rule `{}`{within}{actor}", rule.escape_debug());
+    }
+    let empty = Json::Null;
+    let request = terms.request.as_ref().unwrap_or(&empty);
+    let text = |key: &str| request.get(key).and_then(Json::as_str).unwrap_or("?");
+    let mut line = format!("{}.{}", text("tool"), text("action"));
+    for (name, values) in request
+        .get("args")
+        .and_then(Json::as_object)
+        .into_iter()
+        .flatten()
+    {
+        for value in values.as_array().into_iter().flatten() {
+            let word = match value {
+                Json::String(text) => format!(" {name}={text}"),
+                Json::Null | Json::Bool(_) | Json::Number(_) | Json::Array(_) | Json::Object(_) => {
+                    format!(" {name}")
+                }
+            };
+            line.push_str(&word.escape_debug().to_string());
+        }
+    }
+    if text("cwd") != "." {
+        line.push_str(&format!(" in {}", text("cwd").escape_debug()));
+    }
+    format!("{line}{actor}")
+}
+
+/// A time without its fraction.
+pub(super) fn short(time: &str) -> String {
+    let whole = time.split_once('.').map_or(time, |(whole, _)| whole);
+    format!("{} UTC", whole.replace('T', " ").trim_end_matches('Z'))
+}
+
+/// An error with the way out.
+pub(super) fn failure(error: GrantError) -> Failure {
+    let help = match &error {
+        GrantError::Allowed => Some("run it: `lictor run -- …`"),
+        GrantError::Denied { .. } => Some("`lictor explain` tells what would change that"),
+        GrantError::Switch { .. } => {
+            Some("set it where lictor is started; there is nothing to record beforehand")
+        }
+        GrantError::Several { .. } => {
+            Some("name one with `--approval NAME`, and then approve the others")
+        }
+        GrantError::TooLong { .. } => Some("say a shorter time with `--for`"),
+        GrantError::TooMany { .. } => Some("say fewer with `--uses`"),
+        GrantError::NoSuchRule { .. } => Some("`lictor explain` lists the rules of a request"),
+        GrantError::Unknown { .. } => Some("`lictor approvals` lists them"),
+        GrantError::Signature { .. } => Some(
+            "sign the file as it is: `ssh-keygen -Y sign -n lictor-grant -f KEY FILE`, with one of the keys that the policy names in `by`",
+        ),
+        GrantError::Unreadable(error) if error.why.contains("8 KiB") => Some(
+            "a request this long cannot be approved word for word; use `--rule ID --within GLOB`",
+        ),
+        GrantError::NoApproval { .. }
+        | GrantError::NotMissing { .. }
+        | GrantError::Pin { .. }
+        | GrantError::Unreadable(_)
+        | GrantError::Misfit { .. }
+        | GrantError::Known { .. }
+        | GrantError::Ledger(_) => None,
+    };
+    match help {
+        Some(help) => Failure::new(format!("{error}\n  help: {help}")),
+        None => Failure::new(error),
+    }
+}
+
+/// `30m`, `2h`, `1d`.
+fn age(text: &str) -> Result<jiff::SignedDuration, String> {
+    let wrong = || "write a number with s, m, h or d, for example 2h".to_owned();
+    let unit = text.chars().last().ok_or_else(wrong)?;
+    let seconds = match unit {
+        's' => 1,
+        'm' => 60,
+        'h' => 3600,
+        'd' => 86_400,
+        _ => return Err(wrong()),
+    };
+    let number: i64 = text
+        .strip_suffix(unit)
+        .filter(|digits| digits.bytes().all(|byte| byte.is_ascii_digit()))
+        .and_then(|digits| digits.parse().ok())
+        .filter(|number| (1..=1_000_000).contains(number))
+        .ok_or_else(wrong)?;
+    Ok(jiff::SignedDuration::from_secs(
+        number.saturating_mul(seconds),
+    ))
+}

@@ -1,0 +1,497 @@
+//! What a person grants: one approval, for exactly one request or for a rule and some paths; and whether
+//! that covers a request.
+//!
+//! [`GrantTerms`] are a short JSON text that a person can read. Their bytes are what is signed and what
+//! the ledger keeps, so that nothing has to be put into a canonical form. Everything here is a pure
+//! function; the ledger counts the uses, and what the disk says of pinned files comes in as an argument.
+
+#![forbid(unsafe_code)]
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use serde_json::Value as Json;
+
+use super::approval::is_odd;
+use super::{Context, Decision, Effect, Exact};
+use crate::path::CanonicalPath;
+use crate::policy::CompiledPolicy;
+use crate::policy::glob::Pattern;
+use crate::policy::model::{Approval, ApprovalKind};
+use crate::reason::Reason;
+
+/// The most bytes that the text of a grant may have.
+pub const MAX_GRANT_BYTES: usize = 8 * 1024;
+
+/// The most bytes that the reason for a grant may have.
+pub const MAX_WHY_BYTES: usize = 1000;
+
+/// How far the clock of whoever made a grant may be ahead, in seconds.
+pub const CLOCK_AHEAD_SECONDS: i64 = 300;
+
+/// What a grant says.
+///
+/// ```
+/// use lictor::decision::grant::GrantTerms;
+///
+/// let text = r#"{"lictor_grant": 1, "id": "g-1", "approval": "human", "policy": "00", "request": {"tool": "t"},
+///   "who": {"uid": 1000}, "why": "the plan was read", "made": "2026-11-22T15:00:00.000000Z",
+///   "until": "2026-11-22T23:00:00.000000Z", "uses": 1}"#;
+/// let terms = GrantTerms::parse(text)?;
+/// assert_eq!(terms.why, "the plan was read");
+/// assert!(GrantTerms::parse(&text.replace("\"uses\"", "\"user\"")).is_err());
+/// # Ok::<(), lictor::decision::grant::GrantUnreadable>(())
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[non_exhaustive]
+pub struct GrantTerms {
+    /// The version of this form: 1.
+    pub lictor_grant: u32,
+    /// Its name.
+    pub id: String,
+    /// The approval of the policy that it grants.
+    pub approval: String,
+    /// The digest of the policy; under any other it does not count.
+    pub policy: String,
+    /// The one request that it is for, without its spelling.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub request: Option<Json>,
+    /// Or the rule that it is for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rule: Option<String>,
+    /// With a rule: patterns of the paths that it is for; empty for all that the rule is about.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub within: Vec<String>,
+    /// The actor that it is for; none for any.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub actor: Option<String>,
+    /// The bytes of the files that the request's pinned arguments name.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub pins: Vec<Pin>,
+    /// Who made it, as the machine and that person say. What proves it is a signature.
+    pub who: Who,
+    /// Why.
+    pub why: String,
+    /// When it was made: RFC 3339 with microseconds and `Z`.
+    pub made: String,
+    /// Until when it counts, in the same form.
+    pub until: String,
+    /// How often it may be used.
+    pub uses: u64,
+}
+
+/// The bytes of a pinned file.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[non_exhaustive]
+pub struct Pin {
+    /// The argument that names it.
+    pub arg: String,
+    /// Its path, from the workspace.
+    pub path: String,
+    /// SHA-256 of its content, in lower-case hex.
+    pub sha256: String,
+}
+
+impl Pin {
+    /// The file `path` with this digest, named by the argument `arg`.
+    #[must_use]
+    pub fn new(arg: &str, path: &CanonicalPath, sha256: String) -> Pin {
+        Pin {
+            arg: arg.to_owned(),
+            path: path.as_str().to_owned(),
+            sha256,
+        }
+    }
+}
+
+/// Who made a grant.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[non_exhaustive]
+pub struct Who {
+    /// The user that made it.
+    pub uid: u32,
+    /// The name that was given.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
+}
+
+impl Who {
+    /// The user `uid`, who may have given a name.
+    #[must_use]
+    pub fn new(uid: u32, name: Option<String>) -> Who {
+        Who { uid, name }
+    }
+}
+
+impl std::fmt::Display for Who {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match &self.name {
+            Some(name) => write!(f, "{} (uid {})", name.escape_debug(), self.uid),
+            None => write!(f, "uid {}", self.uid),
+        }
+    }
+}
+
+/// A grant that an allowed decision needed.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
+pub struct GrantUse {
+    /// Its name.
+    pub grant: String,
+    /// The approval that it grants.
+    pub approval: String,
+    /// Who made it.
+    pub who: Who,
+    /// The key that signed it, as ssh prints fingerprints.
+    pub key: Option<String>,
+    /// Why it was made.
+    pub why: String,
+    /// Until when it counts.
+    pub until: String,
+}
+
+/// A grant that looks as if it were for a request, and does not count.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
+pub struct RefusedGrant {
+    /// Its name.
+    pub grant: String,
+    /// Why it does not count.
+    pub why: String,
+}
+
+/// What the text of a grant has wrong.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("this is no grant: {why}")]
+#[non_exhaustive]
+pub struct GrantUnreadable {
+    /// What.
+    pub why: String,
+}
+
+/// Why a grant does not cover a request.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum GrantMisfit {
+    /// It is about something else altogether.
+    #[error("it is for something else")]
+    Elsewhere,
+    /// It is for the same action with other arguments.
+    #[error("it is for other arguments, or another directory")]
+    OtherRequest,
+    /// It is for somebody else.
+    #[error("it is for the actor `{}` only", actor.escape_debug())]
+    OtherActor {
+        /// Whom it is for.
+        actor: String,
+    },
+    /// The policy was changed since, or it is for another one.
+    #[error("it was made for another policy, or before this one was changed")]
+    OtherPolicy,
+    /// It is over.
+    #[error("it counted until {until}")]
+    Over {
+        /// When that was.
+        until: String,
+    },
+    /// It says that it was made later than now.
+    #[error("it says that it was made at {made}, which is still to come")]
+    NotYet {
+        /// When that is.
+        made: String,
+    },
+    /// The request names a pinned file, and it is for a rule and names none.
+    #[error(
+        "the file of argument `{arg}` has to be approved by its content, and a grant for a rule names none"
+    )]
+    NotPinned {
+        /// The argument.
+        arg: String,
+    },
+    /// A pinned file is another one now.
+    #[error("`{}` is not the file that was approved", path.escape_debug())]
+    PinChanged {
+        /// The file.
+        path: String,
+    },
+    /// A pinned file cannot be read.
+    #[error("`{}` cannot be compared with what was approved: {why}", path.escape_debug())]
+    PinUnreadable {
+        /// The file.
+        path: String,
+        /// Why.
+        why: String,
+    },
+}
+
+impl GrantTerms {
+    /// Reads the text of a grant.
+    ///
+    /// # Errors
+    ///
+    /// What is wrong with it: an unknown field is, since it might bound what is granted.
+    pub fn parse(text: &str) -> Result<GrantTerms, GrantUnreadable> {
+        let fail = |why: &str| GrantUnreadable {
+            why: why.to_owned(),
+        };
+        if text.len() > MAX_GRANT_BYTES {
+            return Err(fail("it is longer than a grant may be (8 KiB)"));
+        }
+        if !text.trim_start().starts_with('{') {
+            // A list would be read as the fields in their order.
+            return Err(fail("a grant is a mapping in JSON"));
+        }
+        let terms: GrantTerms =
+            serde_json::from_str(text).map_err(|error| fail(&error.to_string()))?;
+        terms.check().map_err(fail)?;
+        Ok(terms)
+    }
+
+    fn check(&self) -> Result<(), &'static str> {
+        let is_id = |c: u8| c.is_ascii_lowercase() || c.is_ascii_digit() || c == b'-';
+        let is_time = |text: &str| time(text).is_some_and(|time| format!("{time:.6}") == text);
+        if self.lictor_grant != 1 {
+            return Err("only version 1 is known");
+        }
+        if self.id.is_empty() || self.id.len() > 64 || !self.id.bytes().all(is_id) {
+            return Err("`id` is 1 to 64 of a-z, 0-9 and `-`");
+        }
+        match (&self.request, &self.rule) {
+            (Some(Json::Object(_)), None) if self.within.is_empty() => {}
+            (None, Some(_)) if self.pins.is_empty() => {}
+            _ => return Err("it is either for a `request`, or for a `rule` and paths `within`"),
+        }
+        if self.patterns().is_none() {
+            return Err("`within` holds something that is no pattern");
+        }
+        if self.why.trim().is_empty() || self.why.len() > MAX_WHY_BYTES {
+            return Err("`why` is a text of at most 1000 bytes");
+        }
+        if !is_time(&self.made) || !is_time(&self.until) {
+            return Err("`made` and `until` are times such as 2026-11-22T15:00:00.000000Z");
+        }
+        if self.uses == 0 || self.uses > 1_000_000 {
+            return Err("`uses` is a number from 1 to 1000000");
+        }
+        Ok(())
+    }
+
+    /// The text that is signed and recorded. What a terminal would act on is escaped, so that it can be
+    /// read before it is signed.
+    #[must_use]
+    pub fn to_text(&self) -> String {
+        let json = serde_json::to_string_pretty(self).unwrap_or_default();
+        let mut text = String::with_capacity(json.len());
+        for c in json.chars() {
+            if is_odd(c) && c != '\n' {
+                for unit in c.encode_utf16(&mut [0; 2]) {
+                    text.push_str(&format!("\\u{unit:04x}"));
+                }
+            } else {
+                text.push(c);
+            }
+        }
+        text.push('\n');
+        text
+    }
+
+    /// What the policy lets it be at most: how often it may be used, and until when it counts, in the
+    /// form of [`GrantTerms::until`].
+    ///
+    /// None if the approval is not one that can be granted.
+    #[must_use]
+    pub fn bounds(&self, approval: &Approval) -> Option<(u64, String)> {
+        let ApprovalKind::Grant {
+            max_age, max_uses, ..
+        } = &approval.kind
+        else {
+            return None;
+        };
+        let mut until = time(&self.until)?;
+        if let Some(age) = max_age {
+            // Too far away to be told: then it is no bound.
+            if let Ok(end) = time(&self.made)?.checked_add(*age) {
+                until = until.min(end);
+            }
+        }
+        let uses = max_uses.map_or(self.uses, |most| self.uses.min(most));
+        Some((uses, format!("{until:.6}")))
+    }
+
+    /// Why it does not cover a request, as far as that can be told without the ledger and the disk; the
+    /// rules are still to be asked with it.
+    #[must_use]
+    pub fn misfit(&self, asking: &Asking<'_>) -> Option<GrantMisfit> {
+        let Asking {
+            policy,
+            exact,
+            actor,
+            now,
+        } = *asking;
+        match (&self.request, &self.rule) {
+            (Some(request), _) if exact.is(request) => {}
+            (Some(request), _) => {
+                let own = exact.to_json();
+                let is_near = ["tool", "action"]
+                    .into_iter()
+                    .all(|key| request.get(key) == own.get(key));
+                return Some(match is_near {
+                    true => GrantMisfit::OtherRequest,
+                    false => GrantMisfit::Elsewhere,
+                });
+            }
+            (None, Some(rule)) if policy.rules().any(|(_, own)| own.id == *rule) => {}
+            (None, _) => return Some(GrantMisfit::Elsewhere),
+        }
+        let Some((_, until)) = asking
+            .policy
+            .approvals()
+            .iter()
+            .find(|own| own.name == self.approval)
+            .and_then(|own| self.bounds(own))
+        else {
+            return Some(GrantMisfit::Elsewhere);
+        };
+        if self.policy != policy.digest() {
+            return Some(GrantMisfit::OtherPolicy);
+        }
+        if let Some(own) = self.actor.as_ref().filter(|own| *own != actor) {
+            return Some(GrantMisfit::OtherActor { actor: own.clone() });
+        }
+        if time(&until).is_none_or(|until| now > until) {
+            return Some(GrantMisfit::Over { until });
+        }
+        let ahead = jiff::SignedDuration::from_secs(CLOCK_AHEAD_SECONDS);
+        let latest = now.saturating_add(ahead).unwrap_or(now);
+        if time(&self.made).is_none_or(|made| made > latest) {
+            return Some(GrantMisfit::NotYet {
+                made: self.made.clone(),
+            });
+        }
+        let named: Vec<(&str, &str)> = exact
+            .pinned()
+            .iter()
+            .map(|(arg, path)| (arg.as_str(), path.as_str()))
+            .collect();
+        let own: Vec<(&str, &str)> = self
+            .pins
+            .iter()
+            .map(|pin| (pin.arg.as_str(), pin.path.as_str()))
+            .collect();
+        if let Some((arg, _)) = named.first().filter(|_| own.is_empty()) {
+            let arg = (*arg).to_owned();
+            return Some(GrantMisfit::NotPinned { arg });
+        }
+        (named != own).then_some(GrantMisfit::OtherRequest)
+    }
+
+    /// Why the pinned files are not what was approved; `digest` says what the disk holds.
+    pub fn pin_misfit(
+        &self,
+        digest: &mut dyn FnMut(&str) -> Result<String, String>,
+    ) -> Option<GrantMisfit> {
+        self.pins.iter().find_map(|pin| match digest(&pin.path) {
+            Ok(found) if found == pin.sha256 => None,
+            Ok(_) => Some(GrantMisfit::PinChanged {
+                path: pin.path.clone(),
+            }),
+            Err(why) => Some(GrantMisfit::PinUnreadable {
+                path: pin.path.clone(),
+                why,
+            }),
+        })
+    }
+
+    /// The context with what it grants.
+    #[must_use]
+    pub fn grant(&self, context: Context) -> Context {
+        match &self.rule {
+            None => context.with_approval(&self.approval),
+            Some(rule) => match self.patterns() {
+                Some(within) => context.with_rule_approval(&self.approval, rule, within),
+                None => context,
+            },
+        }
+    }
+
+    fn patterns(&self) -> Option<Vec<Pattern>> {
+        let parse = |text: &String| Pattern::parse(text).ok();
+        self.within.iter().map(parse).collect()
+    }
+}
+
+/// What a grant is held against.
+#[derive(Clone, Copy, Debug)]
+pub struct Asking<'a> {
+    policy: &'a CompiledPolicy,
+    exact: &'a Exact,
+    actor: &'a str,
+    now: Timestamp,
+}
+
+impl<'a> Asking<'a> {
+    /// The request of a decision, at a time; none if the request could not be understood.
+    #[must_use]
+    pub fn new(
+        policy: &'a CompiledPolicy,
+        decision: &'a Decision,
+        now: Timestamp,
+    ) -> Option<Asking<'a>> {
+        Some(Asking {
+            policy,
+            exact: decision.exact()?,
+            actor: &decision.asked().actor,
+            now,
+        })
+    }
+}
+
+fn time(text: &str) -> Option<Timestamp> {
+    text.parse().ok()
+}
+
+impl Decision {
+    /// The same decision, with the grants that it needed and those that did not count.
+    #[must_use]
+    #[cfg_attr(
+        not(feature = "run"),
+        expect(dead_code, reason = "only what reads the ledger asks for it")
+    )]
+    pub(crate) fn with_grants(
+        mut self,
+        used: Vec<GrantUse>,
+        refused: Vec<RefusedGrant>,
+    ) -> Decision {
+        if self.effect == Effect::Allow {
+            self.grants = used;
+        } else if self.effect == Effect::Ask {
+            self.refused_grants = refused;
+        }
+        self
+    }
+
+    /// An allow that would need a grant, where nothing is spent: the answer is that somebody has to ask
+    /// in a way that does.
+    #[must_use]
+    #[cfg_attr(
+        not(feature = "run"),
+        expect(dead_code, reason = "only what reads the ledger asks for it")
+    )]
+    pub(crate) fn unspent(mut self, instead: &str) -> Decision {
+        let names: Vec<&str> = self.grants.iter().map(|used| used.grant.as_str()).collect();
+        self.message = format!(
+            "allowed by the grant `{}`, which has to be spent for it",
+            names.join("`, `")
+        );
+        self.effect = Effect::Ask;
+        self.reasons = vec![Reason::ApprovalRequired];
+        self.instead = Some(instead.to_owned());
+        self.plan = None;
+        self
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,150 @@
+//! Signatures that people make with their SSH keys, in the format of `ssh-keygen -Y sign`.
+//!
+//! What is signed are the exact bytes of a grant's text, in a namespace of their own, so that a signature
+//! made for anything else (a git commit, a login) is never one for a grant.
+
+#![forbid(unsafe_code)]
+
+use ssh_key::{Algorithm, HashAlg, LineEnding, PrivateKey, PublicKey, SshSig};
+
+/// The namespace: what `ssh-keygen -Y sign` is given with `-n`.
+pub const NAMESPACE: &str = "lictor-grant";
+
+/// The most bytes that a signature may have as text. Those of the keys that are read have under 400.
+const MAX_SIGNATURE_BYTES: usize = 4 * 1024;
+
+/// Why a signature does not count.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum SignatureError {
+    /// There is none.
+    #[error("it is not signed, and the approval names the keys that have to sign it")]
+    Missing,
+    /// It cannot be read.
+    #[error("its signature is none that `ssh-keygen -Y sign` makes: {why}")]
+    Unreadable {
+        /// What is wrong.
+        why: String,
+    },
+    /// It was made for something else.
+    #[error("its signature was made for `{}`, not with `-n {NAMESPACE}`", namespace.escape_debug())]
+    Namespace {
+        /// What it was made for.
+        namespace: String,
+    },
+    /// It was made by another key.
+    #[error("it was signed by {fingerprint}, which is none of the keys that may")]
+    Stranger {
+        /// That key's fingerprint, as ssh prints it.
+        fingerprint: String,
+    },
+    /// It is not a signature of these bytes.
+    #[error("its signature is not one of this text: one of them was changed")]
+    Wrong,
+    /// A key of the policy cannot be used.
+    #[error("`{}` is no key that can sign a grant: {why}", key.escape_debug())]
+    Key {
+        /// The key as it is written.
+        key: String,
+        /// Why not.
+        why: String,
+    },
+    /// A private key cannot be used.
+    #[error("the key cannot sign: {why}")]
+    Private {
+        /// Why not.
+        why: String,
+    },
+}
+
+/// Checks that one of `keys` signed `bytes`; without keys, that whoever it was signed these bytes.
+/// Returns the fingerprint of the key that did.
+///
+/// A key is written as in `~/.ssh/id_ed25519.pub`: `ssh-ed25519 AAAA… comment`. Other kinds are refused.
+///
+/// # Errors
+///
+/// Why the signature does not count.
+pub fn signed_by(
+    keys: &[String],
+    bytes: &[u8],
+    signature: Option<&str>,
+) -> Result<String, SignatureError> {
+    let text = signature.ok_or(SignatureError::Missing)?;
+    let unreadable = |why: String| SignatureError::Unreadable { why };
+    if text.len() > MAX_SIGNATURE_BYTES {
+        return Err(unreadable("it is too long".to_owned()));
+    }
+    let signature =
+        SshSig::from_pem(text.as_bytes()).map_err(|error| unreadable(error.to_string()))?;
+    // Not covered by what is signed, and older ones were never made.
+    if signature.version() != SshSig::VERSION {
+        return Err(unreadable("it is of another version".to_owned()));
+    }
+    let keys: Vec<PublicKey> = keys
+        .iter()
+        .map(|key| public_key(key))
+        .collect::<Result<_, _>>()?;
+    let signer = PublicKey::from(signature.public_key().clone());
+    if signature.namespace() != NAMESPACE {
+        return Err(SignatureError::Namespace {
+            namespace: signature.namespace().to_owned(),
+        });
+    }
+    let fingerprint = signer.fingerprint(HashAlg::Sha256).to_string();
+    let is_known = keys.is_empty() || keys.iter().any(|key| key.key_data() == signer.key_data());
+    if !is_known {
+        return Err(SignatureError::Stranger { fingerprint });
+    }
+    if signer.algorithm() != Algorithm::Ed25519 {
+        return Err(unreadable(format!(
+            "keys of the kind {} are not read, only ssh-ed25519",
+            signer.algorithm()
+        )));
+    }
+    match signer.verify(NAMESPACE, bytes, &signature) {
+        Ok(()) => Ok(fingerprint),
+        Err(_) => Err(SignatureError::Wrong),
+    }
+}
+
+fn public_key(text: &str) -> Result<PublicKey, SignatureError> {
+    let fail = |why: String| SignatureError::Key {
+        key: text.to_owned(),
+        why,
+    };
+    let key = PublicKey::from_openssh(text).map_err(|error| fail(error.to_string()))?;
+    if key.algorithm() == Algorithm::Ed25519 {
+        return Ok(key);
+    }
+    Err(fail(format!(
+        "only ssh-ed25519 is supported, and it is {}",
+        key.algorithm()
+    )))
+}
+
+/// Signs as `ssh-keygen -Y sign -n lictor-grant` does, with a private key in OpenSSH's format that no
+/// passphrase protects.
+///
+/// # Errors
+///
+/// Why that key cannot.
+pub fn sign(private_key: &str, bytes: &[u8]) -> Result<String, SignatureError> {
+    let fail = |why: String| SignatureError::Private { why };
+    let key = PrivateKey::from_openssh(private_key).map_err(|error| fail(error.to_string()))?;
+    if key.is_encrypted() {
+        return Err(fail(
+            "a passphrase protects it; write the grant with `--out` and sign it with ssh-keygen"
+                .to_owned(),
+        ));
+    }
+    if key.algorithm() != Algorithm::Ed25519 {
+        return Err(fail(format!(
+            "only ssh-ed25519 is supported, and it is {}",
+            key.algorithm()
+        )));
+    }
+    key.sign(NAMESPACE, HashAlg::Sha512, bytes)
+        .and_then(|signature| signature.to_pem(LineEnding::LF))
+        .map_err(|error| fail(error.to_string()))
+}
