@@ -47,7 +47,7 @@ fn policy(rules: usize, changed: Option<usize>) -> CompiledPolicy {
                     "  s{nth}: \"teams/t{team}{wide}/tests/**/test_*.py\""
                 )
                 .unwrap();
-                writeln!(text, "  - {{id: r{nth}, allow: pytest.run, within: s{nth}, limits: {{timeout: {}s}}}}", 60 + nth % 3).unwrap();
+                writeln!(text, "  - {{id: r{nth}, allow: pytest.run, within: s{nth}, limits: {{timeout: {}s}}}}", 60_usize.saturating_add(nth % 3)).unwrap();
             }
             _ => {
                 writeln!(scopes, "  s{nth}: \"teams/t{team}{wide}/src/generated/**\"").unwrap();

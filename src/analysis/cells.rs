@@ -7,6 +7,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::budget::Cap;
+use super::diff::numbered_terms;
 use super::formula::{Formula, Leaf, Scope};
 use super::situations::{Situation, situations};
 use super::tree::frame;
@@ -66,6 +67,8 @@ struct Known {
     situations: HashMap<(usize, usize), Situations>,
     /// By action, argument and context.
     judged: HashMap<(u32, Option<String>, String), Arc<Judged>>,
+    /// For each rule a number for the terms it states.
+    terms: Option<Arc<[usize]>>,
 }
 
 /// One place where a path is decided: an argument of an action, or the directory that the command
@@ -274,6 +277,16 @@ impl Analysis {
         let found = situations(&rules, &[self.now], budget).map(Arc::from);
         self.known().situations.insert(key, found.clone());
         found
+    }
+
+    /// For each rule a number that stands for the terms it states.
+    pub(super) fn terms(&self) -> Arc<[usize]> {
+        if let Some(known) = &self.known().terms {
+            return Arc::clone(known);
+        }
+        let numbered: Arc<[usize]> = numbered_terms(self, &mut HashMap::new()).into();
+        self.known().terms = Some(Arc::clone(&numbered));
+        numbered
     }
 
     /// What is remembered is never half-written, so that a lock whose holder panicked is as good.

@@ -158,19 +158,25 @@ impl Diff {
 /// ```
 #[must_use]
 pub fn diff(before: &CompiledPolicy, after: &CompiledPolicy, budget: &Budget<'_>) -> Diff {
-    let (first, second) = (Analysis::of(before), Analysis::of(after));
-    let mut found = diff_of_cells(&first, &second, &|_| true, budget);
-    found.settings = declared::settings(before, after);
-    found
+    compared(&Analysis::of(before), &Analysis::of(after), budget)
 }
 
-/// Compares two policies where a cell is wanted.
-fn diff_of_cells(
-    before: &Analysis,
-    after: &Analysis,
-    wanted: &dyn Fn(&Cell) -> bool,
+/// As [`diff`], from a time on: what lapsed before it is left out.
+#[must_use]
+pub fn diff_from(
+    before: &CompiledPolicy,
+    after: &CompiledPolicy,
+    now: jiff::Timestamp,
     budget: &Budget<'_>,
 ) -> Diff {
+    compared(
+        &Analysis::of(before).at(now),
+        &Analysis::of(after).at(now),
+        budget,
+    )
+}
+
+fn compared(before: &Analysis, after: &Analysis, budget: &Budget<'_>) -> Diff {
     let mut stated = HashMap::new();
     let mut comparing = Comparing {
         before,
@@ -182,7 +188,7 @@ fn diff_of_cells(
     };
     // What a path argument shows is not told again of the directory that the command starts in.
     for is_cwd in [false, true] {
-        let is_it = |cell: &&Cell| cell.is_cwd() == is_cwd && wanted(cell);
+        let is_it = |cell: &&Cell| cell.is_cwd() == is_cwd;
         for cell in after.cells().iter().filter(is_it) {
             let other = before.cells().iter().find(|other| other.is_same_as(cell));
             comparing.cell(other, Some(cell));
@@ -193,7 +199,7 @@ fn diff_of_cells(
             }
         }
     }
-    comparing.tools(wanted);
+    comparing.tools();
     let mut found = comparing.found;
     // That a rule asks until its approval is granted goes without saying where it newly allows.
     let allowed: HashSet<_> = found
@@ -207,6 +213,7 @@ fn diff_of_cells(
         .retain(|change| change.kind != Kind::NewlyAsked || !allowed.contains(&change.key()));
     found.changes.sort_by_key(|change| change.kind);
     found.unknown.dedup();
+    found.settings = declared::settings(before.policy(), after.policy());
     found
 }
 
@@ -222,7 +229,10 @@ struct Comparing<'a> {
 }
 
 /// For each rule a number that stands for the terms it states, the policy's own ones included.
-fn numbered_terms(analysis: &Analysis, stated: &mut HashMap<String, usize>) -> Vec<usize> {
+pub(super) fn numbered_terms(
+    analysis: &Analysis,
+    stated: &mut HashMap<String, usize>,
+) -> Vec<usize> {
     let policy = analysis.policy();
     let defaults = format!("{:?}", policy.defaults());
     let rules = policy.rules();
@@ -575,9 +585,9 @@ impl<'a> Comparing<'a> {
     }
 
     /// Tools that are declared otherwise, as far as anything is allowed to be done with them.
-    fn tools(&mut self, wanted: &dyn Fn(&Cell) -> bool) {
+    fn tools(&mut self) {
         let mut seen: HashSet<(usize, usize)> = HashSet::new();
-        for cell in self.after.cells().iter().filter(|cell| wanted(cell)) {
+        for cell in self.after.cells() {
             let Some(other) = self
                 .before
                 .cells()
@@ -627,8 +637,7 @@ pub(super) fn is_needless(analysis: &Analysis, id: RuleId, budget: &Budget<'_>) 
     let Some(rule) = analysis.policy().rule(id) else {
         return Answer::Holds;
     };
-    let mut stated = HashMap::new();
-    let terms = numbered_terms(analysis, &mut stated);
+    let terms = analysis.terms();
     let mut answer = Answer::Holds;
     for cell in analysis
         .cells()

@@ -17,7 +17,7 @@ use super::nfa::Alphabet;
 use super::odd::Odd;
 use crate::path::{MAX_SEGMENTS, Switches};
 use crate::policy::casefold::fold_text;
-use crate::policy::glob::{Case, Pattern, Segment};
+use crate::policy::glob::{Case, Pattern, Piece, Segment};
 
 /// What of a formula is open.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -178,11 +178,9 @@ fn may_meet(a: &Pattern, b: &Pattern) -> bool {
             }
             Some((Segment::Literal(name), wild @ Segment::Wild(_)))
             | Some((wild @ Segment::Wild(_), Segment::Literal(name))) => {
-                // A name in another case may match where this one does not, if the letters are wild.
-                let has_letters = name
-                    .chars()
-                    .any(|c| fold_text(&c.to_string()) != c.to_string() || c.is_alphabetic());
-                if !has_letters && !wild.matches(name.as_bytes(), Case::Folded) {
+                // A name in another case may match where this one does not, if bytes are counted or told
+                // apart.
+                if is_caseless(wild) && !wild.matches(name.as_bytes(), Case::Folded) {
                     return false;
                 }
             }
@@ -199,6 +197,21 @@ fn may_meet(a: &Pattern, b: &Pattern) -> bool {
     let common = a.segments().len().min(b.segments().len());
     let rest = longer.segments().get(common..).unwrap_or_default();
     rest.iter().all(|segment| *segment == Segment::DoubleStar)
+}
+
+/// Whether the segment, taken in any case, matches all cases of a name or none.
+fn is_caseless(segment: &Segment) -> bool {
+    fn are_caseless(pieces: &[Piece]) -> bool {
+        pieces.iter().all(|piece| match piece {
+            Piece::Literal(_) | Piece::Star => true,
+            Piece::AnyByte | Piece::Class(_) => false,
+            Piece::Alternatives(branches) => branches.iter().all(|branch| are_caseless(branch)),
+        })
+    }
+    match segment {
+        Segment::Wild(pieces) => are_caseless(pieces),
+        Segment::Literal(_) | Segment::DoubleStar => true,
+    }
 }
 
 struct Builder {

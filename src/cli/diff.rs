@@ -12,7 +12,7 @@ use super::exit::Exit;
 use super::prove::LONGEST;
 use super::recorded::{self, Recorded};
 use super::{Failure, Global, discover, print_json};
-use crate::analysis::diff::{Change, Diff, Kind, diff};
+use crate::analysis::diff::{Change, Diff, Kind, diff_from};
 use crate::analysis::{Answer, Budget, Witness};
 use crate::decision::{Decision, Effect, decide};
 use crate::policy::CompiledPolicy;
@@ -47,7 +47,8 @@ pub(super) fn main(command: &DiffArgs, global: &Global) -> Result<Exit, Failure>
     let (before, after) = (load(&command.before)?, load(&command.after)?);
     let deadline = Instant::now().checked_add(LONGEST);
     let is_late = || deadline.is_some_and(|deadline| Instant::now() >= deadline);
-    let found = diff(&before, &after, &Budget::default().until(&is_late));
+    let budget = Budget::default().until(&is_late);
+    let found = diff_from(&before, &after, jiff::Timestamp::now(), &budget);
     let replay = match &command.against_ledger {
         Some(ledger) => Some(Replay::of(ledger, &before, &after)?),
         None => None,

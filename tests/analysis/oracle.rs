@@ -29,7 +29,7 @@ fn letter(c: char, case: Case) -> String {
             byte(b.to_ascii_lowercase()),
             byte(b.to_ascii_uppercase())
         ),
-        _ => byte(b),
+        Case::Exact | _ => byte(b),
     }
 }
 
