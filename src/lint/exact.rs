@@ -57,6 +57,11 @@ pub(super) fn ask(subject: &Subject<'_>) -> Exact {
         asker.alone(nth, rule.rule);
     }
     for (nth, rule) in rules.iter().enumerate() {
+        if subject.options.is_late.is_some_and(|is_late| is_late()) {
+            let what = "how the rules from here on meet others".to_owned();
+            asker.unknown(rule.rule.written.at, what, Cap::Stopped);
+            break;
+        }
         for (other_nth, other) in rules.iter().enumerate() {
             asker.pair((nth, rule), (other_nth, other));
         }
@@ -320,8 +325,8 @@ fn known<'s>(subject: &'s Subject<'_>, rule: RuleView<'s>) -> Known<'s> {
 /// Whether two allows run what they allow on different terms, or need different approvals.
 fn differ(a: &Known<'_>, b: &Known<'_>) -> bool {
     let (one, other) = (a.rule.written, b.rule.written);
-    let approval = |rule: &Rule| rule.approval.as_ref().map(|(name, _)| name.clone());
-    approval(one) != approval(other) || one.terms.limits != other.terms.limits && a.runs && b.runs
+    approval_of(one) != approval_of(other)
+        || one.terms.limits != other.terms.limits && a.runs && b.runs
 }
 
 /// Whether what a deny is about lies inside what an allow is about, as both are written: a deny also
@@ -348,6 +353,10 @@ fn is_within(
         .covers(&paths(allow), &paths(deny), budget)
         .witness()
         .is_none()
+}
+
+fn approval_of(rule: &Rule) -> Option<&str> {
+    rule.approval.as_ref().map(|(name, _)| name.as_str())
 }
 
 /// False only if no request can be about both: they share no action, or no two of their patterns begin alike.

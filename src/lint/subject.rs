@@ -4,6 +4,7 @@
 #![forbid(unsafe_code)]
 
 use std::cell::OnceCell;
+use std::collections::HashMap;
 
 use super::Options;
 use super::exact::{self, Exact};
@@ -31,6 +32,7 @@ pub(crate) struct Subject<'s> {
     pub(crate) options: Options<'s>,
     /// How the policy's own tests went.
     pub(crate) tests: Vec<TestOutcome>,
+    scope_by_name: HashMap<String, usize>,
     analysis: OnceCell<Analysis>,
     exact: OnceCell<Exact>,
 }
@@ -62,6 +64,8 @@ impl<'s> Subject<'s> {
     ) -> Option<Subject<'s>> {
         let text = policy.files().next()?.text.clone();
         let (root, model) = policy::reread(&text)?;
+        let names = model.scopes.iter().map(|scope| scope.name.clone());
+        let scope_by_name = names.zip(0..).collect();
         Some(Subject {
             policy,
             text,
@@ -70,6 +74,7 @@ impl<'s> Subject<'s> {
             around,
             options,
             tests: policy_tests::run(policy),
+            scope_by_name,
             analysis: OnceCell::new(),
             exact: OnceCell::new(),
         })
@@ -146,21 +151,19 @@ impl<'s> Subject<'s> {
                 .collect(),
             None => Vec::new(),
         };
-        self.model
-            .scopes
+        self.scopes_named(&named)
+    }
+
+    fn scopes_named(&self, names: &[&str]) -> Vec<&Scope> {
+        names
             .iter()
-            .filter(|scope| named.contains(&scope.name.as_str()))
+            .filter_map(|name| self.model.scopes.get(*self.scope_by_name.get(*name)?))
             .collect()
     }
 
     /// Every scope that a rule names, for whichever argument.
     pub(crate) fn all_scopes_of(&self, rule: &Rule) -> Vec<&Scope> {
-        let named = scope_names(rule);
-        self.model
-            .scopes
-            .iter()
-            .filter(|scope| named.contains(&scope.name.as_str()))
-            .collect()
+        self.scopes_named(&scope_names(rule))
     }
 
     /// Whether some rule that allows names the scope.
