@@ -45,7 +45,18 @@ if ! $quick; then
         /usr/bin/python3 -m venv "$venv"
         "$venv/bin/pip" install --quiet --disable-pip-version-check pytest pytest-xdist
     fi
-    export LICTOR_TEST_PYTEST=$venv/bin/pytest LICTOR_TEST_PYTHON=$venv/bin/python
+    export LICTOR_TEST_PYTEST=$venv/bin/pytest
+    # A second validator of JSON Schema, and the schema of SARIF, which comes with a crate that is made of it.
+    "$venv/bin/python" -c 'import jsonschema, yaml' 2>/dev/null ||
+        "$venv/bin/pip" install --quiet --disable-pip-version-check jsonschema PyYAML
+    export LICTOR_TEST_JSONSCHEMA=$venv/bin/python
+    sarif=$PWD/target/test-sarif
+    if [ ! -f "$sarif/vendor/serde-sarif/src/schema.json" ]; then
+        mkdir -p "$sarif" && : >"$sarif/lib.rs"
+        printf '[package]\nname = "schema"\nversion = "0.0.0"\n[lib]\npath = "lib.rs"\n[workspace]\n[dependencies]\nserde-sarif = { version = "0.8", default-features = false }\n' >"$sarif/Cargo.toml"
+        (cd "$sarif" && cargo vendor --quiet vendor >/dev/null)
+    fi
+    export LICTOR_TEST_SARIF_SCHEMA=$sarif/vendor/serde-sarif/src/schema.json
     "$LICTOR_TEST_PYTEST" --version
     # Programs that are not ours, for the ledger: a verifier of tiles, and the schema of OCSF events.
     if ! "$venv/bin/python" -c 'import tlog_scales, ocsf_json_schema, jsonschema' 2>/dev/null; then

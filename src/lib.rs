@@ -18,6 +18,8 @@ pub mod policy;
 
 pub mod decision;
 
+pub mod analysis;
+
 pub mod lint;
 
 #[cfg(feature = "run")]

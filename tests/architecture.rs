@@ -155,6 +155,11 @@ const DOORS: &[Door] = &[
                 "ledger/store.rs",
                 "locks, syncs and reserves: flock, fdatasync, fallocate, statfs",
             ),
+            ("ledger/store/", "the same directory, as its readers see it"),
+            (
+                "ledger/place.rs",
+                "what the ledger's filesystem is, and what may be written there",
+            ),
             (
                 "ledger/follow.rs",
                 "waits for what is appended, without looking from time to time",

@@ -789,7 +789,17 @@ fn lint_ends_with_0_1_2_for_clean_findings_and_unreadable() {
     place.write("bad.yaml", "version: 1\nname: bad\nrules: []\nalow: x\n");
     let lint = |args: &[&str]| place.lictor([&["lint"], args].concat()).end();
     lint(&["lictor.yaml"]).ends_with_code(0);
-    assert_eq!(lint(&["lictor.yaml", "--json"]).json(), json!([]));
+    let found = lint(&["lictor.yaml", "--json"]).json();
+    let found = found.as_array().unwrap();
+    assert!(
+        !found.is_empty() && found.iter().all(|found| found["level"] != "error"),
+        "{found:?}"
+    );
+    lint(&["lictor.yaml", "--fail-on", "warn"]).ends_with_code(1);
+    lint(&["lictor.yaml", "--fail-on", "warn", "--exit-zero"]).ends_with_code(0);
+    place.write("clean.yaml", "version: 1\nname: clean\nrules: []\n");
+    assert_eq!(lint(&["clean.yaml", "--json"]).json(), json!([]));
+    lint(&["clean.yaml", "--fail-on", "info"]).ends_with_code(0);
     let human = lint(&["bad.yaml"]).ends_with_code(1);
     assert!(human.stdout.contains("error[P002]"), "{human:?}");
     assert!(human.stdout.contains("bad.yaml:4:1"), "{human:?}");
@@ -804,7 +814,7 @@ fn lint_ends_with_0_1_2_for_clean_findings_and_unreadable() {
         keys(&found[0]),
         [
             "v", "code", "name", "level", "file", "line", "column", "length", "message", "help",
-            "witness", "fix"
+            "witness", "fix", "related"
         ]
     );
     assert_eq!(found[0]["code"], "P002");

@@ -1,7 +1,8 @@
 //! What the program prints, word for word: `tests/golden/<command>/<case>/`.
 //!
-//! A case is a directory with a `lictor.yaml`, `expected.txt`, and in `args`, where there are any, the words
-//! after the command, one on a line; the lines of `env` set variables. `UPDATE_EXPECT=1` writes
+//! A case is a directory with a `lictor.yaml`, perhaps a `baseline.yaml` (beside the workspace) or a
+//! `before.yaml` (in it, for `diff`), `expected.txt`, and in `args`, where there are any, the words after
+//! the command, one on a line; the lines of `env` set variables. `UPDATE_EXPECT=1` writes
 //! `expected.txt` anew; read the difference.
 
 #![expect(
@@ -21,7 +22,7 @@ use std::path::{Path, PathBuf};
 use program::Place;
 
 /// The commands that have cases.
-const COMMANDS: &[&str] = &["lint", "explain", "check"];
+const COMMANDS: &[&str] = &["lint", "explain", "check", "diff", "prove"];
 
 fn cases(command: &str) -> Vec<PathBuf> {
     let mut cases: Vec<_> = fs::read_dir(Path::new("tests/golden").join(command))
@@ -41,6 +42,13 @@ fn lines(file: PathBuf) -> Vec<String> {
 fn answer(command: &str, case: &Path) -> String {
     let place = Place::new();
     place.write("lictor.yaml", fs::read(case.join("lictor.yaml")).unwrap());
+    // What `diff` compares with.
+    if let Ok(before) = fs::read(case.join("before.yaml")) {
+        place.write("before.yaml", before);
+    }
+    if let Ok(baseline) = fs::read(case.join("baseline.yaml")) {
+        fs::write(place.root().join("baseline.yaml"), baseline).unwrap();
+    }
     let mut words = vec![command.to_owned()];
     words.extend(lines(case.join("args")));
     let mut start = place.lictor(words);
@@ -79,18 +87,24 @@ fn every_case_prints_what_is_expected() {
 fn every_mistake_is_told_with_its_place_and_a_way_out() {
     for case in cases("lint") {
         let text = fs::read_to_string(case.join("expected.txt")).unwrap();
-        let (errors, ways) = (
-            text.matches("\nerror[").count(),
-            text.matches("= help: ").count(),
-        );
-        let errors = errors + usize::from(text.starts_with("error["));
+        let findings = ["error[", "warning[", "info["]
+            .iter()
+            .map(|word| {
+                text.matches(&format!("\n{word}")).count() + usize::from(text.starts_with(word))
+            })
+            .sum::<usize>();
+        let (errors, ways) = (findings, text.matches("= help: ").count());
         if text.contains("[exit code 1]") {
             assert!(errors > 0 && errors == ways, "{}", case.display());
             assert!(text.contains(" --> lictor.yaml:"), "{}", case.display());
         } else {
             // What cannot be read at all, or is no mistake.
             let is_told = text.contains("save it as UTF-8") || text.contains("clean");
-            assert!(is_told, "{}: {text}", case.display());
+            assert!(
+                is_told || errors > 0 && errors == ways,
+                "{}: {text}",
+                case.display()
+            );
         }
     }
 }

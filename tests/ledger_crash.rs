@@ -365,6 +365,33 @@ fn a_segment_torn_in_its_first_line_is_accounted_for_too() {
 }
 
 #[test]
+fn a_torn_end_before_a_file_that_has_no_first_line_yet_is_torn_and_accounted_for_by_the_next_writer()
+ {
+    for next in [&b""[..], b"{\"v\":1,\"se"] {
+        let (_guard, dir) = ledger_dir();
+        drop(Ledger::open(&dir, &Options::default()).unwrap());
+        let path = |number: u64| dir.join(format!("segments/{number:012}.jsonl"));
+        let mut file = fs::File::options().append(true).open(path(0)).unwrap();
+        file.write_all(b"{\"v\":1").unwrap();
+        let mut private = fs::OpenOptions::new();
+        let private = private.write(true).create_new(true).mode(0o600);
+        private.open(path(1)).unwrap().write_all(next).unwrap();
+        let before = report(&dir);
+        assert_eq!(before.verdict, Verdict::TornTail, "{next:?}: {before:#?}");
+        let ledger = Ledger::open(&dir, &Options::default()).unwrap();
+        ledger.commit(vec![Draft::new(Kind::Observed)]).unwrap();
+        ledger.close().unwrap();
+        let after = report(&dir);
+        assert_eq!(
+            (after.verdict, after.unsigned_tail),
+            (Verdict::TornTail, 0),
+            "{next:?}: {after:#?}"
+        );
+        assert!(after.torn.iter().all(|torn| torn.accounted), "{after:#?}");
+    }
+}
+
+#[test]
 fn files_that_are_no_segments_of_ours_are_refused() {
     use std::os::unix::fs::{PermissionsExt, symlink};
     type Spoil = fn(&Path);

@@ -17,6 +17,8 @@ use std::path::{Path, PathBuf};
 use data_encoding::HEXLOWER;
 use lictor::ledger::merkle::{Tree, leaf_hash};
 use lictor::ledger::note::{Checkpoint, Signer};
+use lictor::ledger::prove::prove;
+use lictor::ledger::show::{Filter, show};
 use lictor::ledger::verify::{Report, Resume, Verdict, VerifyOptions, verify};
 use lictor::ledger::{Draft, Kind, Ledger, Options, RunId};
 use serde_json::{Value, json};
@@ -691,6 +693,15 @@ fn nothing_that_is_done_to_the_bytes_at_random_is_intact_or_stops_verification()
         for (number, bytes) in (0..).zip(&now) {
             put(&fixture.segment(number), bytes);
         }
+        // Whoever only looks gets an error or lines, and an end.
+        let shown = show(&fixture.root(), Filter::default()).unwrap().unwrap();
+        prop_assert!(shown.count() < 1000);
+        prove(&fixture.root(), 5).ok();
+        Ledger::open(&fixture.root(), &Options::default()).ok();
+        for (number, bytes) in (0..).zip(&now) {
+            put(&fixture.segment(number), bytes);
+        }
+        fs::remove_file(fixture.segment(u64::try_from(count).unwrap())).ok();
         let report = fixture.verify();
         // What is behind the signed end and no whole line may be what a crash left.
         let only_behind = now[..count - 1] == segments[..count - 1]
@@ -701,4 +712,71 @@ fn nothing_that_is_done_to_the_bytes_at_random_is_intact_or_stops_verification()
             prop_assert!(!report.verdict.is_intact(), "{:#?}", report);
         }
     });
+}
+
+#[test]
+fn a_key_that_was_given_up_signs_nothing_any_more() {
+    let fixture = Fixture::signed(3);
+    let key = fs::read_to_string(fixture.root().join("key")).unwrap();
+    let old = Signer::parse(key.lines().next().unwrap()).unwrap();
+    let ledger = Ledger::open(&fixture.root(), &Options::default()).unwrap();
+    ledger.rotate_key().unwrap();
+    ledger
+        .commit(vec![Draft::new(Kind::Observed).with("n", 9)])
+        .unwrap();
+    ledger.close().unwrap();
+    assert_eq!(fixture.verify().verdict, Verdict::Signed);
+    let state = state(&fixture);
+    let all = [fixture.lines(0), fixture.lines(1)].concat();
+    let mut forger = Forger::behind(&all);
+    forger.line("observed", ",\"n\":10");
+    let text = fixture.lines(1).concat() + &forger.text;
+    put(&fixture.segment(1), text);
+    put(&fixture.root().join("checkpoint"), old.sign(&forger.head()));
+    for options in [VerifyOptions::default(), since(&state, Vec::new())] {
+        let report = fixture.verify_with(&options);
+        assert_eq!(report.verdict, Verdict::Tampered, "{report:#?}");
+        assert_eq!(report.problems[0].segment, "checkpoint");
+    }
+    // Nor does it sign inside.
+    let mut forger = Forger::behind(&all);
+    forger.line("observed", ",\"n\":10");
+    forger.checkpoint(&old);
+    put(
+        &fixture.segment(1),
+        fixture.lines(1)[..4].concat() + &forger.text,
+    );
+    fixture.remove(&["checkpoint"]);
+    assert_eq!(fixture.verify().verdict, Verdict::Tampered);
+}
+
+#[test]
+fn a_clock_that_went_back_is_recorded_and_warned_about_and_order_is_by_number() {
+    let fixture = Fixture::signed(2);
+    let lines = fixture.lines(0);
+    let mut forger = Forger::behind(&lines);
+    forger.model["ts"] = json!("2999-01-01T00:00:00.000000Z");
+    forger.line("observed", ",\"n\":3");
+    put(&fixture.segment(0), lines.concat() + &forger.text);
+    fixture.remove(&["state"]);
+    fixture.write(4..6, &Options::default());
+    let lines = fixture.lines(0);
+    let back: Vec<bool> = lines
+        .iter()
+        .map(|line| line.contains("\"clock_back_us\":"))
+        .collect();
+    assert_eq!(back.iter().filter(|back| **back).count(), 1, "{lines:?}");
+    assert!(
+        back[lines
+            .iter()
+            .position(|line| line.contains("2999-"))
+            .unwrap()
+            + 1]
+    );
+    let report = fixture.verify();
+    assert_eq!((report.verdict, report.unsigned_tail), (Verdict::Signed, 0));
+    assert!(
+        report.warnings.iter().any(|text| text.contains("clock")),
+        "{report:#?}"
+    );
 }

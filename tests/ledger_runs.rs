@@ -293,3 +293,27 @@ fn an_outcome_that_cannot_be_recorded_is_told_and_ends_with_125_and_the_next_wri
     assert!(gap["lost"][0]["why"].is_string(), "{gap}");
     assert_eq!(report(&place).verdict, Verdict::Signed);
 }
+
+#[test]
+fn a_ledger_of_more_segments_than_a_process_may_have_open_files_is_verified_and_shown() {
+    let place = place();
+    let mut options = lictor::ledger::Options::default();
+    options.segment_bytes = 1;
+    let ledger = lictor::ledger::Ledger::open(&place.ledger(), &options).unwrap();
+    for n in 0..100 {
+        let draft = lictor::ledger::Draft::new(Kind::Observed).with("n", n);
+        ledger.commit(vec![draft]).unwrap();
+    }
+    ledger.close().unwrap();
+    assert!(files(&place.ledger().join("segments")).len() > 90);
+    for command in ["verify", "show"] {
+        let lictor = env!("CARGO_BIN_EXE_lictor");
+        let script = format!("ulimit -n 40; exec {lictor} --ledger ../ledger ledger {command}");
+        let answer = std::process::Command::new("sh")
+            .args(["-c", &script])
+            .current_dir(place.work())
+            .output()
+            .unwrap();
+        assert!(answer.status.success(), "{command}: {answer:?}");
+    }
+}

@@ -4,7 +4,7 @@
 #![expect(
     clippy::unwrap_used,
     clippy::disallowed_methods,
-    reason = "a test fails by panicking, and asks the real program"
+    reason = "a test fails by panicking, and starts git"
 )]
 
 use std::sync::LazyLock;
@@ -267,6 +267,28 @@ fn everyday_git_is_understood() {
         "git grep -n word -- src",
         "GIT grep --no-textconv --line-number word -- src",
     );
+    for format in [
+        "%h %an <%ae>%n%s",
+        "%%G",
+        "%+b% d",
+        "format:%C(auto)%h%x00",
+        "oneline",
+        "100%",
+        "%ad%-",
+    ] {
+        runs(
+            &format!("git log '--format={format}'"),
+            &format!("{LOG} '--pretty={format}' --"),
+        );
+    }
+    runs(
+        "git branch --sort=-committerdate '--format=%(refname:short)%(*subject)%(if)%(HEAD)%(then)x%(end)'",
+        "GIT branch --sort=-committerdate '--format=%(refname:short)%(*subject)%(if)%(HEAD)%(then)x%(end)'",
+    );
+    runs(
+        "git tag --sort=-v:refname",
+        "GIT tag --list --sort=-v:refname",
+    );
     runs("git --no-pager branch -a", "GIT branch --all");
     runs("git branch --show-current", "GIT branch --show-current");
     runs("git rev-parse --short HEAD", "GIT rev-parse --short HEAD");
@@ -356,6 +378,38 @@ fn git_takes_no_other_configuration_output_or_program() {
     refused("git grep --no-index word", ArgumentUnknown);
     refused("git log --show-signature", ArgumentUnknown);
     refused("git log -L1,5:secrets/key", ArgumentUnknown);
+    // A signature is looked at by another program, which the repository's settings name.
+    for format in [
+        "%G?",
+        "x%GS",
+        "%+GK",
+        "% G?",
+        "%-GG",
+        "%%%GT",
+        "%h %an%n%GP",
+        "tformat:%G?",
+    ] {
+        refused(&format!("git log '--format={format}'"), ArgumentInvalid);
+        refused(&format!("git show '--pretty={format}'"), ArgumentInvalid);
+    }
+    for format in [
+        "%(signature)",
+        "%(signature:grade)",
+        "%(*signature)",
+        "%(if)%(signature)%(then)x%(end)",
+    ] {
+        refused(&format!("git branch '--format={format}'"), ArgumentInvalid);
+    }
+    for order in [
+        "signature",
+        "-signature:grade",
+        "version:signature",
+        "v:signature",
+        "*signature",
+    ] {
+        refused(&format!("git branch --sort={order}"), ArgumentInvalid);
+        refused(&format!("git tag --sort={order}"), ArgumentInvalid);
+    }
     refused("git blame --contents secrets/key src/a.py", ArgumentUnknown);
     refused("git commit -F secrets/key", ArgumentUnknown);
     refused("git commit -n -m x", ArgumentUnknown);

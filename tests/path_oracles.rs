@@ -3,7 +3,6 @@
 //!
 //! Needs Python, which `test.sh` names.
 #![expect(
-    clippy::unwrap_used,
     clippy::disallowed_methods,
     reason = "a test fails by panicking, and asks another program"
 )]

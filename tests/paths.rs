@@ -52,11 +52,15 @@ fn cases(file: &str) -> Vec<Case> {
 
 #[test]
 fn every_recorded_case_has_its_verdict_reason_and_canonical_form() {
-    let all: Vec<_> = ["benign_paths.jsonl", "hostile_paths.jsonl"]
-        .into_iter()
-        .flat_map(cases)
-        .collect();
-    assert!(all.len() > 500);
+    let all: Vec<_> = [
+        "benign_paths.jsonl",
+        "hostile_paths.jsonl",
+        "more_paths.jsonl",
+    ]
+    .into_iter()
+    .flat_map(cases)
+    .collect();
+    assert!(all.len() > 1_100);
     let scope = Pattern::parse("runtime/tests/**").unwrap();
     for case in all {
         let bytes = case.bytes();
@@ -126,7 +130,7 @@ fn reference(bytes: &[u8], syntax: Syntax, s: &Switches) -> Vec<u8> {
             return found;
         }
     }
-    rule(4, matches!(r"^\s*$", text));
+    let is_blank = matches!(r"^\s*$", text);
     rule(7, matches!("^[-@]", text));
     let mut path = text;
     if syntax == Syntax::Pytest {
@@ -143,6 +147,10 @@ fn reference(bytes: &[u8], syntax: Syntax, s: &Switches) -> Vec<u8> {
                 || matches!(r"^\s*$", path),
         );
         if path.is_empty() {
+            if is_blank {
+                found.push(4);
+            }
+            found.sort_unstable();
             return found;
         }
     }
@@ -168,12 +176,10 @@ fn reference(bytes: &[u8], syntax: Syntax, s: &Switches) -> Vec<u8> {
         segments.pop();
     }
     let any = |predicate: &dyn Fn(&str) -> bool| segments.iter().any(|s| predicate(s));
-    let is_cut = path.ends_with(is_separator) && segments.len() == 1;
-    let is_blank = segments.iter().all(|segment| matches!(r"^\s*$", segment));
-    rule(
-        4,
-        s.edges == Edges::Allow && is_cut && is_blank && !segments[0].is_empty(),
-    );
+    let is_cut = segments.len() == 1 && path.ends_with(is_separator);
+    let is_blank_before_the_last =
+        s.edges == Edges::Allow && is_cut && any(&|segment| matches!(r"^\s+$", segment));
+    rule(4, is_blank || is_blank_before_the_last);
     rule(
         12,
         segments.len() > 64 || any(&|segment| segment.len() > 255),
@@ -237,6 +243,28 @@ const LIST_I: &str = "[\u{AD}\u{34F}\u{61C}\u{115F}\u{1160}\u{17B4}\u{17B5}\u{18
     \u{AFFFE}\u{AFFFF}\u{BFFFE}\u{BFFFF}\u{CFFFE}\u{CFFFF}\u{DFFFE}\u{DFFFF}\u{EFFFE}\u{EFFFF}]";
 
 const DEVICE: &str = r"^(?:(?i-u:con|prn|aux|nul|conin\$|conout\$|clock\$)|(?i-u:com|lpt)[0-9¹²³\u{2070}\u{2074}-\u{2079}]) *(?:\.(?s:.)*)?$";
+
+#[test]
+fn white_space_before_the_last_separator_is_no_path_and_said_once() {
+    let mut switches = Switches::default();
+    switches.edges = Edges::Allow;
+    for (text, syntax, expected) in [
+        (" /", Syntax::Path, &[4][..]),
+        (" ", Syntax::Path, &[4]),
+        (" \\", Syntax::Pytest, &[4]),
+        ("  ::t", Syntax::Pytest, &[8]),
+        ("\n::", Syntax::Pytest, &[5, 8]),
+        (" /::t", Syntax::Pytest, &[4, 8]),
+    ] {
+        let denial = lexical(text.as_bytes(), syntax, &switches).unwrap_err();
+        assert_eq!(rules(&denial), expected, "{text:?}");
+        assert_eq!(
+            reference(text.as_bytes(), syntax, &switches),
+            expected,
+            "{text:?}"
+        );
+    }
+}
 
 /// Pieces of which hostile paths are made.
 const PIECES: &[&str] = &[
@@ -466,10 +494,9 @@ proptest! {
                 prop_assert!(relaxed.contains(rule) || own.contains(rule), "{rule} {switches:?}");
             }
             for rule in &relaxed {
-                // An encoded byte that is now literal may turn out to be a variable: `%AB%`.
-                let uncovered = own == [15] && *rule == 11
-                    // White space before the last separator, once it is no mistake as an edge, is all there is.
-                    || own == [19] && *rule == 4;
+                // An encoded byte that is now literal may turn out to be a variable: `%AB%`. And a blank
+                // segment that is now allowed may turn out to be all there is: ` /`.
+                let uncovered = own == [15] && *rule == 11 || own == [19] && *rule == 4;
                 prop_assert!(strict.contains(rule) || uncovered, "{rule} {switches:?}");
             }
         }

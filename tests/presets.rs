@@ -1,8 +1,8 @@
-//! Every preset and the compiled-in default load, and pass their own tests.
+//! Every preset and the compiled-in default load, pass their own tests, and lint clean.
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
-use lictor::lint::policy_tests;
+use lictor::lint::{self, Options, Unknown, policy_tests};
 use lictor::policy::CompiledPolicy;
 
 fn presets() -> Vec<(String, String)> {
@@ -45,4 +45,19 @@ fn every_preset_loads_and_passes_its_tests() {
         wrong.extend(failed.iter().map(|failed| format!("{path}: {failed:?}")));
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[test]
+fn every_preset_lints_clean() {
+    for (_, path) in presets() {
+        let text = std::fs::read_to_string(&path).unwrap();
+        let policy = CompiledPolicy::from_yaml(&text).unwrap();
+        let report = lint::run(&policy, &Unknown, &Options::default());
+        let found: Vec<_> = report
+            .diagnostics
+            .iter()
+            .map(|found| (found.code, found.at.line, &found.message))
+            .collect();
+        assert!(found.is_empty(), "{path}: {found:?}");
+    }
 }

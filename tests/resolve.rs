@@ -606,6 +606,68 @@ rules: [{id: files, allow: \"filesystem.*\", within: [given, top]}]
 }
 
 #[test]
+fn rules_that_only_together_allow_all_below_a_directory_allow_it() {
+    let tree = Tree::new();
+    tree.file("src/a/b");
+    tree.file("src/.git/config");
+    let workspace = tree.workspace();
+    let check = |scopes: &str, rules: &str, expected: Result<(), &str>| {
+        let policy = CompiledPolicy::from_yaml(&format!(
+            "version: 1\nname: disk\nuse: lictor/files@1\nscopes: {{{scopes}}}\napprovals: {{c: {{env: C}}}}\nrules:\n{rules}"
+        ))
+        .unwrap();
+        let request = Request::named("filesystem", "search").with_arg("path", "src");
+        let decision = on_disk(&policy, &workspace, &request);
+        match expected {
+            Ok(()) => assert_eq!(outcome(&decision), Ok(()), "{scopes}"),
+            Err(lacks) => {
+                assert_eq!(
+                    outcome(&decision),
+                    Err(Reason::PathOutsideAllowedScope),
+                    "{scopes}"
+                );
+                assert!(decision.message().contains(lacks), "{}", decision.message());
+            }
+        }
+    };
+    let one = "  - {id: r, allow: filesystem.search, within: s}\n";
+    check("s: [src, \"src/*\", \"src/*/**\"]", one, Ok(()));
+    check("s: [\"{src,docs}/**\"]", one, Ok(()));
+    check("s: [src, \"src/*/*/**\"]", one, Err("`src/a`"));
+    check(
+        "s: [src, \"src/[a-z]*/**\", \"src/[!a-z]*/**\"]",
+        one,
+        Err("for example"),
+    );
+    check("s: [\"src/**/*\"]", one, Err("`src`"));
+    // What is excluded here and allowed there is allowed.
+    let two = "  - {id: r, allow: filesystem.search, within: s}\n  - {id: q, allow: filesystem.search, within: t}\n";
+    check(
+        "s: {include: \"src/**\", exclude: \"src/a/**\"}, t: \"src/a/**\"",
+        two,
+        Ok(()),
+    );
+    check(
+        "s: {include: \"src/**\", exclude: \"src/a/**\"}, t: \"src/a/*\"",
+        two,
+        Err("`src/a`"),
+    );
+    // No request can name it, and a search reads it.
+    check(
+        "s: {include: \"src/**\", exclude: \"**/.git/**\"}",
+        one,
+        Err("`src/.git`"),
+    );
+    // An allow whose approval is missing does not count.
+    let approved = "  - {id: r, allow: filesystem.search, within: s}\n  - {id: q, allow: filesystem.search, within: t, approval: c}\n";
+    check(
+        "s: [src, \"src/*\"], t: \"src/*/**\"",
+        approved,
+        Err("`src/a/a`"),
+    );
+}
+
+#[test]
 fn a_denied_file_below_a_directory_is_found_and_named() {
     let tree = Tree::new();
     tree.file("src/deep/er/.env.local");
@@ -744,6 +806,97 @@ fn what_git_ignores_is_skipped_and_nothing_else() {
     // What cannot be understood: nothing is ignored.
     tree.text(".git/index", "DIRC nonsense");
     assert_eq!(add("a"), touches());
+}
+
+#[test]
+fn a_fifo_in_the_place_of_a_file_of_gits_is_not_waited_for() {
+    let policy = policy("  - {id: no-secrets, deny: \"*\", touching: secrets}\n");
+    let fifo = |path: PathBuf| nix::unistd::mkfifo(&path, Mode::S_IRUSR | Mode::S_IWUSR).unwrap();
+    type Place = fn(&Tree) -> PathBuf;
+    let places: [Place; 4] = [
+        |tree| tree.work().join(".git/index"),
+        |tree| {
+            fs::rename(tree.work().join(".git"), tree.work().join("git")).unwrap();
+            tree.work().join(".git")
+        },
+        |tree| {
+            fs::rename(tree.work().join(".git"), tree.work().join("git")).unwrap();
+            tree.text(".git", "gitdir: git\n");
+            tree.work().join("git/index")
+        },
+        |tree| tree.work().join("a/.gitignore"),
+    ];
+    for place in places {
+        let tree = Tree::new();
+        tree.text(".gitignore", ".env\n");
+        tree.text(".git/HEAD", "ref: refs/heads/main\n");
+        tree.file("a/.env");
+        fifo(place(&tree));
+        let request = Request::argv(["git", "add", "a"]);
+        let decided = outcome(&on_disk(&policy, &tree.workspace(), &request));
+        // What cannot be read tells nothing.
+        assert_eq!(decided, Err(Reason::PathTreeTouchesDenied));
+    }
+}
+
+#[test]
+fn the_policy_is_not_written_to_by_another_name() {
+    let tree = Tree::new();
+    tree.file("lictor.yaml");
+    tree.file("src/plain");
+    tree.file("../ledger/key");
+    for (of, name) in [
+        ("lictor.yaml", "src/twin"),
+        ("../ledger/key", "src/record"),
+        ("src/plain", "src/same"),
+    ] {
+        fs::hard_link(tree.work().join(of), tree.work().join(name)).unwrap();
+    }
+    tree.link("src/link", "twin");
+    let policy = policy("");
+    let guarded = || {
+        [
+            tree.work().join("lictor.yaml"),
+            tree.work().join("../ledger"),
+        ]
+    };
+    for resolver in resolvers() {
+        let workspace = Workspace::open_root_with(&tree.work(), resolver).unwrap();
+        let workspace = workspace.guarding(guarded());
+        let context = Context::new("test");
+        let asked = |action: &str, path: &str| {
+            let request = Request::named("filesystem", action).with_arg("path", path);
+            let decision = decide(&policy, &request, &context);
+            resolve_paths(&policy, decision, &context, &workspace)
+        };
+        for path in ["src/twin", "src/record", "src/link"] {
+            let written = outcome(&asked("write_file", path));
+            assert_eq!(written, Err(Reason::SelfProtected), "{path}");
+            assert_eq!(outcome(&asked("read_file", path)), Ok(()), "{path}");
+        }
+        // Others are told of.
+        let decision = asked("write_file", "src/same");
+        assert_eq!(outcome(&decision), Ok(()));
+        assert_eq!(decision.findings()[0].hard_links, Some(2));
+        let json = decision.to_json().to_string();
+        assert!(json.contains("\"hard_links\":2"), "{json}");
+        // A survey says the same.
+        let mut told = Vec::new();
+        let arguments = Surveyed::of(&policy, "test", Some("filesystem"), Some("write_file"));
+        survey(
+            &policy,
+            &context,
+            &workspace,
+            &arguments,
+            &mut |path, _, verdict| {
+                if verdict.reason == Some(Reason::SelfProtected) {
+                    told.push(String::from_utf8(path.to_vec()).unwrap());
+                }
+            },
+        )
+        .unwrap();
+        assert_eq!(told, ["lictor.yaml", "src/link", "src/record", "src/twin"]);
+    }
 }
 
 #[test]

@@ -26,8 +26,9 @@ struct Place {
 }
 
 static PLACE: LazyLock<Place> = LazyLock::new(|| {
-    let place = std::env::temp_dir().join(format!("lictor-fuzz-{}", std::process::id()));
-    let _ = fs::remove_dir_all(&place);
+    // Left behind at the end, so it lies where what is built lies.
+    let place = Path::new(env!("CARGO_MANIFEST_DIR")).join("target/disk");
+    let place = place.join(std::process::id().to_string());
     fs::create_dir_all(place.join("work")).unwrap();
     let root = place.canonicalize().unwrap().join("work");
     plant(&root);

@@ -1,4 +1,5 @@
-//! `lictor attack`: hostile requests against a policy, in a scratch tree; any that gets through.
+//! `lictor attack`: hostile requests against a policy, in a scratch tree with the names of the real one;
+//! any that gets through.
 
 #![forbid(unsafe_code)]
 
@@ -11,7 +12,9 @@ use serde_json::{Value as Json, json};
 
 use super::exit::Exit;
 use super::{Failure, Global, discover, print_json};
+use crate::decision::Context;
 use crate::governor::LoadedPolicy;
+use crate::resolve::{Surveyed, Workspace, survey};
 use crate::testing::{self, Breach, Outcome};
 
 #[derive(Args, Debug)]
@@ -19,7 +22,7 @@ pub(super) struct Attack {
     /// The policy; else the one that is found
     #[arg(value_name = "FILE")]
     file: Option<PathBuf>,
-    /// Where the choices start; the same seed makes the same requests
+    /// Where the choices start; in the same workspace the same seed makes the same requests
     #[arg(long, value_name = "N", default_value_t = 0)]
     seed: u64,
     /// How many requests are made
@@ -33,7 +36,9 @@ pub(super) fn main(command: &Attack, global: &Global) -> Result<Exit, Failure> {
         None => discover::policy(global)?,
     };
     let scratch = Scratch::new()?;
-    let how = testing::Attack::new(command.seed, command.count, discover::actor(global));
+    let actor = discover::actor(global);
+    let files = sample(&loaded, &actor);
+    let how = testing::Attack::new(command.seed, command.count, actor).with_files(files);
     let is_watched = std::io::stderr().is_terminal() && !global.json;
     let mut progress = |tried: u64| {
         if is_watched {
@@ -67,6 +72,31 @@ pub(super) fn main(command: &Attack, global: &Global) -> Result<Exit, Failure> {
     } else {
         Exit::Good
     })
+}
+
+/// Some of the workspace's files, spread over all of it, and the same ones each time: their names are
+/// what the attack is to know of the real tree.
+fn sample(loaded: &LoadedPolicy, actor: &str) -> Vec<String> {
+    const MOST: usize = 100;
+    let policy = &loaded.policy;
+    let Ok(workspace) = Workspace::open_root(&loaded.workspace) else {
+        return Vec::new();
+    };
+    let mut arguments = Surveyed::of(policy, actor, None, None);
+    arguments.truncate(1);
+    let mut files = Vec::new();
+    let context = Context::new(actor);
+    let _ = survey(
+        policy,
+        &context,
+        &workspace,
+        &arguments,
+        &mut |path, _, _| {
+            files.extend(String::from_utf8(path.to_vec()));
+        },
+    );
+    let step = files.len().div_ceil(MOST).max(1);
+    files.into_iter().step_by(step).collect()
 }
 
 /// How far it has come: `[#####     ]  512 of 1024 requests`.

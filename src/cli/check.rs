@@ -205,6 +205,12 @@ fn print_rest(decision: &Decision) {
     if let Some(rule) = first.filter(|rule| rule.at.is_some()) {
         anstream::println!("  rule `{}`{}", rule.id, place(rule.at.as_ref()));
     }
+    for finding in decision.findings() {
+        if let (Some(names), Some(path)) = (finding.hard_links, &finding.canonical) {
+            let path = path.escape_debug();
+            anstream::println!("  note: `{path}` has {names} names (hard links)");
+        }
+    }
     if let Some(argv) = decision.argv() {
         anstream::println!(
             "  command: {}",

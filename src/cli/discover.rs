@@ -11,7 +11,8 @@ use std::path::{Path, PathBuf};
 
 use super::{Failure, Global};
 use crate::governor::{LoadError, LoadedPolicy, load, load_default};
-use crate::lint::render;
+use crate::lint::{Report, render};
+use crate::policy::CompiledPolicy;
 
 /// The name a policy is looked for by.
 const FILE_NAME: &str = "lictor.yaml";
@@ -49,10 +50,15 @@ pub(super) fn load_file(path: &Path, directory: &Path) -> Result<LoadedPolicy, F
     load(path, directory, &state_directory()).map_err(|error| failure(&error))
 }
 
+/// Loads one policy file as a text to compare: without regard to where it and its record lie.
+pub(super) fn load_document(path: &Path, directory: &Path) -> Result<CompiledPolicy, Failure> {
+    crate::governor::load_document(path, directory).map_err(|error| failure(&error))
+}
+
 fn failure(error: &LoadError) -> Failure {
     match error {
-        LoadError::Invalid(errors) => Failure(render::human(errors)),
-        LoadError::Unreadable { .. } => Failure::new(error),
+        LoadError::Invalid(errors) => Failure(render::human(&Report::of_errors(errors))),
+        LoadError::Unreadable { .. } | LoadError::NotNarrow { .. } => Failure::new(error),
     }
 }
 
@@ -97,7 +103,7 @@ fn outermost(directory: &Path) -> Option<PathBuf> {
 }
 
 /// `$XDG_STATE_HOME/lictor`, or its default.
-fn state_directory() -> PathBuf {
+pub(super) fn state_directory() -> PathBuf {
     let absolute = |name: &str| {
         std::env::var_os(name)
             .map(PathBuf::from)

@@ -1,6 +1,8 @@
-//! `lictor doctor`: what this machine can enforce, found by trying it.
+//! `lictor doctor`: what this machine can enforce, found by trying it, and what to do about the rest.
 
 #![forbid(unsafe_code)]
+
+mod record;
 
 use clap::Args;
 use serde_json::json;
@@ -9,8 +11,12 @@ use super::exit::Exit;
 use super::{Failure, Global, print_json};
 use crate::evidence::Level;
 use crate::executor::{Executor, Posix, Trial};
+use crate::resolve::Openat2;
 
 #[derive(Args, Debug)]
+#[command(after_help = "\
+Ends with 0 whenever it could look, whatever it found. Looks as the user who runs it: run it as the user whom
+your agent runs as, with the policy (or `--ledger`) that it uses.")]
 pub(super) struct Doctor {}
 
 pub(super) fn main(_: &Doctor, global: &Global) -> Result<Exit, Failure> {
@@ -23,14 +29,27 @@ pub(super) fn main(_: &Doctor, global: &Global) -> Result<Exit, Failure> {
         .iter()
         .find(|trial| trial.error.is_none())
         .map(|trial| trial.level);
+    let kernel = Kernel {
+        openat2: Openat2::is_available(),
+        landlock_abi: backend.landlock_abi(),
+    };
+    let record = record::look(global);
     if global.json {
         let levels: Vec<_> = trials
             .iter()
             .map(|trial| json!({"level": trial.level, "works": trial.error.is_none(), "error": trial.error}))
             .collect();
-        print_json(
-            &json!({"v": 1, "containment": {"best": best, "levels": levels}, "limits": limits}),
-        );
+        print_json(&json!({
+            "v": 1,
+            "containment": {"best": best, "levels": levels, "advice": advice(&trials, best)},
+            "limits": limits,
+            "kernel": {
+                "openat2": kernel.openat2,
+                "landlock_abi": kernel.landlock_abi,
+                "advice": kernel.advice(),
+            },
+            "ledger": record.json(),
+        }));
         return Ok(Exit::Good);
     }
     anstream::println!("containment, strongest first:");
@@ -41,11 +60,33 @@ pub(super) fn main(_: &Doctor, global: &Global) -> Result<Exit, Failure> {
         );
         anstream::println!("  {:<14} {result}", trial.level.name());
     }
-    for line in advice(&trials, best) {
+    print_advice(&advice(&trials, best));
+    anstream::println!("limits that may be enforced: {}", limits.join(", "));
+    anstream::println!("kernel:");
+    anstream::println!(
+        "  openat2        {}",
+        if kernel.openat2 {
+            "works"
+        } else {
+            "does not work: paths are looked up component by component, with the same answers"
+        }
+    );
+    anstream::println!(
+        "  Landlock       {}",
+        kernel.landlock_abi.map_or_else(
+            || "does not work".to_owned(),
+            |abi| format!("works, version {abi}")
+        )
+    );
+    print_advice(&kernel.advice());
+    record.print();
+    Ok(Exit::Good)
+}
+
+fn print_advice(lines: &[impl std::fmt::Display]) {
+    for line in lines {
         anstream::println!("  {line}");
     }
-    anstream::println!("limits that may be enforced: {}", limits.join(", "));
-    Ok(Exit::Good)
 }
 
 fn advice(trials: &[Trial], best: Option<Level>) -> Vec<&'static str> {
@@ -62,4 +103,23 @@ fn advice(trials: &[Trial], best: Option<Level>) -> Vec<&'static str> {
         lines.push("note: a process group offers no proof: what calls setsid outlives the run, and the evidence says `empty_proof: none`");
     }
     lines
+}
+
+/// What the kernel has.
+struct Kernel {
+    openat2: bool,
+    landlock_abi: Option<u32>,
+}
+
+impl Kernel {
+    fn advice(&self) -> Vec<&'static str> {
+        let mut lines = Vec::new();
+        if !self.openat2 {
+            lines.push("to do: allow the system call openat2 (Linux 5.6 or later; in Docker: a newer seccomp profile), which also closes races while a path is looked up");
+        }
+        if self.landlock_abi.is_none() {
+            lines.push("to do: boot with `landlock` in the kernel's list `lsm=` (Linux 5.13 or later), or let the seccomp profile permit it; without it nothing bounds what an allowed program opens");
+        }
+        lines
+    }
 }

@@ -2,14 +2,23 @@
 
 #![forbid(unsafe_code)]
 
-use std::path::PathBuf;
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
 use clap::{Args, ValueEnum};
 
 use super::exit::Exit;
+use super::surroundings::Disk;
 use super::{Failure, Global, discover, print_json};
-use crate::governor::{LoadError, load};
-use crate::lint::render;
+use crate::governor::{LoadError, LoadedPolicy, load_unproved};
+use crate::lint::{self, Level, Options, Report, fix, render};
+
+/// Wall time that exact analysis of one policy may take; what is not decided by then is told as unknown.
+const ANALYSIS_TIME: Duration = Duration::from_secs(2);
+
+/// Rounds of fixes. A fix can make room for another one; nothing needs more than a few.
+const MOST_ROUNDS: usize = 10;
 
 #[derive(Args, Debug)]
 pub(super) struct Lint {
@@ -19,9 +28,21 @@ pub(super) struct Lint {
     /// How findings are written
     #[arg(long, value_name = "FORMAT", default_value = "human")]
     format: Format,
+    /// The least level of a finding at which the command ends with 1
+    #[arg(long, value_name = "LEVEL", default_value = "error")]
+    fail_on: FailOn,
     /// End with 0 whatever is found
     #[arg(long)]
     exit_zero: bool,
+    /// Make the fixes that leave every decision as it was
+    #[arg(long)]
+    fix: bool,
+    /// Report everything that this policy does not allow and a linted one does
+    #[arg(long, value_name = "FILE")]
+    baseline: Option<PathBuf>,
+    /// Tell what a code is about, and look at no policy
+    #[arg(long, value_name = "CODE", conflicts_with_all = ["files", "fix", "baseline"])]
+    explain: Option<String>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -32,9 +53,38 @@ enum Format {
     Compact,
     /// A JSON array
     Json,
+    /// SARIF 2.1.0, for code hosts and editors
+    Sarif,
+    /// Workflow commands of GitHub Actions
+    Github,
+    /// JUnit XML
+    Junit,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum FailOn {
+    /// Errors
+    Error,
+    /// Errors and warnings
+    Warn,
+    /// Everything
+    Info,
+}
+
+impl FailOn {
+    fn level(self) -> Level {
+        match self {
+            FailOn::Error => Level::Error,
+            FailOn::Warn => Level::Warning,
+            FailOn::Info => Level::Info,
+        }
+    }
 }
 
 pub(super) fn main(command: &Lint, global: &Global) -> Result<Exit, Failure> {
+    if let Some(code) = &command.explain {
+        return explain(code);
+    }
     let directory = discover::current_directory()?;
     let files = if command.files.is_empty() {
         let found = discover::path(global, &directory).ok_or_else(|| {
@@ -44,40 +94,207 @@ pub(super) fn main(command: &Lint, global: &Global) -> Result<Exit, Failure> {
     } else {
         command.files.clone()
     };
+    let baseline = match &command.baseline {
+        Some(file) => Some(discover::load_file(file, &directory)?),
+        None => None,
+    };
+    let mut reports = Vec::new();
+    for file in &files {
+        let report = look(file, &directory, baseline.as_ref())?;
+        reports.push(if command.fix {
+            fixed(file, &directory, baseline.as_ref(), report)?
+        } else {
+            report
+        });
+    }
     let format = if global.json {
         Format::Json
     } else {
         command.format
     };
-    let mut json = Vec::new();
-    let mut count = 0_usize;
-    for file in &files {
-        match load(file, &directory, &directory) {
-            Ok(_) => {}
-            Err(LoadError::Invalid(errors)) => {
-                count = count.saturating_add(errors.problems().len());
-                match format {
-                    Format::Human => anstream::println!("{}", render::human(&errors)),
-                    Format::Compact => anstream::println!("{}", render::compact(&errors)),
-                    Format::Json => json.extend(render::json(&errors)),
-                }
-            }
-            Err(error) => return Err(Failure::new(error)),
-        }
-    }
-    match format {
-        Format::Json => print_json(&serde_json::Value::Array(json)),
-        Format::Human if count == 0 => {
-            anstream::eprintln!("{} clean", counted(files.len(), "policy", "policies"))
-        }
-        Format::Human => anstream::eprintln!("{}", counted(count, "error", "errors")),
-        Format::Compact => {}
-    }
-    Ok(if count == 0 || command.exit_zero {
+    print(format, &reports, command.fail_on.level());
+    Ok(exit(command, &reports))
+}
+
+fn exit(command: &Lint, reports: &[Report]) -> Exit {
+    let mut found = reports.iter().flat_map(|report| &report.diagnostics);
+    let least = command.fail_on.level();
+    if command.exit_zero {
         Exit::Good
-    } else {
+    } else if found.clone().any(|found| found.level >= least) {
         Exit::Bad
-    })
+    } else if found.any(|found| found.code == "L215") {
+        Exit::Unknown
+    } else {
+        Exit::Good
+    }
+}
+
+fn explain(code: &str) -> Result<Exit, Failure> {
+    let page = lint::page(code).ok_or_else(|| {
+        Failure::new(format!(
+            "there is no lint rule `{}`; `policy/LINTS.md` lists all",
+            code.escape_debug()
+        ))
+    })?;
+    anstream::println!(
+        "# {} {} ({})\n\n{}",
+        page.code,
+        page.name,
+        page.level.word(),
+        page.text().trim_end()
+    );
+    Ok(Exit::Good)
+}
+
+/// Loads one policy and looks at it.
+fn look(file: &Path, directory: &Path, baseline: Option<&LoadedPolicy>) -> Result<Report, Failure> {
+    match load_unproved(file, directory, &discover::state_directory()) {
+        Ok(loaded) => {
+            let begun = Instant::now();
+            let is_late = || begun.elapsed() >= ANALYSIS_TIME;
+            let mut options = Options::default()
+                .at(jiff::Timestamp::now())
+                .until(&is_late);
+            if let Some(baseline) = baseline {
+                options = options.against(&baseline.policy);
+            }
+            Ok(lint::run(&loaded.policy, &Disk::around(&loaded), &options))
+        }
+        Err(LoadError::Invalid(errors)) => Ok(Report::of_errors(&errors)),
+        Err(error) => Err(Failure::new(error)),
+    }
+}
+
+/// Makes the safe fixes and looks again, until nothing changes.
+fn fixed(
+    file: &Path,
+    directory: &Path,
+    baseline: Option<&LoadedPolicy>,
+    mut report: Report,
+) -> Result<Report, Failure> {
+    let mut count = 0_usize;
+    for _ in 0..MOST_ROUNDS {
+        let Some(text) = report.files.first().map(|file| file.text.clone()) else {
+            break;
+        };
+        let Some(made) = fix::apply(&report, &fix::keeps_meaning) else {
+            break;
+        };
+        replace(file, &text, &made.text)?;
+        count = count.saturating_add(made.settled.len());
+        report = look(file, directory, baseline)?;
+    }
+    if count > 0 {
+        anstream::eprintln!(
+            "{}: {} fixed",
+            file.display(),
+            counted(count, "finding", "findings")
+        );
+    }
+    Ok(report)
+}
+
+/// Puts a new text in a file's place in one step, if the file still is what was read.
+fn replace(file: &Path, before: &str, after: &str) -> Result<(), Failure> {
+    let tell = |what: &str, error: &std::io::Error| {
+        Failure::new(format!(
+            "`{}` cannot be fixed: {what}: {error}",
+            file.display().to_string().escape_debug()
+        ))
+    };
+    // Through a link the file it leads to is replaced, not the link.
+    let real = std::fs::canonicalize(file).map_err(|error| tell("it cannot be found", &error))?;
+    let directory = real.parent().unwrap_or(Path::new("."));
+    let name = real.file_name().unwrap_or_default().to_string_lossy();
+    let temporary = directory.join(format!(".{name}.lictor-{}", std::process::id()));
+    let written = (|| {
+        let mut new = std::fs::OpenOptions::new()
+            .write(true)
+            .create_new(true)
+            .open(&temporary)?;
+        new.write_all(after.as_bytes())?;
+        new.set_permissions(std::fs::metadata(&real)?.permissions())?;
+        new.sync_all()
+    })();
+    let outcome = written
+        .map_err(|error| tell("the new text cannot be written beside it", &error))
+        .and_then(|()| match std::fs::read(&real) {
+            Ok(now) if now == before.as_bytes() => Ok(()),
+            Ok(_) => Err(Failure::new(format!(
+                "`{}` was changed while it was looked at; nothing was written",
+                file.display().to_string().escape_debug()
+            ))),
+            Err(error) => Err(tell("it cannot be read any more", &error)),
+        })
+        .and_then(|()| {
+            std::fs::rename(&temporary, &real)
+                .map_err(|error| tell("the new text cannot take its place", &error))
+        });
+    if outcome.is_err() {
+        let _ = std::fs::remove_file(&temporary);
+    }
+    outcome
+}
+
+fn print(format: Format, reports: &[Report], least: Level) {
+    let each = |render: fn(&Report) -> String| {
+        let texts: Vec<String> = reports
+            .iter()
+            .filter(|report| !report.diagnostics.is_empty())
+            .map(render)
+            .collect();
+        texts
+    };
+    match format {
+        Format::Human => {
+            let texts = each(render::human);
+            if !texts.is_empty() {
+                anstream::println!("{}", texts.join("\n\n"));
+            }
+            anstream::eprintln!("{}", summary(reports));
+        }
+        Format::Compact | Format::Github => {
+            let render = if format == Format::Compact {
+                render::compact
+            } else {
+                render::github
+            };
+            for text in each(render) {
+                anstream::println!("{text}");
+            }
+        }
+        Format::Json => {
+            let all = reports.iter().flat_map(render::json).collect();
+            print_json(&serde_json::Value::Array(all));
+        }
+        Format::Sarif => print_json(&render::sarif(reports)),
+        Format::Junit => anstream::print!("{}", render::lint_junit(reports, least)),
+    }
+}
+
+/// `2 errors, 1 warning`, or that all is clean.
+fn summary(reports: &[Report]) -> String {
+    let count = |level| {
+        reports
+            .iter()
+            .map(|report| report.count(level))
+            .sum::<usize>()
+    };
+    let parts: Vec<String> = [
+        (Level::Error, "error", "errors"),
+        (Level::Warning, "warning", "warnings"),
+        (Level::Info, "hint", "hints"),
+    ]
+    .into_iter()
+    .filter(|(level, _, _)| count(*level) > 0)
+    .map(|(level, one, more)| counted(count(level), one, more))
+    .collect();
+    if parts.is_empty() {
+        format!("{} clean", counted(reports.len(), "policy", "policies"))
+    } else {
+        parts.join(", ")
+    }
 }
 
 fn counted(count: usize, one: &str, more: &str) -> String {

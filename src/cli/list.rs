@@ -31,7 +31,9 @@ pub(super) struct List {
 
 pub(super) fn main(command: &List, global: &Global) -> Result<Exit, Failure> {
     let loaded = discover::policy(global)?;
-    let workspace = Workspace::open_root(&loaded.workspace).map_err(Failure::new)?;
+    let workspace = Workspace::open_root(&loaded.workspace)
+        .map_err(Failure::new)?
+        .guarding(loaded.own_files());
     let governor = Governor::new(loaded);
     let actor = discover::actor(global);
     let context = governor.context(&actor);

@@ -8,6 +8,7 @@ mod approvals;
 mod approve;
 mod attack;
 mod check;
+mod diff;
 mod discover;
 mod doctor;
 mod exit;
@@ -15,9 +16,12 @@ mod explain;
 mod ledger;
 mod lint;
 mod list;
+mod prove;
 mod request;
 mod revoke;
 mod run;
+mod schema;
+mod surroundings;
 mod test;
 
 use std::path::PathBuf;
@@ -40,7 +44,7 @@ struct Cli {
 
 const EXIT_CODES: &str = "\
 Exit codes: 0 allowed or clean, 1 denied or findings, 2 could not decide (nothing was allowed),
-3 a person has to be asked. `run` ends with the command's own code; 124 timed out, 125 lictor failed
+3 a person has to be asked, 4 unknown (`diff`, `prove`: a cap was reached). `run` ends with the command's own code; 124 timed out, 125 lictor failed
 or the outcome is not recorded, 126 denied or not approved, 127 program not found, 128+n died of
 signal n.";
 
@@ -90,12 +94,18 @@ enum Command {
     Lint(lint::Lint),
     /// Run the tests that policies hold
     Test(test::Test),
+    /// Compare two policies: what becomes allowed, denied, asked for, or runs on other terms
+    Diff(diff::DiffArgs),
+    /// Prove the invariants that policies claim of themselves, or refute them by a request
+    Prove(prove::Prove),
     /// Show which files of the workspace may be touched
     List(list::List),
     /// Try hostile requests against a policy, and report any that is allowed and leads elsewhere
     Attack(attack::Attack),
     /// Look at the record and check it
     Ledger(ledger::Ledger),
+    /// Print the policy language as JSON Schema, for editors
+    Schema(schema::Schema),
     /// Tell what this machine can enforce, and what to do about the rest
     Doctor(doctor::Doctor),
 }
@@ -125,9 +135,12 @@ pub fn main() -> ExitCode {
         Command::Revoke(command) => revoke::main(&command, &cli.global),
         Command::Lint(command) => lint::main(&command, &cli.global),
         Command::Test(command) => test::main(&command, &cli.global),
+        Command::Diff(command) => diff::main(&command, &cli.global),
+        Command::Prove(command) => prove::main(&command, &cli.global),
         Command::List(command) => list::main(&command, &cli.global),
         Command::Attack(command) => attack::main(&command, &cli.global),
         Command::Ledger(command) => ledger::main(command, &cli.global),
+        Command::Schema(command) => schema::main(&command),
         Command::Doctor(command) => doctor::main(&command, &cli.global),
     };
     match exit {

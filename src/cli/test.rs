@@ -9,7 +9,9 @@ use serde_json::json;
 
 use super::exit::Exit;
 use super::{Failure, Global, discover, print_json};
+use crate::lint::coverage::{Coverage, PointKind};
 use crate::lint::policy_tests::{self, TestOutcome};
+use crate::lint::render::{self, Case};
 
 #[derive(Args, Debug)]
 pub(super) struct Test {
@@ -19,6 +21,12 @@ pub(super) struct Test {
     /// How results are written
     #[arg(long, value_name = "FORMAT", default_value = "human")]
     format: Format,
+    /// Tell which rules and which scopes' boundaries no test shows
+    #[arg(long)]
+    coverage: bool,
+    /// End with 1 if the tests of a policy show less than this per cent of its rules and boundaries
+    #[arg(long, value_name = "PERCENT", value_parser = clap::value_parser!(u8).range(0..=100))]
+    min_coverage: Option<u8>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -27,6 +35,8 @@ enum Format {
     Human,
     /// One JSON object
     Json,
+    /// JUnit XML
+    Junit,
 }
 
 pub(super) fn main(command: &Test, global: &Global) -> Result<Exit, Failure> {
@@ -46,25 +56,120 @@ pub(super) fn main(command: &Test, global: &Global) -> Result<Exit, Failure> {
         .collect();
     let failed = outcomes.iter().filter(|outcome| !outcome.passed()).count();
     let passed = outcomes.len().saturating_sub(failed);
-    if global.json || command.format == Format::Json {
-        let tests: Vec<_> = outcomes.iter().map(to_json).collect();
-        print_json(&json!({"v": 1, "passed": passed, "failed": failed, "tests": tests}));
+    let coverages: Vec<Coverage> = if command.coverage || command.min_coverage.is_some() {
+        policies
+            .iter()
+            .map(|loaded| Coverage::of(&loaded.policy))
+            .collect()
     } else {
-        for outcome in outcomes.iter().filter(|outcome| !outcome.passed()) {
-            anstream::println!(
-                "FAILED {}:{}: {}",
-                outcome.at.file,
-                outcome.at.line,
-                outcome.request
-            );
-            for failure in &outcome.failures {
-                anstream::println!("  {failure}");
+        Vec::new()
+    };
+    let format = if global.json {
+        Format::Json
+    } else {
+        command.format
+    };
+    match format {
+        Format::Human => {
+            human(&outcomes);
+            anstream::println!("{passed} passed, {failed} failed");
+            for (coverage, loaded) in coverages.iter().zip(&policies) {
+                tell_coverage(coverage, loaded.policy.name());
             }
-            anstream::println!("  decision: {}", outcome.decision.message());
         }
-        anstream::println!("{passed} passed, {failed} failed");
+        Format::Json => {
+            let tests: Vec<_> = outcomes.iter().map(to_json).collect();
+            let mut answer = json!({"v": 1, "passed": passed, "failed": failed, "tests": tests});
+            if let (Some(object), false) = (answer.as_object_mut(), coverages.is_empty()) {
+                let coverages = coverages.iter().zip(&policies);
+                let coverages = coverages
+                    .map(|(coverage, loaded)| coverage_json(coverage, loaded.policy.name()))
+                    .collect();
+                object.insert("coverage".to_owned(), serde_json::Value::Array(coverages));
+            }
+            print_json(&answer);
+        }
+        Format::Junit => anstream::print!("{}", junit(&outcomes)),
     }
-    Ok(if failed == 0 { Exit::Good } else { Exit::Bad })
+    let least = command.min_coverage.unwrap_or(0);
+    let too_little = coverages.iter().any(|coverage| coverage.percent() < least);
+    Ok(if failed == 0 && !too_little {
+        Exit::Good
+    } else {
+        Exit::Bad
+    })
+}
+
+fn human(outcomes: &[TestOutcome]) {
+    for outcome in outcomes.iter().filter(|outcome| !outcome.passed()) {
+        anstream::println!(
+            "FAILED {}:{}: {}",
+            outcome.at.file,
+            outcome.at.line,
+            outcome.request
+        );
+        for failure in &outcome.failures {
+            anstream::println!("  {failure}");
+        }
+        anstream::println!("  decision: {}", outcome.decision.message());
+    }
+}
+
+fn tell_coverage(coverage: &Coverage, policy: &str) {
+    anstream::println!(
+        "{policy}: {} % covered, {} of {} rules and boundaries",
+        coverage.percent(),
+        coverage.covered(),
+        coverage.total()
+    );
+    for point in coverage.missing() {
+        let what = match point.kind {
+            PointKind::Boundary => "no test shows where the scope ends:",
+            PointKind::Rule => "no test shows the rule at work:",
+        };
+        anstream::println!(
+            "  {}:{}: {what} {}",
+            point.at.file,
+            point.at.line,
+            point.name
+        );
+    }
+}
+
+fn coverage_json(coverage: &Coverage, policy: &str) -> serde_json::Value {
+    let missing: Vec<_> = coverage
+        .missing()
+        .map(|point| {
+            json!({
+                "kind": point.kind.word(),
+                "name": point.name,
+                "file": point.at.file,
+                "line": point.at.line,
+            })
+        })
+        .collect();
+    json!({
+        "policy": policy,
+        "percent": coverage.percent(),
+        "covered": coverage.covered(),
+        "total": coverage.total(),
+        "missing": missing,
+    })
+}
+
+fn junit(outcomes: &[TestOutcome]) -> String {
+    let cases: Vec<Case> = outcomes
+        .iter()
+        .map(|outcome| {
+            let failure = (!outcome.passed()).then(|| {
+                let mut why = outcome.failures.join("\n");
+                why.push_str(&format!("\ndecision: {}", outcome.decision.message()));
+                why
+            });
+            Case::new(&outcome.request, &outcome.at.file, outcome.at.line, failure)
+        })
+        .collect();
+    render::junit("lictor test", &cases)
 }
 
 fn to_json(outcome: &TestOutcome) -> serde_json::Value {

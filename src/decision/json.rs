@@ -143,6 +143,9 @@ fn finding(finding: &Finding) -> Json {
     if let (Json::Object(fields), true) = (&mut json, finding.tree_not_consulted) {
         fields.insert("tree".to_owned(), json!(Disk::NotConsulted));
     }
+    if let (Json::Object(fields), Some(names)) = (&mut json, finding.hard_links) {
+        fields.insert("hard_links".to_owned(), json!(names));
+    }
     json
 }
 

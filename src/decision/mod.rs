@@ -31,6 +31,8 @@ use crate::reason::Reason;
 use call::{Call, Misfit};
 use request::Form;
 
+pub(crate) use approval::is_granted;
+
 pub use approval::ApprovalNeeded;
 pub use exact::Exact;
 pub use explain::{Explanation, NearMiss, RuleOutcome, RuleView, explain};
@@ -122,21 +124,32 @@ impl Context {
         let granted = |nth: usize| {
             policy
                 .approval(nth)
-                .is_some_and(|found| approval::is_granted(found, rule, below, self))
+                .is_some_and(|found| approval::is_granted_to(found, rule, below, self))
         };
         !rule.has_lapsed(self.now) && rule.approval.is_none_or(granted)
-    }
-
-    /// What time it is, if that is known.
-    #[must_use]
-    pub fn now(&self) -> Option<jiff::Timestamp> {
-        self.now
     }
 
     /// Who asks, if the request does not say.
     #[must_use]
     pub fn actor(&self) -> &str {
         &self.actor
+    }
+
+    /// The approvals that are granted by name.
+    pub fn approved(&self) -> impl Iterator<Item = &str> {
+        self.approved.iter().map(String::as_str)
+    }
+
+    /// The environment switches that are set, with their values.
+    pub fn switches(&self) -> impl Iterator<Item = (&str, &str)> {
+        let set = self.switches.iter();
+        set.map(|(variable, value)| (variable.as_str(), value.as_str()))
+    }
+
+    /// What time it is, if that is known.
+    #[must_use]
+    pub fn now(&self) -> Option<jiff::Timestamp> {
+        self.now
     }
 }
 
@@ -231,6 +244,8 @@ pub struct Finding {
     pub offset: Option<usize>,
     /// The path means everything below it, and whether rules deny some of that was not looked up.
     pub tree_not_consulted: bool,
+    /// How many names the file has on the disk, if it was asked about and they are several (hard links).
+    pub hard_links: Option<u32>,
 }
 
 /// Which policy decided.
@@ -372,6 +387,15 @@ pub fn decide(policy: &CompiledPolicy, request: &Request, context: &Context) -> 
         granted: judged.granted_approvals(policy),
     });
     decision
+}
+
+/// The terms that rules allow an action on together; none if they state what cannot hold together.
+pub(crate) fn terms_of(
+    policy: &CompiledPolicy,
+    rules: &[RuleId],
+    report: Option<crate::policy::terms::ReportKind>,
+) -> Option<Terms> {
+    terms::combine(policy, rules, report).ok()
 }
 
 /// What can be said of a request before any tool is looked at.
@@ -520,6 +544,7 @@ impl Decision {
                 reason: Some(reason),
                 offset,
                 tree_not_consulted: false,
+                hard_links: None,
             };
             if all.is_empty() {
                 self.findings.push(finding(refused.reason(), None));
@@ -586,6 +611,7 @@ impl Decision {
                 reason: judged.of_path.get(nth).copied().flatten(),
                 offset: None,
                 tree_not_consulted: judged.tree_matters.get(nth).copied().unwrap_or_default(),
+                hard_links: None,
             })
             .collect();
     }
@@ -711,10 +737,11 @@ impl Decision {
         not(feature = "run"),
         expect(dead_code, reason = "only what the disk says asks for it")
     )]
-    pub(crate) fn on_disk(mut self) -> Decision {
+    pub(crate) fn on_disk(mut self, names: &[u32]) -> Decision {
         self.disk = Disk::Agrees;
-        for finding in &mut self.findings {
+        for (nth, finding) in self.findings.iter_mut().enumerate() {
             finding.tree_not_consulted = false;
+            finding.hard_links = names.get(nth).copied().filter(|names| *names > 1);
         }
         self
     }

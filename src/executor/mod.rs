@@ -24,11 +24,13 @@ pub mod contract;
 mod dry_run;
 #[cfg(target_os = "linux")]
 mod posix;
+mod signing;
 
 pub use cancel::CancelToken;
 pub use dry_run::DryRun;
 #[cfg(target_os = "linux")]
 pub use posix::{Posix, Trial, cancel_on_signals, init};
+pub use signing::CommandHolder;
 
 /// Something that can run commands.
 ///

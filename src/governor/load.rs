@@ -5,6 +5,8 @@
 use std::io::Read;
 use std::path::{Component, Path, PathBuf};
 
+use crate::analysis::Budget;
+use crate::analysis::diff::diff;
 use crate::path::{CanonicalPath, Switches};
 use crate::policy::source::MAX_DOCUMENT_BYTES;
 use crate::policy::{CompiledPolicy, Files, Placement, PolicyErrors, PolicyOutline, SourceFile};
@@ -23,6 +25,13 @@ pub struct LoadedPolicy {
     pub ledger: PathBuf,
 }
 
+impl LoadedPolicy {
+    /// The policy's files, and the directory of its ledger: what no request may write to.
+    pub fn own_files(&self) -> impl Iterator<Item = PathBuf> + '_ {
+        self.files.iter().chain([&self.ledger]).cloned()
+    }
+}
+
 /// Why a policy cannot be loaded.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -38,6 +47,16 @@ pub enum LoadError {
     /// It is not a valid policy.
     #[error(transparent)]
     Invalid(PolicyErrors),
+    /// It is not shown that it narrows a parent, as it says it does.
+    #[error("policy `{}` is not shown to narrow `{}`: {why}", policy.escape_debug(), parent.escape_debug())]
+    NotNarrow {
+        /// The policy's name.
+        policy: String,
+        /// The parent's file.
+        parent: String,
+        /// What is newly allowed, or why that is not known.
+        why: String,
+    },
 }
 
 /// Where the policies lie that every policy on this machine extends: the files `*.yaml` there, in the order
@@ -51,16 +70,54 @@ pub const FLOOR: &str = "/etc/lictor/floor.d";
 ///
 /// # Errors
 ///
-/// When a file cannot be read, or all that is wrong with the policy.
+/// When a file cannot be read, or all that is wrong with the policy, or it allows more than a parent that
+/// it says to narrow.
 pub fn load(path: &Path, directory: &Path, state: &Path) -> Result<LoadedPolicy, LoadError> {
-    load_above(path, directory, state, Path::new(FLOOR))
+    let loaded = load_unproved(path, directory, state)?;
+    prove_narrow(&loaded.policy)?;
+    Ok(loaded)
 }
 
-/// The same above another floor.
+/// The same without the proof that `narrow` asks for: to look at a policy, not to decide by it.
 ///
 /// # Errors
 ///
-/// As [`load`].
+/// When a file cannot be read, or all that is wrong with the policy.
+pub fn load_unproved(
+    path: &Path,
+    directory: &Path,
+    state: &Path,
+) -> Result<LoadedPolicy, LoadError> {
+    load_above(path, directory, state, Path::new(FLOOR))
+}
+
+/// Shows that a policy allows nothing that the parents which it says to narrow do not.
+///
+/// Each time anew: a note that it was shown before would be as good as the file that it stands in, and
+/// what a policy bounds may be able to write that.
+fn prove_narrow(policy: &CompiledPolicy) -> Result<(), LoadError> {
+    let Some(narrow) = policy.narrow() else {
+        return Ok(());
+    };
+    for parent in &narrow.parents {
+        let diff = diff(&parent.parent, &narrow.child, &Budget::default());
+        let Some(why) = diff.what_is_new() else {
+            continue;
+        };
+        return Err(LoadError::NotNarrow {
+            policy: policy.name().to_owned(),
+            parent: parent.name.clone(),
+            why,
+        });
+    }
+    Ok(())
+}
+
+/// The same above another floor, and without that proof.
+///
+/// # Errors
+///
+/// As [`load_unproved`].
 pub fn load_above(
     path: &Path,
     directory: &Path,
@@ -83,6 +140,32 @@ pub fn load_above(
     let mut files = vec![file];
     files.extend(disk.on_disk(policy.files().skip(1).map(|file| file.name.as_str())));
     Ok(disk.located(policy, files))
+}
+
+/// Loads a policy and what it uses as a text to be compared with another: the places of its file and its
+/// ledger, which are protected where a policy is in force, are left out of it.
+///
+/// # Errors
+///
+/// As for [`load`].
+pub fn load_document(path: &Path, directory: &Path) -> Result<CompiledPolicy, LoadError> {
+    struct Libraries(PathBuf);
+    impl Files for Libraries {
+        fn read(&self, name: &str) -> Result<SourceFile, String> {
+            read(&self.0.join(name)).map(|text| SourceFile::new(name, text))
+        }
+    }
+    let file = directory.join(path);
+    let text = read(&file).map_err(|why| LoadError::Unreadable {
+        path: path.to_owned(),
+        why,
+    })?;
+    let libraries = Libraries(file.parent().unwrap_or(directory).to_owned());
+    CompiledPolicy::load(
+        SourceFile::new(path.display().to_string(), text),
+        &libraries,
+    )
+    .map_err(LoadError::Invalid)
 }
 
 /// The compiled-in policy, which denies everything; `directory` is its workspace.
@@ -339,6 +422,41 @@ rules: [{id: all, allow: [filesystem.write_file, filesystem.read_file], within: 
             decides(&loaded.policy, "write_file", "tools/other.yaml").0,
             Effect::Allow
         );
+    }
+
+    #[test]
+    fn a_policy_that_does_not_narrow_what_it_says_it_narrows_decides_nothing() {
+        let place = tempfile::tempdir().unwrap();
+        let work = place.path();
+        let base = "version: 1\nname: base\nuse: lictor/files@1\nscopes: {docs: \"docs/**\"}\n\
+                    rules: [{id: read, allow: filesystem.read_file, within: docs}]\n";
+        write(&work.join("base.yaml"), base);
+        let load_with = |rest: &str| {
+            let text = format!(
+                "version: 1\nname: own\nextends: {{file: base.yaml, narrow: true}}\nuse: lictor/files@1\n{rest}"
+            );
+            write(&work.join("lictor.yaml"), &text);
+            load(Path::new("lictor.yaml"), work, work)
+        };
+        let inside = "scopes: {guide: [\"docs/guide/**\", \"docs/*.md\"]}\n\
+                      rules: [{id: guide, allow: filesystem.read_file, within: guide}]\n";
+        assert!(load_with(inside).is_ok());
+        let outside = inside.replace("docs/*.md", "*.md");
+        let error = load_with(&outside).unwrap_err().to_string();
+        assert!(
+            error.contains("base.yaml") && error.contains(".md"),
+            "{error}"
+        );
+        let exempt = outside.replace("within: guide}", "within: guide, widens: true}");
+        let loaded = load_with(&exempt).unwrap();
+        let request = Request::named("filesystem", "read_file").with_arg("path", "a.md");
+        let decision = decide(&loaded.policy, &request, &Context::new("me"));
+        assert_eq!(decision.to_json()["widens"], serde_json::json!(["guide"]));
+        let relaxed = format!("{inside}paths: {{dot: strip}}\n");
+        let error = load_with(&relaxed).unwrap_err().to_string();
+        assert!(error.contains("paths.dot"), "{error}");
+        // To look at, it can be loaded all the same.
+        assert!(load_unproved(Path::new("lictor.yaml"), work, work).is_ok());
     }
 
     #[test]

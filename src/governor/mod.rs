@@ -14,6 +14,7 @@ mod approve;
 mod grants;
 mod load;
 mod report;
+mod signers;
 
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -30,7 +31,10 @@ use crate::resolve::{Host, Resolved, Workspace, WorkspaceError, resolve};
 pub use crate::resolve::user_id;
 pub use approve::{Accepted, DEFAULT_AGE, GrantError, What, Wish};
 pub use grants::{GrantView, Standing};
-pub use load::{FLOOR, LoadError, LoadedPolicy, load, load_above, load_default};
+pub use load::{
+    FLOOR, LoadError, LoadedPolicy, load, load_above, load_default, load_document, load_unproved,
+};
+pub use signers::with_signer;
 
 use grants::Granted;
 
@@ -95,7 +99,8 @@ impl Governor {
     /// The same with another backend.
     #[must_use]
     pub fn with_executor(loaded: LoadedPolicy, executor: Box<dyn Executor>) -> Governor {
-        let workspace = Workspace::open_root(&loaded.workspace).map(Arc::new);
+        let workspace = Workspace::open_root(&loaded.workspace)
+            .map(|workspace| Arc::new(workspace.guarding(loaded.own_files())));
         Governor {
             loaded,
             workspace,
@@ -352,6 +357,7 @@ impl Governor {
             keep_output: settings.keep_output,
             ..Options::default()
         };
+        let options = with_signer(&self.loaded.ledger, options)?;
         let ledger = Arc::new(Ledger::open(&self.loaded.ledger, &options)?);
         *held = Some(Arc::clone(&ledger));
         Ok(ledger)

@@ -9,10 +9,11 @@ use jiff::Timestamp;
 
 use super::LedgerError;
 use super::decode::Decoder;
-use super::entry::{Kind, Prepared, Stamp, prepare, write_line, write_text};
+use super::entry::{Kind, MAX_INTEGER, Prepared, Stamp, prepare, write_line, write_text};
 use super::head::Head;
-use super::keys::Keys;
-use super::note::{Checkpoint, Signer, sign_all};
+use super::holder::SIGN_WAIT;
+use super::keys::Signers;
+use super::note::{Checkpoint, signed_note};
 use super::queue::Batch;
 use super::redact::Redactor;
 
@@ -26,9 +27,7 @@ pub(super) struct Composed {
 
 /// Puts lines together.
 pub(super) struct Composer<'a> {
-    signer: Option<&'a Signer>,
-    /// The signer that hands over to this one.
-    previous: Option<&'a Signer>,
+    signers: Signers<'a>,
     boot: &'a str,
     bytes: Vec<u8>,
     pub(super) head: Head,
@@ -44,14 +43,13 @@ impl<'a> Composer<'a> {
     /// Nothing yet, but for the first line of a segment that has none.
     pub(super) fn new(
         head: &Head,
-        keys: &'a Keys,
+        signers: Signers<'a>,
         origin: &str,
         boot: &'a str,
     ) -> Result<Composer<'a>, LedgerError> {
         let now = Timestamp::now();
         let mut lines = Composer {
-            signer: keys.signer.as_ref(),
-            previous: keys.previous.as_ref(),
+            signers,
             boot,
             bytes: Vec::new(),
             head: head.clone(),
@@ -62,12 +60,13 @@ impl<'a> Composer<'a> {
             clock_back_us: clock_back(&head.last_ts, now),
         };
         if lines.head.offset == 0 {
-            let verifier = lines.signer.map(Signer::verifier);
-            let body = lines.head.segment_body(origin, verifier);
+            let body = lines
+                .head
+                .segment_body(origin, lines.signers.named.as_ref());
             lines.push(&prepare(&body.draft(), &Redactor::none())?)?;
         }
         if lines.head.handover.is_some() {
-            lines.push_checkpoint()?;
+            lines.push_handover()?;
         }
         Ok(lines)
     }
@@ -141,20 +140,57 @@ impl<'a> Composer<'a> {
         self.head.extend(&mut self.decoder, line)
     }
 
-    /// A checkpoint over all lines so far.
+    /// A checkpoint over all lines so far, if the key is at hand. One that is held elsewhere is not asked
+    /// here: the lock is held.
     pub(super) fn push_checkpoint(&mut self) -> Result<(), LedgerError> {
-        let Some(signer) = self.signer else {
+        match self.signers.at_hand() {
+            Some(signer) => self.push_note(&signer.sign(&self.end())),
+            None => Ok(()),
+        }
+    }
+
+    /// The checkpoint by which the key before hands over. It is rare enough to wait for whoever holds it.
+    fn push_handover(&mut self) -> Result<(), LedgerError> {
+        let Some(old) = self.head.handover.as_ref() else {
             return Ok(());
         };
-        let checkpoint = Checkpoint::new(
+        let text = self.end().text();
+        let mut signatures = Vec::new();
+        for key in [Some(old), self.signers.named.as_ref()]
+            .into_iter()
+            .flatten()
+        {
+            if let Some(signer) = self.signers.local(key) {
+                signatures.push((key, signer.signature(&text)));
+            } else if key == old {
+                let holder = self.signers.holder(key).ok_or_else(|| LedgerError::Key {
+                    why: format!("nobody here can sign for `{key}`, which has to hand over"),
+                })?;
+                let signature = holder.sign(&text, SIGN_WAIT);
+                signatures.push((
+                    key,
+                    signature.map_err(|why| LedgerError::NotSigned {
+                        why: why.to_string(),
+                    })?,
+                ));
+            }
+        }
+        let note = signed_note(&text, &signatures);
+        self.push_note(&note)
+    }
+
+    fn end(&self) -> Checkpoint {
+        Checkpoint::new(
             self.head.origin.as_str(),
             self.head.seq(),
             self.head.tree.root(),
-        );
-        let previous = self.previous.filter(|_| self.head.handover.is_some());
-        let signers: Vec<&Signer> = previous.into_iter().chain([signer]).collect();
+        )
+    }
+
+    /// A checkpoint that is signed already.
+    pub(super) fn push_note(&mut self, note: &str) -> Result<(), LedgerError> {
         let mut tail = b",\"note\":".to_vec();
-        write_text(&mut tail, &sign_all(&signers, &checkpoint));
+        write_text(&mut tail, note);
         self.signed = true;
         self.push(&Prepared {
             kind: Kind::Checkpoint,
@@ -195,5 +231,7 @@ fn monotonic_us() -> u64 {
 fn clock_back(last_ts: &str, now: Timestamp) -> Option<i64> {
     let last: Timestamp = last_ts.parse().ok()?;
     let back = last.as_microsecond().saturating_sub(now.as_microsecond());
-    (back > 0).then_some(back)
+    // Nearly 300 years are as much as a line can say.
+    let most = i64::try_from(MAX_INTEGER).unwrap_or(i64::MAX);
+    (back > 0).then_some(back.min(most))
 }

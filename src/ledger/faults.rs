@@ -16,6 +16,8 @@ use std::path::Path;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use super::holder::{KeyHolder, SignError, SignatureBytes};
+use super::note::{Signer, Verifier};
 use super::show::{Filter, show};
 use super::store::{Durability, SideFile, Store, segment_name};
 use super::verify::{Report, VerifyOptions, verify};
@@ -32,11 +34,19 @@ struct File {
 struct Disk {
     segments: Vec<File>,
     side: HashMap<SideFile, Vec<u8>>,
+    /// The side files that survive a crash for certain.
+    side_synced: HashMap<SideFile, Vec<u8>>,
     staged: HashMap<String, Vec<u8>>,
     calls: u64,
+    /// Which of the calls were syncs.
+    syncs: Vec<u64>,
     fault: Option<(u64, Fault)>,
     /// Nothing more fits.
     full: bool,
+    /// The filesystem keeps no space in advance.
+    keeps_none: bool,
+    /// What fits all the same, because a file was removed.
+    freed: usize,
     /// Up to where space was kept: segment and offset.
     reserved: (u64, usize),
 }
@@ -131,10 +141,10 @@ impl Store for Memory {
         } else {
             0
         };
-        let full = disk.full;
+        let (full, freed) = (disk.full, disk.freed);
         let file = &mut disk.segments[index(segment)];
         let room = if full {
-            kept.saturating_sub(file.bytes.len())
+            kept.saturating_sub(file.bytes.len()).max(freed)
         } else {
             usize::MAX
         };
@@ -146,11 +156,14 @@ impl Store for Memory {
             return Err(io::ErrorKind::StorageFull.into());
         }
         file.bytes.extend_from_slice(&bytes[..fits]);
+        disk.freed = freed.saturating_sub(fits);
         Ok(fits)
     }
 
     fn sync(&self, segment: u64) -> io::Result<()> {
         let mut disk = self.call()?;
+        let calls = disk.calls;
+        disk.syncs.push(calls);
         let file = &mut disk.segments[index(segment)];
         file.synced = file.bytes.len();
         Ok(())
@@ -158,6 +171,9 @@ impl Store for Memory {
 
     fn reserve(&self, segment: u64, offset: u64, bytes: u64) -> io::Result<()> {
         let mut disk = self.call()?;
+        if disk.keeps_none {
+            return Err(io::ErrorKind::Unsupported.into());
+        }
         let end = index(offset + bytes);
         if disk.full && (disk.reserved.0 != segment || disk.reserved.1 < end) {
             return Err(io::ErrorKind::StorageFull.into());
@@ -179,10 +195,14 @@ impl Store for Memory {
         Ok(file.name().to_owned())
     }
 
-    fn install(&self, staged: &str, file: SideFile, _durability: Durability) -> io::Result<()> {
+    fn install(&self, staged: &str, file: SideFile, durability: Durability) -> io::Result<()> {
         let mut disk = self.call()?;
         let bytes = disk.staged.remove(staged).unwrap();
         disk.side.insert(file, bytes);
+        if durability == Durability::Synced {
+            // Names of a directory become durable together.
+            disk.side_synced = disk.side.clone();
+        }
         Ok(())
     }
 
@@ -192,7 +212,9 @@ impl Store for Memory {
     }
 
     fn remove(&self, file: SideFile) -> io::Result<()> {
-        self.call()?.side.remove(&file);
+        let mut disk = self.call()?;
+        let removed = disk.side.remove(&file);
+        disk.freed += removed.map_or(0, |bytes| bytes.len());
         Ok(())
     }
 }
@@ -303,6 +325,179 @@ fn start(ledger: &Ledger) -> Result<(RunId, Reservation), LedgerError> {
     Ok((run, reservation))
 }
 
+/// The disk after a crash: of what was not synced, `lose` says what is left of the last segment.
+fn crashed(disk: &Disk, side_synced: bool, lose: impl Fn(&mut Vec<u8>, usize)) -> Arc<Memory> {
+    let mut disk = disk.clone();
+    for file in &mut disk.segments {
+        lose(&mut file.bytes, file.synced);
+        file.synced = file.bytes.len();
+    }
+    if side_synced {
+        disk.side = disk.side_synced.clone();
+    }
+    disk.staged.clear();
+    disk.fault = None;
+    Arc::new(Memory(Mutex::new(disk)))
+}
+
+/// The next writer goes on after a crash, what was acknowledged is there, and verification accounts for
+/// every byte.
+#[track_caller]
+fn check_goes_on(store: &Arc<Memory>, day: &Day, options: &Options, what: &str) {
+    let ledger = Ledger::open_store(Arc::clone(store) as Arc<dyn Store>, options);
+    let ledger = ledger.unwrap_or_else(|error| panic!("{what}: {error}"));
+    ledger
+        .commit(vec![Draft::new(Kind::Observed).with("n", 99)])
+        .unwrap();
+    ledger.close().unwrap();
+    let dir = tempfile::tempdir().unwrap();
+    after_crash(&store.disk(), 1000, dir.path());
+    let report = report(dir.path());
+    assert!(
+        report.verdict.is_intact() && report.unsigned_tail == 0,
+        "{what}: {report:#?}"
+    );
+    let (numbers, started) = recorded(dir.path());
+    assert!(
+        day.acknowledged.iter().all(|n| numbers.contains(n)),
+        "{what}"
+    );
+    assert!(
+        day.started.iter().all(|run| started.contains(run)),
+        "{what}"
+    );
+    let mut unique = numbers.clone();
+    unique.dedup();
+    assert_eq!(numbers, unique, "{what}");
+}
+
+#[test]
+fn after_a_crash_with_any_prefix_of_what_was_not_synced_the_next_writer_goes_on() {
+    let mut prefixes = 0;
+    for at in crash_points() {
+        let store = Arc::new(Memory::default());
+        store.0.lock().unwrap().fault = Some((at, Fault::Forever));
+        let day = live(&store);
+        let disk = store.disk();
+        let unsynced = |file: &File| file.bytes.len() - file.synced;
+        let most = disk.segments.iter().map(unsynced).max().unwrap_or(0);
+        for kept in 0..=most {
+            prefixes += 1;
+            let what = format!("crash at call {at}, {kept} of {most} bytes");
+            let crashed = crashed(&disk, kept % 2 == 0, |bytes, synced| {
+                bytes.truncate(synced + kept);
+            });
+            check_goes_on(&crashed, &day, &options(), &what);
+        }
+    }
+    assert!(prefixes > 1000, "{prefixes}");
+}
+
+#[test]
+fn after_a_crash_that_lost_sectors_in_the_middle_or_at_the_end_the_next_writer_goes_on() {
+    for at in crash_points() {
+        let store = Arc::new(Memory::default());
+        store.0.lock().unwrap().fault = Some((at, Fault::Forever));
+        let day = live(&store);
+        let disk = store.disk();
+        for first in 0..8 {
+            for count in [1, 2, 100] {
+                let what = format!("crash at call {at}, {count} sectors from {first} on");
+                let crashed = crashed(&disk, false, |bytes, synced| {
+                    // The first sector behind what was synced is half old and half lost.
+                    let end = ((synced / 512) + first + count) * 512;
+                    let start = synced.max((synced / 512 + first) * 512);
+                    for byte in bytes.iter_mut().take(end).skip(start) {
+                        *byte = 0;
+                    }
+                });
+                check_goes_on(&crashed, &day, &options(), &what);
+            }
+        }
+    }
+}
+
+/// The calls that make a commit durable, in a healthy day: a crash right before them loses most.
+fn crash_points() -> Vec<u64> {
+    let healthy = Arc::new(Memory::default());
+    live(&healthy);
+    let syncs = healthy.disk().syncs;
+    // The first makes the ledger, one is in the middle of a day, one is behind a new segment.
+    [0, 3, syncs.len() / 2, syncs.len() - 1]
+        .into_iter()
+        .map(|at| syncs[at])
+        .collect()
+}
+
+#[test]
+fn whichever_call_fails_while_keys_change_the_next_writer_goes_on_and_is_believed() {
+    let holder = || -> Arc<dyn KeyHolder> { Arc::new(Held(Signer::new("k", &[1; 32]).unwrap())) };
+    let mut local = options();
+    local.origin = Some("k".to_owned());
+    let mut elsewhere = local.clone();
+    elsewhere.holder = Some(holder());
+    let mut back = local.clone();
+    back.earlier_holders = vec![holder()];
+    let begin = |options: &Options| {
+        let store = Arc::new(Memory::default());
+        let ledger = Ledger::open_store(Arc::clone(&store) as Arc<dyn Store>, options).unwrap();
+        ledger
+            .commit(vec![Draft::new(Kind::Observed).with("n", 1)])
+            .unwrap();
+        ledger.close().unwrap();
+        store
+    };
+    let change =
+        |store: &Arc<Memory>, options: &Options, rotate: bool| -> Result<(), LedgerError> {
+            let ledger = Ledger::open_store(Arc::clone(store) as Arc<dyn Store>, options)?;
+            if rotate {
+                ledger.rotate_key()?;
+            }
+            ledger.commit(vec![Draft::new(Kind::Observed).with("n", 2)])?;
+            ledger.close()
+        };
+    for (what, before, after, rotate) in [
+        ("rotate", &local, &local, true),
+        ("hand over", &local, &elsewhere, false),
+        ("take back", &elsewhere, &back, false),
+    ] {
+        let healthy = begin(before);
+        let start = healthy.disk().calls;
+        change(&healthy, after, rotate).unwrap();
+        let end = healthy.disk().calls;
+        for at in start..=end {
+            for fault in [Fault::Error, Fault::Half, Fault::Forever] {
+                let store = begin(before);
+                store.0.lock().unwrap().fault = Some((at, fault));
+                change(&store, after, rotate).ok();
+                let what = format!("{what}: {fault:?} at call {at}");
+                let mut day = Day::default();
+                day.acknowledged.push(1);
+                for side_synced in [false, true] {
+                    let crashed = crashed(&store.disk(), side_synced, |bytes, synced| {
+                        bytes.truncate(synced);
+                    });
+                    check_goes_on(&crashed, &day, after, &what);
+                }
+            }
+        }
+    }
+}
+
+/// Holds a key in this process.
+#[derive(Debug)]
+struct Held(Signer);
+
+impl KeyHolder for Held {
+    fn verifier(&self) -> &Verifier {
+        self.0.verifier()
+    }
+
+    fn sign(&self, text: &str, _wait: Duration) -> Result<SignatureBytes, SignError> {
+        Ok(self.0.signature(text))
+    }
+}
+
 #[track_caller]
 fn check_survives(disk: &Disk, day: &Day, what: &str) {
     for thousandths in [0, 370, 1000] {
@@ -397,7 +592,19 @@ fn after_a_failed_sync_nothing_more_is_acknowledged_and_the_next_open_writes_a_g
 
 #[test]
 fn a_run_that_started_is_recorded_to_its_end_on_a_full_disk_and_nothing_else_is() {
-    let store = Arc::new(Memory::default());
+    recorded_on_a_full_disk(Memory::default());
+}
+
+#[test]
+fn where_the_filesystem_keeps_no_space_a_ballast_file_does() {
+    let store = Memory::default();
+    store.0.lock().unwrap().keeps_none = true;
+    let disk = recorded_on_a_full_disk(store);
+    assert!(!disk.side.contains_key(&SideFile::Ballast));
+}
+
+fn recorded_on_a_full_disk(store: Memory) -> Disk {
+    let store = Arc::new(store);
     let ledger =
         Ledger::open_store(Arc::clone(&store) as Arc<dyn Store>, &Options::default()).unwrap();
     let mut open = Vec::new();
@@ -439,4 +646,5 @@ fn a_run_that_started_is_recorded_to_its_end_on_a_full_disk_and_nothing_else_is(
         report.verdict.is_intact() && report.open_runs == 0,
         "{report:#?}"
     );
+    store.disk()
 }

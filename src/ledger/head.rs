@@ -132,7 +132,8 @@ impl Head {
             let more = store
                 .segment_bytes(next)
                 .map_err(|error| LedgerError::io("look at a segment", &error))?;
-            if more.is_none() {
+            // An empty one is where somebody wanted to go on and could not: he is still in this one.
+            if more.is_none_or(|bytes| bytes == 0) {
                 return Ok(());
             }
             self.enter_segment(next);

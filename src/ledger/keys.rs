@@ -1,14 +1,16 @@
 //! The file `key`: what a ledger signs with, and the key under which it redacts.
 //!
 //! Two lines: Go's form of a private key, and `redact+` with 64 hex digits. A ledger that does not sign
-//! has the second only; one that changes its key has the old key as a line between the two until it has.
+//! has the second only, as has one whose key is held elsewhere; one that changes its key has the old key as a line between the two until it has.
 
 #![forbid(unsafe_code)]
 
 use std::fmt;
+use std::sync::Arc;
 
 use super::entry::hex;
-use super::note::Signer;
+use super::holder::KeyHolder;
+use super::note::{Signer, Verifier};
 
 /// The secrets of one ledger.
 #[derive(Clone)]
@@ -61,6 +63,15 @@ impl Keys {
         }
     }
 
+    /// The same where the signing key is held elsewhere.
+    pub(super) fn without_signer(&self) -> Keys {
+        Keys {
+            signer: None,
+            previous: None,
+            secret: self.secret,
+        }
+    }
+
     /// Reads the file's text.
     pub(super) fn parse(bytes: &[u8]) -> Option<Keys> {
         let text = std::str::from_utf8(bytes).ok()?;
@@ -92,6 +103,45 @@ impl Keys {
         text.push_str(&hex(&self.secret));
         text.push('\n');
         text
+    }
+}
+
+/// Everybody who could sign, and the key that the ledger is to name.
+#[derive(Clone, Debug)]
+pub(super) struct Signers<'a> {
+    /// The key that new segments name; none if the ledger does not sign.
+    pub(super) named: Option<Verifier>,
+    keys: &'a Keys,
+    holders: &'a [Arc<dyn KeyHolder>],
+}
+
+impl<'a> Signers<'a> {
+    pub(super) fn new(
+        named: Option<Verifier>,
+        keys: &'a Keys,
+        holders: &'a [Arc<dyn KeyHolder>],
+    ) -> Signers<'a> {
+        Signers {
+            named,
+            keys,
+            holders,
+        }
+    }
+
+    /// The named key, if it lies beside the ledger.
+    pub(super) fn at_hand(&self) -> Option<&'a Signer> {
+        self.local(self.named.as_ref()?)
+    }
+
+    /// This key, if it lies beside the ledger.
+    pub(super) fn local(&self, key: &Verifier) -> Option<&'a Signer> {
+        let mut signers = self.keys.signer.iter().chain(&self.keys.previous);
+        signers.find(|signer| signer.verifier() == key)
+    }
+
+    /// Whoever else holds this key.
+    pub(super) fn holder(&self, key: &Verifier) -> Option<&'a Arc<dyn KeyHolder>> {
+        self.holders.iter().find(|holder| holder.verifier() == key)
     }
 }
 

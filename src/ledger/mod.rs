@@ -15,8 +15,10 @@
 //! | `segment`, `keys`, `owner`, `grants`, `redact` | what the lines are about |
 //! | `approve`, `signature` | grants into the ledger and out of it, and who signed them |
 //! | `blobs` | outputs that are kept beside the record |
+//! | `holder`, `elsewhere` | keys that are held elsewhere, and asking for their signatures |
 //! | `prove`, `tiles` | proofs about single entries, and the ledger as other tools read it |
 //! | `verify`, `show`, `follow`, `stats` | reading a ledger that somebody may have changed |
+//! | `place` | what a ledger's directory is worth: filesystem, who can read the key |
 //! | `ocsf` | entries as events for security monitoring |
 
 #![forbid(unsafe_code)]
@@ -25,18 +27,21 @@ mod approve;
 mod blobs;
 mod compose;
 pub mod decode;
+mod elsewhere;
 mod entry;
 #[cfg(test)]
 mod faults;
 pub mod follow;
 mod grants;
 mod head;
+pub mod holder;
 mod keys;
 pub mod merkle;
 pub mod note;
 pub mod ocsf;
 mod owner;
 mod permit;
+pub mod place;
 pub mod prove;
 mod queue;
 mod redact;
@@ -61,11 +66,13 @@ use serde_json::{Map, Value};
 
 pub use self::approve::GrantEntry;
 pub use self::blobs::kept_output;
+use self::elsewhere::Elsewhere;
 pub use self::entry::{
     Draft, DraftError, HEAD_NAMES, Kind, MAX_INTEGER, MAX_LINE_BYTES, NotARunId, RunId, text_value,
 };
 use self::entry::{Prepared, prepare};
 pub use self::grants::Grant;
+use self::holder::{KeyHolder, SIGN_WAIT};
 use self::note::Verifier;
 use self::owner::Owner;
 pub use self::permit::{NotAdmitted, OpenRun, Permit};
@@ -84,7 +91,7 @@ pub const LOCK_WAIT: Duration = Duration::from_secs(1);
 pub const DEFAULT_SEGMENT_BYTES: u64 = 64 << 20;
 
 /// How a ledger is opened.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Options {
     /// Accept network and FUSE filesystems, where locks and durability may not be what they seem.
@@ -101,6 +108,12 @@ pub struct Options {
     pub sign: bool,
     /// How long to wait for the lock.
     pub lock_wait: Duration,
+    /// Who holds the key, if it does not lie beside the ledger. A ledger with another key hands over to it.
+    pub holder: Option<Arc<dyn KeyHolder>>,
+    /// Who held the key before: they sign that they hand over.
+    pub earlier_holders: Vec<Arc<dyn KeyHolder>>,
+    /// How long a holder is given to sign.
+    pub sign_wait: Duration,
 }
 
 impl Default for Options {
@@ -113,6 +126,9 @@ impl Default for Options {
             origin: None,
             sign: true,
             lock_wait: LOCK_WAIT,
+            holder: None,
+            earlier_holders: Vec::new(),
+            sign_wait: SIGN_WAIT,
         }
     }
 }
@@ -136,7 +152,8 @@ pub struct Ledger {
     owner: Owner,
     policies: Mutex<Policies>,
     queue: Queue,
-    writer: Mutex<Writer>,
+    writer: Arc<Mutex<Writer>>,
+    elsewhere: Arc<Elsewhere>,
     store: Arc<dyn Store>,
 }
 
@@ -172,13 +189,15 @@ impl Ledger {
         let (writer, secret) = Writer::open(&store, options)?;
         let redactor = Redactor::new(secret, &options.redact)
             .map_err(|pattern| LedgerError::Pattern { pattern })?;
+        let writer = Arc::new(Mutex::new(writer));
         Ok(Ledger {
+            elsewhere: Arc::new(Elsewhere::new(Arc::clone(&writer), options)),
             redactor,
             keeps_output: options.keep_output,
             owner: Owner::this(),
             policies: Mutex::default(),
             queue: Queue::default(),
-            writer: Mutex::new(writer),
+            writer,
             store,
         })
     }
@@ -204,13 +223,15 @@ impl Ledger {
         }
         let store = FileStore::open(dir, options.allow_unsafe_filesystem)
             .map_err(|error| LedgerError::io("open the ledger's directory", &error))?;
-        for file in [SideFile::State, SideFile::Checkpoint] {
-            store
-                .remove(file)
-                .map_err(|error| LedgerError::io("remove an old index", &error))?;
-        }
+        store
+            .remove(SideFile::State)
+            .map_err(|error| LedgerError::io("remove an old index", &error))?;
         let ledger = Ledger::open_store(Arc::new(store), options)?;
-        lock(&ledger.writer).write_side_files()?;
+        match ledger.elsewhere.holder() {
+            Some(holder) => ledger.elsewhere.keep_end(&*holder, Ok(())).map(|_| ())?,
+            // Without anybody who could sign, the file `checkpoint` stays as it is.
+            None => lock(&ledger.writer).write_side_files(None)?,
+        }
         drop(ledger);
         let tiles = dir.join("tile");
         if tiles.exists() {
@@ -355,7 +376,10 @@ impl Ledger {
     /// The ledger does not sign, or the checkpoint could not be written.
     pub fn anchor(&self, to: &str) -> Result<String, LedgerError> {
         self.commit_last(vec![Draft::new(Kind::Anchor).with("to", to)])?;
-        lock(&self.writer).signed_end()
+        match self.elsewhere.holder() {
+            Some(holder) => self.elsewhere.close(&*holder),
+            None => lock(&self.writer).signed_end(),
+        }
     }
 
     /// The name of the ledger, as in its checkpoints.
@@ -369,7 +393,14 @@ impl Ledger {
     /// # Errors
     /// The checkpoint could not be written. Nothing that was recorded is touched by that.
     pub fn close(self) -> Result<(), LedgerError> {
-        lock(&self.writer).close()
+        self.sign_off()
+    }
+
+    fn sign_off(&self) -> Result<(), LedgerError> {
+        match self.elsewhere.holder() {
+            Some(holder) => self.elsewhere.close_if_unsigned(&*holder),
+            None => lock(&self.writer).close(),
+        }
     }
 
     fn submit(
@@ -385,20 +416,24 @@ impl Ledger {
             }
             batch.push(prepare(&draft, &self.redactor)?, &draft);
         }
-        self.queue.submit(batch, |group| {
+        let submitted = self.queue.submit(batch, |group| {
             let waiting = std::mem::take(&mut lock(&self.policies).waiting);
             let policies = lock(&self.writer).commit(&waiting, group);
             if !policies {
                 lock(&self.policies).waiting.splice(0..0, waiting);
             }
-        })
+        });
+        if !last {
+            Elsewhere::sign_sometimes(&self.elsewhere);
+        }
+        submitted
     }
 }
 
 impl Drop for Ledger {
     fn drop(&mut self) {
         // Whatever it returns: nothing acknowledged depends on it.
-        drop(lock(&self.writer).close());
+        drop(self.sign_off());
     }
 }
 
@@ -444,6 +479,12 @@ pub enum LedgerError {
         /// Why.
         why: String,
     },
+    /// The key is held elsewhere, and whoever holds it did not sign. What was recorded stays, unsigned.
+    #[error("the ledger's key did not sign: {why}")]
+    NotSigned {
+        /// Why.
+        why: String,
+    },
     /// The run has no start, or has an outcome already.
     #[error("run {run} is not open")]
     RunEnded {
@@ -485,6 +526,7 @@ impl LedgerError {
             | LedgerError::Damaged { .. }
             | LedgerError::Poisoned { .. }
             | LedgerError::Key { .. }
+            | LedgerError::NotSigned { .. }
             | LedgerError::RunEnded { .. }
             | LedgerError::GrantUnfit { .. }
             | LedgerError::Draft(_)

@@ -146,6 +146,13 @@ impl Verifier {
     pub fn name(&self) -> &str {
         &self.name
     }
+
+    /// Whether this key made `signature` over `text`.
+    #[must_use]
+    pub fn signed(&self, text: &str, signature: &[u8; 64]) -> bool {
+        let signature = Signature::from_bytes(signature);
+        self.key.verify_strict(text.as_bytes(), &signature).is_ok()
+    }
 }
 
 /// A private key with its name.
@@ -210,6 +217,12 @@ impl Signer {
         &self.verifier
     }
 
+    /// The signature over a text.
+    #[must_use]
+    pub fn signature(&self, text: &str) -> [u8; 64] {
+        self.key.sign(text.as_bytes()).to_bytes()
+    }
+
     /// The whole note over a checkpoint.
     #[must_use]
     pub fn sign(&self, checkpoint: &Checkpoint) -> String {
@@ -221,15 +234,20 @@ impl Signer {
 #[must_use]
 pub fn sign_all(signers: &[&Signer], checkpoint: &Checkpoint) -> String {
     let text = checkpoint.text();
+    let signatures: Vec<(&Verifier, [u8; 64])> = signers
+        .iter()
+        .map(|signer| (&signer.verifier, signer.signature(&text)))
+        .collect();
+    signed_note(&text, &signatures)
+}
+
+/// The note of `text` with signatures that somebody made over it.
+#[must_use]
+pub fn signed_note(text: &str, signatures: &[(&Verifier, [u8; 64])]) -> String {
     let mut note = format!("{text}\n");
-    for signer in signers {
-        let mut signature = signer.verifier.id.to_vec();
-        signature.extend_from_slice(&signer.key.sign(text.as_bytes()).to_bytes());
-        note.push_str(&format!(
-            "— {} {}\n",
-            signer.verifier.name,
-            BASE64.encode(&signature)
-        ));
+    for (verifier, signature) in signatures {
+        let bytes = [&verifier.id[..], signature].concat();
+        note.push_str(&format!("— {} {}\n", verifier.name, BASE64.encode(&bytes)));
     }
     note
 }

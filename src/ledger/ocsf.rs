@@ -412,7 +412,15 @@ fn entity(kind: Kind, body: &Value) -> Event {
         }
     }
     event.set("entity", entity);
-    event.status(true, &Value::Null, &body["why"]);
+    let why = if body["why"].is_null() {
+        &body["reference"]
+    } else {
+        &body["why"]
+    };
+    event.status(true, &Value::Null, why);
+    if let Some(command) = command_line(&body["argv"]) {
+        event.unmapped("command_line", command);
+    }
     let by = ["by", "who", "actor"]
         .into_iter()
         .find_map(|name| text(&body[name]));

@@ -5,6 +5,7 @@
 
 #![forbid(unsafe_code)]
 
+use std::collections::HashMap;
 use std::io;
 use std::path::Path;
 
@@ -24,6 +25,8 @@ pub(super) struct Snapshot {
     /// Names of the first files in `segments` that are no segments, escaped.
     pub(super) strangers: Vec<String>,
     pub(super) key: KeyFile,
+    /// The file `signer`, if it can be read.
+    pub(super) signer: Option<Vec<u8>>,
 }
 
 /// The file `key`, as far as it can be read: auditors usually cannot.
@@ -47,6 +50,8 @@ pub(super) struct SnapSegment {
     pub(super) valid: u64,
     /// The next segment says how long this one is.
     pub(super) accounted: bool,
+    /// No later file has a first line that could say so.
+    pub(super) is_last: bool,
 }
 
 impl Snapshot {
@@ -82,6 +87,7 @@ impl Snapshot {
                     opened: Some(opened),
                     why_not: None,
                     accounted: false,
+                    is_last: true,
                 },
                 Err(why) => SnapSegment {
                     number,
@@ -90,8 +96,13 @@ impl Snapshot {
                     why_not: Some(why),
                     valid: 0,
                     accounted: false,
+                    is_last: true,
                 },
             });
+        }
+        // An empty file at the end is where somebody wanted to go on and could not: the one before goes on.
+        while segments.len() > 1 && segments.last().is_some_and(SnapSegment::is_empty) {
+            segments.pop();
         }
         let key = match reading.read(SideFile::Key) {
             Ok(Some(bytes)) => {
@@ -104,6 +115,11 @@ impl Snapshot {
         let mut seen = Snapshot {
             segments,
             checkpoint: reading.look_at(SideFile::Checkpoint)?,
+            signer: reading
+                .look_at(SideFile::Signer)
+                .ok()
+                .flatten()
+                .and_then(Result::ok),
             strangers: reading.strangers()?,
             key,
         };
@@ -113,27 +129,42 @@ impl Snapshot {
 
     /// Where each file's whole lines end: the next first line says it, or else the last line feed.
     fn find_ends(&mut self) -> io::Result<()> {
-        let mut said: Vec<Ended> = Vec::new();
+        let mut said: HashMap<String, u64> = HashMap::new();
+        let mut described = Vec::new();
         for segment in &self.segments {
-            if let Some(opened) = &segment.opened
-                && let Some(body) = first_line(opened)?
-            {
-                said.extend(body.before);
+            let body = match &segment.opened {
+                Some(opened) => first_line(opened)?,
+                None => None,
+            };
+            described.push(body.is_some());
+            for Ended { segment, bytes, .. } in body.into_iter().flat_map(|body| body.before) {
+                said.entry(segment).or_insert(bytes);
             }
+        }
+        let mut later = false;
+        for (segment, described) in self.segments.iter_mut().zip(described).rev() {
+            segment.is_last = !later;
+            later |= described;
         }
         for segment in &mut self.segments {
             let Some(opened) = &segment.opened else {
                 continue;
             };
-            match said.iter().find(|ended| ended.segment == segment.name) {
-                Some(ended) => {
+            match said.get(&segment.name) {
+                Some(bytes) => {
                     segment.accounted = true;
-                    segment.valid = ended.bytes.min(opened.bytes);
+                    segment.valid = (*bytes).min(opened.bytes);
                 }
                 None => segment.valid = last_line_end(opened)?,
             }
         }
         Ok(())
+    }
+}
+
+impl SnapSegment {
+    fn is_empty(&self) -> bool {
+        self.opened.as_ref().is_some_and(|opened| opened.bytes == 0)
     }
 }
 

@@ -12,6 +12,8 @@
 
 #![forbid(unsafe_code)]
 
+mod reading;
+
 use std::fmt;
 use std::fs::{File, TryLockError};
 use std::io;
@@ -25,7 +27,7 @@ use std::time::{Duration, Instant};
 use rustix::fs::{AtFlags, Dir, FallocateFlags, FileType, Mode, OFlags};
 use rustix::io::Errno;
 
-/// The files beside the segments. All but the key can be made again from the segments.
+/// The files beside the segments. All but `key` and `signer` can be made again from the segments.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum SideFile {
@@ -35,6 +37,10 @@ pub enum SideFile {
     State,
     /// The signing key and the key for redaction.
     Key,
+    /// Who holds keys elsewhere, written by a person.
+    Signer,
+    /// When a holder of the key did not sign, in seconds since 1970: others leave it alone for a while.
+    Unanswered,
     /// What a writer could not record; the next one does.
     Gap,
     /// Space that is given back when the disk is full and a run ends.
@@ -49,6 +55,8 @@ impl SideFile {
             SideFile::Checkpoint => "checkpoint",
             SideFile::State => "state",
             SideFile::Key => "key",
+            SideFile::Signer => "signer",
+            SideFile::Unanswered => "unanswered",
             SideFile::Gap => "gap",
             SideFile::Ballast => "ballast",
         }
@@ -610,153 +618,54 @@ fn stage_in(
     }
 }
 
+/// The text of the file `signer` in the ledger's directory; `None` if there is none. It names programs that
+/// are started, so it has to be this user's or root's, and nobody else may be able to write it.
+///
+/// # Errors
+/// It cannot be read, or is not such a file.
+pub fn signer_file(directory: &Path) -> io::Result<Option<String>> {
+    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    let root = match rustix::fs::open(directory, flags, Mode::empty()) {
+        Ok(root) => root,
+        // Whoever opens the ledger has more to say about that.
+        Err(Errno::NOENT | Errno::NOTDIR) => return Ok(None),
+        Err(error) => return Err(error.into()),
+    };
+    let Some(bytes) = read_side_file(&root, SideFile::Signer)? else {
+        return Ok(None);
+    };
+    let name = SideFile::Signer.name();
+    let owner = rustix::fs::statat(&root, name, AtFlags::SYMLINK_NOFOLLOW)?.st_uid;
+    if owner != 0 && owner != rustix::process::geteuid().as_raw() {
+        return Err(refused(name, "belongs to another user"));
+    }
+    let text = String::from_utf8(bytes);
+    text.map(Some)
+        .map_err(|_| io::Error::new(io::ErrorKind::InvalidData, "not UTF-8"))
+}
+
+pub(super) use self::reading::{ReadSegment, Reading, SegmentFile};
+
 /// The file name of a segment, for example `000000000000.jsonl`.
 #[must_use]
 pub fn segment_name(segment: u64) -> String {
     format!("{segment:012}.jsonl")
 }
 
-/// A ledger that is only read: nothing is made, nothing is changed, nothing waits.
-#[derive(Debug)]
-pub(super) struct Reading {
-    root: OwnedFd,
-    segments: OwnedFd,
+/// Something that can be read anywhere.
+pub(super) trait ReadAt {
+    /// Reads at `offset`; 0 bytes at the end only.
+    fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize>;
 }
 
-/// A segment that was opened for reading.
-#[derive(Debug)]
-pub(super) struct ReadSegment {
-    pub(super) file: File,
-    pub(super) bytes: u64,
-    /// What is odd about the file though it can be read.
-    pub(super) odd: Option<&'static str>,
-}
-
-impl Reading {
-    /// `None` if there is no such directory, or no `segments` in it.
-    pub(super) fn open(path: &Path) -> io::Result<Option<Reading>> {
-        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
-        let root = match rustix::fs::open(path, flags, Mode::empty()) {
-            Ok(root) => root,
-            Err(Errno::NOENT | Errno::NOTDIR) => return Ok(None),
-            Err(error) => return Err(error.into()),
-        };
-        match rustix::fs::openat(&root, "segments", flags | OFlags::NOFOLLOW, Mode::empty()) {
-            Ok(segments) => Ok(Some(Reading { root, segments })),
-            Err(Errno::NOENT) => Ok(None),
-            Err(Errno::NOTDIR | Errno::LOOP) => Err(io::Error::new(
-                io::ErrorKind::NotADirectory,
-                "`segments` is not a directory of the ledger's own",
-            )),
-            Err(error) => Err(error.into()),
-        }
-    }
-
-    /// Runs `look` while no writer is between two bytes, if the lock can be had at all.
-    pub(super) fn quietly<T>(&self, look: impl FnOnce() -> T) -> T {
-        let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NOFOLLOW | OFlags::NONBLOCK;
-        let lock = rustix::fs::openat(&self.root, "lock", flags, Mode::empty()).map(File::from);
-        let until = Instant::now().checked_add(super::LOCK_WAIT);
-        if let Ok(lock) = &lock {
-            while matches!(lock.try_lock_shared(), Err(TryLockError::WouldBlock))
-                && until.is_some_and(|until| Instant::now() < until)
-            {
-                std::thread::park_timeout(Duration::from_micros(100));
-            }
-        }
-        look()
-    }
-
-    pub(super) fn segments(&self) -> io::Result<Vec<u64>> {
-        list_segments(&self.segments)
-    }
-
-    /// The segment, or why it is none.
-    pub(super) fn segment(&self, segment: u64) -> io::Result<Result<ReadSegment, &'static str>> {
-        let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NOFOLLOW | OFlags::NONBLOCK;
-        let file =
-            match rustix::fs::openat(&self.segments, segment_name(segment), flags, Mode::empty()) {
-                Ok(file) => File::from(file),
-                Err(Errno::NOENT) => return Ok(Err("is missing")),
-                Err(Errno::LOOP) => return Ok(Err("is a symbolic link")),
-                Err(Errno::NXIO) => return Ok(Err("is not a regular file")),
-                Err(error) => return Err(error.into()),
-            };
-        let stat = rustix::fs::fstat(&file)?;
-        if FileType::from_raw_mode(stat.st_mode) != FileType::RegularFile {
-            return Ok(Err("is not a regular file"));
-        }
-        let odd = file_oddity(&stat, 0o640);
-        let bytes = u64::try_from(stat.st_size).unwrap_or(0);
-        Ok(Ok(ReadSegment { file, bytes, odd }))
-    }
-
-    pub(super) fn read(&self, file: SideFile) -> io::Result<Option<Vec<u8>>> {
-        read_side_file(&self.root, file)
-    }
-
-    /// The content of a side file, or why it is none. Wide modes are no reason: copies of ledgers have them.
-    pub(super) fn look_at(
-        &self,
-        file: SideFile,
-    ) -> io::Result<Option<Result<Vec<u8>, &'static str>>> {
-        use std::io::Read;
-        let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NOFOLLOW | OFlags::NONBLOCK;
-        let opened = match rustix::fs::openat(&self.root, file.name(), flags, Mode::empty()) {
-            Ok(opened) => File::from(opened),
-            Err(Errno::NOENT) => return Ok(None),
-            Err(Errno::LOOP) => return Ok(Some(Err("is a symbolic link"))),
-            // A socket cannot be opened at all.
-            Err(Errno::NXIO) => return Ok(Some(Err("is not a regular file"))),
-            Err(error) => return Err(error.into()),
-        };
-        let kind = FileType::from_raw_mode(rustix::fs::fstat(&opened)?.st_mode);
-        if kind != FileType::RegularFile {
-            return Ok(Some(Err("is not a regular file")));
-        }
-        let mut bytes = Vec::new();
-        opened.take(MAX_SIDE_FILE_BYTES).read_to_end(&mut bytes)?;
-        Ok(Some(Ok(bytes)))
-    }
-
-    /// A kept output, if it is there.
-    pub(super) fn blob(&self, sha256: &str) -> io::Result<Option<Vec<u8>>> {
-        use std::io::Read;
-        let name = format!("blobs/{}/{sha256}", shelf(sha256));
-        let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NOFOLLOW | OFlags::NONBLOCK;
-        let file = match rustix::fs::openat(&self.root, &name, flags, Mode::empty()) {
-            Ok(file) => File::from(file),
-            Err(Errno::NOENT) => return Ok(None),
-            Err(error) => return Err(error.into()),
-        };
-        check_file(&rustix::fs::fstat(&file)?, &name, 0o644)?;
-        let mut bytes = Vec::new();
-        (&file).read_to_end(&mut bytes)?;
-        Ok(Some(bytes))
-    }
-
-    /// The first few names in `segments` that are no segment's, escaped, in order.
-    pub(super) fn strangers(&self) -> io::Result<Vec<String>> {
-        let mut names = Vec::new();
-        for entry in Dir::read_from(&self.segments)? {
-            let name = entry?.file_name().to_bytes().to_vec();
-            if segment_number(&name).is_none() && !matches!(&*name, b"." | b"..") {
-                names.push(String::from_utf8_lossy(&name).escape_debug().to_string());
-            }
-        }
-        names.sort_unstable();
-        names.truncate(MAX_STRANGERS);
-        Ok(names)
-    }
-
-    /// Whether a side file is there, readable or not.
-    pub(super) fn has(&self, file: SideFile) -> bool {
-        rustix::fs::statat(&self.root, file.name(), AtFlags::SYMLINK_NOFOLLOW).is_ok()
+impl ReadAt for File {
+    fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
+        FileExt::read_at(self, buffer, offset)
     }
 }
 
 /// Reads until the buffer is full or the file ends.
-pub(super) fn read_full(file: &File, offset: u64, buffer: &mut [u8]) -> io::Result<usize> {
+pub(super) fn read_full(file: &impl ReadAt, offset: u64, buffer: &mut [u8]) -> io::Result<usize> {
     let mut done = 0_usize;
     while let Some(rest) = buffer.get_mut(done..)
         && !rest.is_empty()
@@ -771,9 +680,6 @@ pub(super) fn read_full(file: &File, offset: u64, buffer: &mut [u8]) -> io::Resu
     }
     Ok(done)
 }
-
-/// More names than this say nothing more.
-const MAX_STRANGERS: usize = 10;
 
 /// The largest side file that is read: a state of a million open runs would be smaller.
 const MAX_SIDE_FILE_BYTES: u64 = 64 << 20;
@@ -869,7 +775,7 @@ fn check_filesystem(root: &OwnedFd) -> io::Result<()> {
 }
 
 /// Network and FUSE filesystems by their number in `linux/magic.h`.
-fn unsafe_filesystem(kind: u32) -> Option<&'static str> {
+pub(super) fn unsafe_filesystem(kind: u32) -> Option<&'static str> {
     Some(match kind {
         0x6969 => "NFS",
         0x517b => "SMB",

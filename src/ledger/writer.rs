@@ -4,6 +4,8 @@
 
 #![forbid(unsafe_code)]
 
+mod signing;
+
 use std::io;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -15,9 +17,10 @@ use super::compose::{Composed, Composer};
 use super::entry::{Draft, Kind, Prepared, RunId, hex, prepare};
 use super::grants::Grant;
 use super::head::Head;
+use super::holder::KeyHolder;
 use super::keys::{Keys, random};
 use super::merkle::Tree;
-use super::note::{self, Checkpoint, Signer, Verifier};
+use super::note::{self, Checkpoint};
 use super::owner::Observer;
 use super::queue::{Batch, Purpose};
 use super::redact::Redactor;
@@ -44,7 +47,13 @@ const CHECKPOINT_INTERVAL: Duration = Duration::from_secs(1);
 pub(super) struct Writer {
     store: Arc<dyn Store>,
     head: Head,
+    /// Where the ledger ended in the segment before, until the one that was begun has a line.
+    left: Option<Head>,
     keys: Keys,
+    /// Who holds keys elsewhere: first the one that signs from now on, if `held`, then those before it.
+    holders: Vec<Arc<dyn KeyHolder>>,
+    /// The key is held elsewhere.
+    held: bool,
     /// The name of the ledger.
     origin: String,
     here: Observer,
@@ -120,15 +129,38 @@ impl Writer {
         if let Some(checkpoint) = &checkpoint {
             check_checkpoint(checkpoint, &head, stands)?;
         }
-        let origin = match (&*head.origin, &keys.signer) {
-            ("", Some(signer)) => signer.verifier().name().to_owned(),
+        let held = options.holder.is_some();
+        let name = match (&options.holder, &keys.signer) {
+            (Some(holder), _) => Some(holder.verifier().name().to_owned()),
+            (None, Some(signer)) => Some(signer.verifier().name().to_owned()),
+            (None, None) => None,
+        };
+        let origin = match (&*head.origin, name) {
+            ("", Some(name)) => name,
             ("", None) => new_origin(options)?,
+            (origin, Some(name)) if held && name != origin => {
+                return Err(LedgerError::Key {
+                    why: format!(
+                        "the ledger is called `{}`, and the key that is held elsewhere `{}`",
+                        origin.escape_debug(),
+                        name.escape_debug()
+                    ),
+                });
+            }
             (origin, _) => origin.to_owned(),
         };
         let mut writer = Writer {
             store: Arc::clone(store),
             head,
+            left: None,
             keys,
+            holders: options
+                .holder
+                .iter()
+                .chain(&options.earlier_holders)
+                .cloned()
+                .collect(),
+            held,
             origin,
             here: Observer::here(),
             segment_bytes: options.segment_bytes,
@@ -139,6 +171,7 @@ impl Writer {
             unsigned: false,
             last_checkpoint: Instant::now(),
         };
+        writer.take_back_key(options)?;
         let settling = writer.settle_key()?;
         let mut batch = Batch::new(Purpose::End, false);
         for draft in writer.opening(read(SideFile::Gap)?) {
@@ -247,104 +280,15 @@ impl Writer {
 
     /// Reads what others wrote since the last time, a new key included. The lock is held.
     fn catch_up(&mut self) -> Result<(), LedgerError> {
+        self.leave_empty_segment();
         self.head.catch_up(&*self.store, &mut |_| {})?;
-        if self.head.key.as_ref() != self.keys.signer.as_ref().map(Signer::verifier) {
+        if self.head.key != self.named() {
+            // Somebody who was told of another key came later, and is right.
+            self.held = false;
             self.keys = read_keys(&*self.store)?.ok_or_else(|| key_error("is missing"))?;
             self.settle_key()?;
         }
         Ok(())
-    }
-
-    /// Ends a change of keys that a crash interrupted; whether anything was written for that.
-    fn settle_key(&mut self) -> Result<bool, LedgerError> {
-        let is_head =
-            |signer: Option<&Signer>| self.head.key.as_ref() == signer.map(Signer::verifier);
-        if self.head.seq() == 0
-            || (is_head(self.keys.signer.as_ref()) && self.head.handover.is_none())
-        {
-            return Ok(false);
-        }
-        let hands_over = self.head.handover.is_some() || is_head(self.keys.previous.as_ref());
-        if self.keys.previous.is_none() || !hands_over {
-            return Err(key_error("is not the one that the ledger names"));
-        }
-        if self.head.handover.is_none() && self.head.offset > 0 {
-            self.begin_segment()?;
-        }
-        self.write_group(&[], &mut [])?;
-        self.sync()?;
-        self.save_keys(self.keys.settled())?;
-        Ok(true)
-    }
-
-    /// Signs with a new key from here on. The old one signs that it hands over.
-    pub(super) fn rotate_key(&mut self) -> Result<Verifier, LedgerError> {
-        if let Some(why) = &self.poisoned {
-            return Err(LedgerError::Poisoned { why: why.clone() });
-        }
-        self.lock(self.lock_wait)?;
-        let rotated = self.catch_up().and_then(|()| self.rotate_locked());
-        self.store.unlock();
-        rotated?;
-        self.write_side_files()?;
-        match &self.keys.signer {
-            Some(signer) => Ok(signer.verifier().clone()),
-            None => Err(key_error("does not sign")),
-        }
-    }
-
-    fn rotate_locked(&mut self) -> Result<(), LedgerError> {
-        if self.keys.signer.is_none() {
-            return Err(key_error("does not sign"));
-        }
-        self.sign_end()?;
-        self.sync()?;
-        let rotated = self
-            .keys
-            .rotated(&self.origin)
-            .map_err(|why| LedgerError::Key { why })?;
-        // Before anything names the new key it is durable, beside the old one that signs the handover.
-        self.save_keys(rotated)?;
-        self.settle_key().map(|_| ())
-    }
-
-    fn save_keys(&mut self, keys: Keys) -> Result<(), LedgerError> {
-        replace(
-            &*self.store,
-            SideFile::Key,
-            keys.text().as_bytes(),
-            Durability::Synced,
-        )
-        .map_err(|error| LedgerError::io("write the ledger's key", &error))?;
-        self.keys = keys;
-        Ok(())
-    }
-
-    /// Signs everything, and the entry that says so is signed as well; returns the note to keep elsewhere.
-    pub(super) fn signed_end(&mut self) -> Result<String, LedgerError> {
-        self.unsigned = true;
-        self.close()?;
-        let signer = self
-            .keys
-            .signer
-            .as_ref()
-            .ok_or_else(|| key_error("does not sign"))?;
-        Ok(signer.sign(&self.end()))
-    }
-
-    fn end(&self) -> Checkpoint {
-        Checkpoint::new(
-            self.head.origin.as_str(),
-            self.head.seq(),
-            self.head.tree.root(),
-        )
-    }
-
-    pub(super) fn verifier(&self) -> Option<Verifier> {
-        self.keys
-            .signer
-            .as_ref()
-            .map(|signer| signer.verifier().clone())
     }
 
     fn sync(&mut self) -> Result<(), LedgerError> {
@@ -369,10 +313,14 @@ impl Writer {
         group: &mut [Batch],
     ) -> Result<Wrote, LedgerError> {
         let segment = self.head.segment;
-        self.next_segment_if_needed()?;
+        self.next_segment_if_needed(group)?;
         let mut wrote = Wrote::All;
         let mut composed = self.compose(policies, group)?;
         if let Err(error) = self.keep_space(&composed) {
+            // The space that is kept for runs is in the segment before, unless that one is torn.
+            if self.left.as_ref().is_some_and(|left| left.torn.is_none()) {
+                self.leave_empty_segment();
+            }
             // Only what has its space already goes on.
             for batch in group
                 .iter_mut()
@@ -404,7 +352,7 @@ impl Writer {
     }
 
     /// Goes on in a new segment after torn bytes, and when the old one is long enough.
-    fn next_segment_if_needed(&mut self) -> Result<(), LedgerError> {
+    fn next_segment_if_needed(&mut self, group: &[Batch]) -> Result<(), LedgerError> {
         let first = self.head.seq() == 0
             && self.head.segment == 0
             && self.head.offset == 0
@@ -420,7 +368,9 @@ impl Writer {
             };
         }
         let torn = self.head.torn.is_some();
-        if !torn && self.head.offset < self.segment_bytes {
+        // What was kept for the ends of runs was kept in this segment.
+        let only_ends = group.iter().all(|batch| batch.purpose == Purpose::End);
+        if !torn && (self.head.offset < self.segment_bytes || only_ends) {
             return Ok(());
         }
         if !torn {
@@ -441,11 +391,25 @@ impl Writer {
         // The new segment must not survive a crash that the old one's lines do not survive.
         self.sync()?;
         let next = self.head.segment.saturating_add(1);
-        self.store
-            .create_segment(next)
-            .map_err(|error| LedgerError::io("make a segment", &error))?;
+        match self.store.segment_bytes(next) {
+            // Somebody made it before and had no space to go on in it.
+            Ok(Some(_)) => Ok(()),
+            Ok(None) => self.store.create_segment(next),
+            Err(error) => Err(error),
+        }
+        .map_err(|error| LedgerError::io("make a segment", &error))?;
+        self.left = Some(self.head.clone());
         self.head.enter_segment(next);
         Ok(())
+    }
+
+    /// Goes back to the segment before, if nothing was written into the one that was begun.
+    fn leave_empty_segment(&mut self) {
+        if self.head.offset == 0
+            && let Some(left) = self.left.take()
+        {
+            self.head = left;
+        }
     }
 
     /// The lines of a group, for batches that have no result yet.
@@ -482,7 +446,7 @@ impl Writer {
     }
 
     fn composer(&self) -> Result<Composer<'_>, LedgerError> {
-        Composer::new(&self.head, &self.keys, &self.origin, &self.here.boot)
+        Composer::new(&self.head, self.signers(), &self.origin, &self.here.boot)
     }
 
     /// A checkpoint over everything, unless the last line is one.
@@ -588,7 +552,7 @@ impl Writer {
         signed?;
         self.sync()?;
         self.unsigned = false;
-        self.write_side_files()
+        self.write_side_files(None)
     }
 
     fn sign_end(&mut self) -> Result<(), LedgerError> {
@@ -609,11 +573,15 @@ impl Writer {
     }
 
     /// Everything they speak of is durable already: a crash must not leave a checkpoint of lines that are gone.
-    pub(super) fn write_side_files(&self) -> Result<(), LedgerError> {
+    /// `note` is that over everything, if the key is held elsewhere.
+    pub(super) fn write_side_files(&self, note: Option<&str>) -> Result<(), LedgerError> {
         let failed = |error: io::Error| LedgerError::io("write a file of the ledger", &error);
-        let staged = match &self.keys.signer {
-            Some(signer) => {
-                let note = signer.sign(&self.end());
+        let note = match self.signers().at_hand() {
+            Some(signer) => Some(signer.sign(&self.end())),
+            None => note.map(str::to_owned),
+        };
+        let staged = match note {
+            Some(note) => {
                 let staged =
                     self.store
                         .stage(SideFile::Checkpoint, note.as_bytes(), Durability::Synced);
@@ -724,7 +692,7 @@ fn new_origin(options: &Options) -> Result<String, LedgerError> {
 fn make_keys(store: &dyn Store, options: &Options) -> Result<Keys, LedgerError> {
     let failed = |why| LedgerError::Key { why };
     let origin = new_origin(options)?;
-    let keys = Keys::generate(&origin, options.sign).map_err(failed)?;
+    let keys = Keys::generate(&origin, options.sign && options.holder.is_none()).map_err(failed)?;
     replace(
         store,
         SideFile::Key,

@@ -1,7 +1,177 @@
-//! What is wrong with a policy that is valid: its tests are run here, and the texts for people made.
+//! What is wrong with a policy, valid or not: findings with places, witnesses and fixes; and a policy's own
+//! tests, run.
+//!
+//! A policy that does not load is told what is wrong with it by the loader; one that loads is looked at by
+//! the rules of the catalogue, one file each in `rules`. Nothing here touches the disk: what is known of it
+//! comes in as [`Surroundings`].
 
 #![forbid(unsafe_code)]
 
+mod catalogue;
+pub mod coverage;
+pub mod diagnostic;
+mod exact;
+pub mod fix;
+mod loading;
 pub mod policy_tests;
+mod probe;
 #[cfg(feature = "cli")]
 pub mod render;
+mod rule;
+mod rules;
+mod subject;
+mod suppress;
+mod surroundings;
+mod yaml;
+
+pub use catalogue::{markdown, page, pages};
+pub use diagnostic::{Diagnostic, Edit, Fix, Level, NamedRequest, Related, Safety, Witness};
+pub use rule::{HEADINGS, Page};
+pub use surroundings::{Kind, Surroundings, Unknown, Writable};
+
+use crate::policy::{CompiledPolicy, PolicyErrors, SourceFile, Span};
+use rule::Findings;
+use subject::Subject;
+
+/// What was found in one policy, in reading order.
+#[derive(Clone, Debug, Default)]
+#[non_exhaustive]
+pub struct Report {
+    /// The texts that findings point into.
+    pub files: Vec<SourceFile>,
+    /// The findings.
+    pub diagnostics: Vec<Diagnostic>,
+}
+
+impl Report {
+    /// What the loader found wrong.
+    #[must_use]
+    pub fn of_errors(errors: &PolicyErrors) -> Report {
+        let files = (0..=u16::MAX)
+            .map_while(|file| {
+                errors.file(Span {
+                    file,
+                    ..Span::default()
+                })
+            })
+            .cloned()
+            .collect();
+        let text = |at| errors.file(at).map_or("", |file| file.text.as_str());
+        let problems = errors.problems().iter();
+        Report {
+            files,
+            diagnostics: problems
+                .map(|problem| loading::diagnostic(problem, text(problem.at)))
+                .collect(),
+        }
+    }
+
+    /// The file that a place is in.
+    #[must_use]
+    pub fn file(&self, at: Span) -> Option<&SourceFile> {
+        self.files.get(usize::from(at.file))
+    }
+
+    /// How many findings there are of this level.
+    #[must_use]
+    pub fn count(&self, level: Level) -> usize {
+        self.diagnostics
+            .iter()
+            .filter(|diagnostic| diagnostic.level == level)
+            .count()
+    }
+}
+
+/// What a look at a policy may depend on besides the policy and its surroundings.
+#[derive(Clone, Copy, Default)]
+#[non_exhaustive]
+pub struct Options<'o> {
+    /// What time it is, if rules about dates are to speak.
+    pub now: Option<jiff::Timestamp>,
+    /// The policy that nothing may be allowed beyond.
+    pub baseline: Option<&'o CompiledPolicy>,
+    /// Whether the time that exact analysis may take is over.
+    pub is_late: Option<&'o dyn Fn() -> bool>,
+}
+
+impl<'o> Options<'o> {
+    /// The same at this time.
+    #[must_use]
+    pub fn at(mut self, now: jiff::Timestamp) -> Options<'o> {
+        self.now = Some(now);
+        self
+    }
+
+    /// The same, with a policy that nothing may be allowed beyond.
+    #[must_use]
+    pub fn against(mut self, baseline: &'o CompiledPolicy) -> Options<'o> {
+        self.baseline = Some(baseline);
+        self
+    }
+
+    /// The same, with exact analysis ending once `is_late` says so.
+    #[must_use]
+    pub fn until(mut self, is_late: &'o dyn Fn() -> bool) -> Options<'o> {
+        self.is_late = Some(is_late);
+        self
+    }
+}
+
+impl std::fmt::Debug for Options<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Options")
+            .field("now", &self.now)
+            .field("baseline", &self.baseline)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Looks at a policy that loads.
+///
+/// ```
+/// use lictor::lint::{self, Options, Unknown};
+/// use lictor::policy::CompiledPolicy;
+///
+/// let policy = CompiledPolicy::from_yaml(
+///     "version: 1
+/// name: open
+/// use: lictor/files@1
+/// scopes: {all: \"**\"}
+/// rules:
+///   - {id: read, allow: filesystem.read_file, within: all}
+/// ",
+/// )?;
+/// let report = lint::run(&policy, &Unknown, &Options::default());
+/// let secrets = report.diagnostics.iter().find(|found| found.code == "G119").unwrap();
+/// assert_eq!(secrets.at.line, 6);
+/// assert_eq!(secrets.witness.as_ref().unwrap().path.as_deref(), Some(".env"));
+/// # Ok::<(), lictor::policy::PolicyErrors>(())
+/// ```
+#[must_use]
+pub fn run(policy: &CompiledPolicy, around: &dyn Surroundings, options: &Options<'_>) -> Report {
+    let mut report = Report {
+        files: policy.files().cloned().collect(),
+        diagnostics: Vec::new(),
+    };
+    let Some(subject) = Subject::new(policy, around, *options) else {
+        return report;
+    };
+    let found = &mut report.diagnostics;
+    for rule in rules::ALL {
+        (rule.check)(&subject, &mut Findings::new(&rule.page, found));
+    }
+    let mut suppressions = suppress::find(&subject.text);
+    suppress::apply(found, &mut suppressions);
+    let mut unused = Findings::new(rules::unused_suppression(), found);
+    suppress::unused(&subject.text, &suppressions, &mut unused);
+    found.sort_by(|a, b| {
+        (a.at.file, a.at.offset, a.code, &a.message).cmp(&(
+            b.at.file,
+            b.at.offset,
+            b.code,
+            &b.message,
+        ))
+    });
+    found.dedup();
+    report
+}

@@ -17,7 +17,7 @@ pub(crate) fn is_control(c: char) -> bool {
 /// The list is our own: default-ignorable code points that a name has no use for, characters that
 /// reorder text, private use (WSL, Cygwin and SFM map some of it to `\`, `:` and `/`), and what is no
 /// character at all.
-pub(super) fn is_hidden(c: char) -> bool {
+pub(crate) fn is_hidden(c: char) -> bool {
     match u32::from(c) {
         0x00AD
         | 0x034F
@@ -44,7 +44,7 @@ pub(super) fn is_hidden(c: char) -> bool {
 }
 
 /// A character that looks like `/` or `\` (rule 16).
-pub(super) fn is_separator_lookalike(c: char) -> bool {
+pub(crate) fn is_separator_lookalike(c: char) -> bool {
     matches!(
         c,
         '\u{2044}'

@@ -11,12 +11,13 @@ use sha2::{Digest as _, Sha256};
 
 use super::decode::nearest;
 use super::error::{Code, PolicyErrors, Problem};
-use super::gather::{Gathered, gather};
+use super::gather::{Gathered, gather, gather_alone};
 use super::glob::Pattern;
 use super::matcher::{Matcher, RuleScope, ScopeId, Selector, Uses};
 use super::model::{
     Access, Action, ActionPattern, Approval, Argument, ArgumentKind, ArgumentScopes, DiskRules,
-    LedgerSettings, Policy, Rule, RuleEffect, ScopeUse, ShellSettings, StatedTerms, Test, Tool,
+    Invariant, LedgerSettings, Policy, Rule, RuleEffect, ScopeUse, ShellSettings, StatedTerms,
+    Test, Tool,
 };
 use super::protection;
 use super::source::{SourceFile, Span};
@@ -67,6 +68,26 @@ struct Inner {
     ledger: LedgerSettings,
     shell: ShellSettings,
     tests: Vec<Test>,
+    invariants: Vec<CompiledInvariant>,
+    narrow: Option<Narrow>,
+}
+
+/// What a policy says of itself with `narrow`: `child` allows nothing that one of `parents` does not.
+#[derive(Clone, Debug)]
+pub(crate) struct Narrow {
+    /// The policy without the rules that are exempt.
+    pub(crate) child: CompiledPolicy,
+    pub(crate) parents: Vec<NarrowParent>,
+}
+
+/// A parent that nothing may be allowed beyond.
+#[derive(Clone, Debug)]
+pub(crate) struct NarrowParent {
+    /// Where it is named.
+    pub(crate) at: Span,
+    pub(crate) name: String,
+    /// The parent by itself.
+    pub(crate) parent: CompiledPolicy,
 }
 
 /// The files that a policy names: tool libraries of one's own, policies it extends.
@@ -174,6 +195,13 @@ pub(crate) struct CompiledRule {
     pub(crate) widens: bool,
 }
 
+/// What a policy claims of itself, its actions looked up.
+#[derive(Clone, Debug)]
+pub(crate) struct CompiledInvariant {
+    pub(crate) stated: Invariant,
+    pub(crate) selectors: Vec<Selector>,
+}
+
 impl CompiledRule {
     /// Whether the rule speaks of what this actor does.
     pub(crate) fn is_for(&self, actor: &str) -> bool {
@@ -229,6 +257,7 @@ impl CompiledPolicy {
             policy,
             problems,
             partial,
+            narrow,
         } = gather(main, files);
         let named: Vec<&str> = read.iter().skip(1).map(|file| file.name.as_str()).collect();
         let placement = files.placement(&PolicyOutline {
@@ -237,12 +266,32 @@ impl CompiledPolicy {
             ledger: policy.ledger.path.as_deref(),
             files: &named,
         });
-        let loader = Loader {
-            files: read,
+        let loader = |problems| Loader {
+            files: read.clone(),
             problems,
             partial,
         };
-        loader.compile(policy, &placement)
+        if narrow.is_empty() {
+            return loader(problems).compile(policy, &placement);
+        }
+        let mut unexempt = policy.clone();
+        unexempt.rules.retain(|rule| !rule.widens);
+        let mut compiled = loader(problems).compile(policy, &placement)?;
+        let child = loader(Vec::new()).compile(unexempt, &placement)?;
+        let mut parents = Vec::new();
+        for (at, name) in narrow {
+            let parent = alone(&name, files, &placement).map_err(|why| {
+                let message = format!("`{}` is no policy by itself: {why}", name.escape_debug());
+                let problem = Problem::new(Code::P006, at, message)
+                    .with_help("have it define what it names, or take `narrow` out");
+                PolicyErrors::new(read.clone(), vec![problem])
+            })?;
+            parents.push(NarrowParent { at, name, parent });
+        }
+        if let Some(inner) = Arc::get_mut(&mut compiled.inner) {
+            inner.narrow = Some(Narrow { child, parents });
+        }
+        Ok(compiled)
     }
 
     /// The policy's name.
@@ -284,6 +333,11 @@ impl CompiledPolicy {
     #[must_use]
     pub fn approvals(&self) -> &[Approval] {
         &self.inner.approvals
+    }
+
+    /// What it says of itself with `narrow`.
+    pub(crate) fn narrow(&self) -> Option<&Narrow> {
+        self.inner.narrow.as_ref()
     }
 
     /// The policy's own tests.
@@ -348,6 +402,47 @@ impl CompiledPolicy {
 
     pub(crate) fn approval(&self, nth: usize) -> Option<&Approval> {
         self.inner.approvals.get(nth)
+    }
+
+    pub(crate) fn invariants(&self) -> &[CompiledInvariant] {
+        &self.inner.invariants
+    }
+
+    /// The same policy without one rule; its files and digest stay those of the whole policy, so that it
+    /// is good for comparing and for nothing else.
+    #[must_use]
+    pub(crate) fn without_rule(&self, id: RuleId) -> CompiledPolicy {
+        let inner = &self.inner;
+        let rules: Vec<CompiledRule> = self
+            .rules()
+            .filter(|(other, _)| *other != id)
+            .map(|(_, rule)| rule.clone())
+            .collect();
+        CompiledPolicy {
+            inner: Arc::new(Inner {
+                name: inner.name.clone(),
+                description: inner.description.clone(),
+                workspace: inner.workspace.clone(),
+                digest: inner.digest.clone(),
+                files: inner.files.clone(),
+                tools: inner.tools.clone(),
+                tool_by_name: inner.tool_by_name.clone(),
+                first_action: inner.first_action.clone(),
+                approvals: inner.approvals.clone(),
+                scopes: inner.scopes.clone(),
+                matcher: Matcher::new(&inner.scopes, &rules),
+                rules,
+                defaults: inner.defaults.clone(),
+                program_path: inner.program_path.clone(),
+                switches: inner.switches.clone(),
+                disk: inner.disk,
+                ledger: inner.ledger.clone(),
+                shell: inner.shell.clone(),
+                tests: inner.tests.clone(),
+                invariants: inner.invariants.clone(),
+                narrow: None,
+            }),
+        }
     }
 
     pub(crate) fn tool_named(&self, name: &str) -> Option<usize> {
@@ -443,6 +538,22 @@ impl fmt::Debug for CompiledPolicy {
     }
 }
 
+/// A parent by itself, at its child's place.
+fn alone(name: &str, files: &dyn Files, placement: &Placement) -> Result<CompiledPolicy, String> {
+    let gathered = gather_alone(name, files)?;
+    let loader = Loader {
+        files: gathered.files,
+        problems: gathered.problems,
+        partial: gathered.partial,
+    };
+    loader
+        .compile(gathered.policy, placement)
+        .map_err(|errors| match errors.problems().first() {
+            Some(problem) => problem.message.clone(),
+            None => "it does not load".to_owned(),
+        })
+}
+
 #[derive(Default)]
 struct Loader {
     files: Vec<Arc<SourceFile>>,
@@ -471,8 +582,12 @@ impl Loader {
         for rule in &policy.rules {
             rules.extend(self.rule(rule, &policy, &names));
         }
+        let mut invariants = Vec::new();
         for invariant in &policy.invariants {
-            self.selectors(&invariant.actions, &policy, &names);
+            invariants.push(CompiledInvariant {
+                selectors: self.selectors(&invariant.actions, &policy, &names),
+                stated: invariant.clone(),
+            });
         }
         if !self.problems.is_empty() {
             return Err(PolicyErrors::new(self.files, self.problems));
@@ -500,6 +615,8 @@ impl Loader {
             ledger: policy.ledger,
             shell: policy.shell,
             tests: policy.tests,
+            invariants,
+            narrow: None,
         };
         Ok(CompiledPolicy {
             inner: Arc::new(inner),

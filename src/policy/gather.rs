@@ -27,6 +27,8 @@ pub(crate) struct Gathered {
     pub(crate) problems: Vec<Problem>,
     /// Not everything could be read: what is missing may stand there.
     pub(crate) partial: bool,
+    /// The parents that nothing may be allowed beyond, and where they are named as such.
+    pub(crate) narrow: Vec<(Span, String)>,
 }
 
 /// Reads `main` and what it names.
@@ -38,6 +40,7 @@ pub(crate) fn gather(main: SourceFile, files: &dyn Files) -> Gathered {
         partial: false,
         libraries: Vec::new(),
         parents: Vec::new(),
+        narrow: Vec::new(),
     };
     let mut policy = gathering.read(main, "");
     let extends = std::mem::take(&mut policy.extends);
@@ -58,7 +61,20 @@ pub(crate) fn gather(main: SourceFile, files: &dyn Files) -> Gathered {
         policy,
         problems: gathering.problems,
         partial: gathering.partial,
+        narrow: gathering.narrow,
     }
+}
+
+/// A parent by itself, with what it names.
+pub(crate) fn gather_alone(name: &str, files: &dyn Files) -> Result<Gathered, String> {
+    struct Beside<'f>(&'f str, &'f dyn Files);
+    impl Files for Beside<'_> {
+        fn read(&self, name: &str) -> Result<SourceFile, String> {
+            self.1.read(&beside(self.0, name))
+        }
+    }
+    let file = files.read(name)?;
+    Ok(gather(file, &Beside(directory_of(name), files)))
 }
 
 struct Gathering<'f> {
@@ -70,6 +86,7 @@ struct Gathering<'f> {
     libraries: Vec<(String, Vec<Tool>)>,
     /// The parents merged so far.
     parents: Vec<String>,
+    narrow: Vec<(Span, String)>,
 }
 
 impl Gathering<'_> {
@@ -207,13 +224,9 @@ impl Gathering<'_> {
                 }
             };
             self.is_as_stated(parent, &file);
-            if parent.narrow {
-                let message = "`narrow` is not supported by this version of lictor";
-                self.problems.push(
-                    Problem::new(Code::P006, parent.at, message).with_help(
-                        "take it out; the parent's deny and ask rules apply all the same",
-                    ),
-                );
+            // What a parent says of its own parents is about that parent.
+            if parent.narrow && line.is_empty() {
+                self.narrow.push((parent.at, name.clone()));
             }
             self.parents.push(name.clone());
             line.push(name);

@@ -150,6 +150,22 @@ impl Pattern {
         self.segments.len() >= path.segments().count()
     }
 
+    /// Patterns for the directories that something which the pattern matches lies in, at any depth; the
+    /// workspace, which they all lie in, is left out.
+    pub(crate) fn above(&self) -> Vec<Pattern> {
+        let ends = match self.reaches_down() {
+            true => self.segments.len(),
+            false => self.segments.len().saturating_sub(1),
+        };
+        let prefixes = (1..=ends).filter_map(|end| self.segments.get(..end));
+        prefixes
+            .map(|segments| Pattern {
+                text: self.text.clone(),
+                segments: segments.into(),
+            })
+            .collect()
+    }
+
     /// Whether the pattern ends in `**`: whatever it matches, it matches all that is below as well.
     #[must_use]
     pub fn reaches_down(&self) -> bool {
@@ -333,7 +349,7 @@ impl std::str::FromStr for Pattern {
 }
 
 /// How letters are compared.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[non_exhaustive]
 pub enum Case {
     /// Byte by byte: what is granted is granted exactly.

@@ -46,3 +46,16 @@ pub fn parse_time(text: &str) -> Option<jiff::Timestamp> {
         .ok()
         .map(|zoned| zoned.timestamp())
 }
+
+/// A policy's own document once more, as a tree and as its author meant it: what compiling leaves behind
+/// is where everything stands. None for a document that is none.
+pub(crate) fn reread(text: &str) -> Option<(source::Node, model::Policy)> {
+    let parsed = source::parse(text, 0);
+    let root = parsed.root.clone()?;
+    Some((root, decode::policy(parsed).value))
+}
+
+/// What is wrong with the form of a document: all that is seen without looking up names.
+pub(crate) fn form_problems(text: &str) -> Vec<Problem> {
+    decode::policy(source::parse(text, 0)).problems
+}

@@ -415,11 +415,8 @@ pub struct Confine {
     pub no_network: bool,
 }
 
+/// What a policy claims of itself.
 #[derive(Clone, Debug)]
-#[expect(
-    dead_code,
-    reason = "checked for form now; proved by the analysis, which is not there yet"
-)]
 pub(crate) struct Invariant {
     pub(crate) id: String,
     pub(crate) at: Span,

@@ -6,6 +6,7 @@ use std::fmt;
 use std::sync::OnceLock;
 
 use regex::{Regex, RegexBuilder};
+use regex_syntax::hir::{Class, ClassUnicodeRange, Hir, HirKind};
 
 /// Memory that one compiled pattern may take. What needs more is refused.
 const MAX_COMPILED_BYTES: usize = 1 << 20;
@@ -61,6 +62,16 @@ impl TextPattern {
         self.regex().is_some_and(|regex| regex.is_match(text))
     }
 
+    /// A short text that matches as a whole, if one is easily found.
+    ///
+    /// Whatever is optional is left out, and of alternatives the first is taken.
+    #[must_use]
+    pub fn example(&self) -> Option<String> {
+        let mut text = String::new();
+        spell(&regex_syntax::parse(&self.source).ok()?, &mut text)?;
+        self.matches(&text).then_some(text)
+    }
+
     /// The expression as it was written.
     #[must_use]
     pub fn as_str(&self) -> &str {
@@ -77,6 +88,42 @@ impl TextPattern {
         };
         self.compiled.get_or_init(compile).as_ref()
     }
+}
+
+/// Most characters of an example.
+const MAX_EXAMPLE: usize = 256;
+
+/// Appends a text that the expression matches.
+fn spell(expression: &Hir, text: &mut String) -> Option<()> {
+    if text.len() > MAX_EXAMPLE {
+        return None;
+    }
+    match expression.kind() {
+        HirKind::Empty | HirKind::Look(_) => {}
+        HirKind::Literal(literal) => text.push_str(std::str::from_utf8(&literal.0).ok()?),
+        HirKind::Class(Class::Unicode(class)) => {
+            let within = |c: &char| {
+                let holds = |range: &ClassUnicodeRange| (range.start()..=range.end()).contains(c);
+                class.iter().any(holds)
+            };
+            let plain = ('a'..='z')
+                .chain('0'..='9')
+                .chain('A'..='Z')
+                .chain(' '..='~');
+            let first = || class.iter().next().map(|range| range.start());
+            text.push(plain.into_iter().find(within).or_else(first)?);
+        }
+        HirKind::Class(Class::Bytes(_)) => return None,
+        HirKind::Repetition(repetition) => {
+            for _ in 0..repetition.min {
+                spell(&repetition.sub, text)?;
+            }
+        }
+        HirKind::Capture(capture) => spell(&capture.sub, text)?,
+        HirKind::Concat(parts) => parts.iter().try_for_each(|part| spell(part, text))?,
+        HirKind::Alternation(branches) => spell(branches.first()?, text)?,
+    }
+    Some(())
 }
 
 impl fmt::Debug for TextPattern {
@@ -96,6 +143,22 @@ mod tests {
         assert!(
             !pattern.matches("xmain") && !pattern.matches("main\n") && !pattern.matches("mainx")
         );
+    }
+
+    #[test]
+    fn an_example_matches_and_is_short() {
+        #[track_caller]
+        fn check(source: &str, expected: Option<&str>) {
+            let example = TextPattern::parse(source).unwrap().example();
+            assert_eq!(example.as_deref(), expected);
+        }
+        check("[A-Za-z0-9][A-Za-z0-9._/~^-]*", Some("a"));
+        check("feature/.+|main", Some("feature/a"));
+        check(r"\d{3}-x?", Some("000-"));
+        check("", Some(""));
+        check("a{9000}", None);
+        check(r"a\b", Some("a"));
+        check("[^a-z]", Some("0"));
     }
 
     #[test]

@@ -87,6 +87,8 @@ pub struct Command {
 struct OpenedPath {
     path: CanonicalPath,
     access: Access,
+    /// How many names a file has.
+    names: u32,
     is: Is,
 }
 
@@ -220,19 +222,20 @@ pub fn resolve(
             });
         }
     };
+    let names: Vec<u32> = opened.iter().map(|opened| opened.names).collect();
     if !plan.terms.confine.is_empty() {
         let message = "confinement is asked for, and this version cannot enforce it";
         return Resolved::Denied(decision.denied(Reason::ConfineNotEnforceable, message));
     }
     let Some(name) = &plan.program else {
-        return Resolved::HostActs(decision.on_disk());
+        return Resolved::HostActs(decision.on_disk(&names));
     };
     match asking.launch(name, host) {
         Ok(launch) => {
             let workspace = Arc::clone(workspace);
             Resolved::Command(Command {
                 launch,
-                decision: decision.on_disk(),
+                decision: decision.on_disk(&names),
                 opened,
                 rules: policy.disk_rules(),
                 workspace,
@@ -262,7 +265,10 @@ pub fn resolve_paths(
         workspace,
     };
     match asking.open_all() {
-        Ok(_) => decision.on_disk(),
+        Ok(opened) => {
+            let names: Vec<u32> = opened.iter().map(|opened| opened.names).collect();
+            decision.on_disk(&names)
+        }
         Err((Some(nth), refusal)) => decision.denied_path(nth, refusal.reason, refusal.message),
         Err((None, refusal)) => decision.denied(refusal.reason, refusal.message),
     }
@@ -336,12 +342,22 @@ impl Asking<'_> {
             Kind::File { links } if links > 1 && rules.deny_hardlinks => {
                 return Err(self.refused(path, Reason::PathHardlinkDenied));
             }
+            Kind::File { links } if links > 1 && path.access == Access::Write => {
+                let mut guarded = self.workspace.guarded().into_iter();
+                if guarded.any(|file| file.is_same_file(&opened.identity)) {
+                    return Err(self.refused(path, Reason::SelfProtected));
+                }
+            }
             Kind::File { .. } => {}
             Kind::Other => return Err(self.refused(path, Reason::PathNotRegular)),
         }
         Ok(OpenedPath {
             path: path.canonical.clone(),
             access: path.access,
+            names: match opened.kind {
+                Kind::File { links } => links,
+                Kind::Directory | Kind::Other => 1,
+            },
             is: Is::There(opened.identity),
         })
     }
@@ -374,6 +390,7 @@ impl Asking<'_> {
         Ok(OpenedPath {
             path: path.canonical.clone(),
             access: path.access,
+            names: 1,
             is: Is::Absent(opened.identity),
         })
     }
@@ -433,6 +450,9 @@ impl Asking<'_> {
             }
             Reason::PathNotRegular => format!("path `{shown}` is neither a file nor a directory"),
             Reason::PathHardlinkDenied => format!("file `{shown}` has several hard links"),
+            Reason::SelfProtected => {
+                format!("file `{shown}` is the policy or a part of its record by another name")
+            }
             _ => format!(
                 "path `{shown}` cannot be looked up: {}",
                 reason.meaning().trim_end_matches('.')

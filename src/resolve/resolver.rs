@@ -129,6 +129,13 @@ pub struct Identity {
     pub mount: Option<u64>,
 }
 
+impl Identity {
+    /// Whether it is the same file, on whichever mount it was met.
+    pub(super) fn is_same_file(&self, other: &Identity) -> bool {
+        (self.device, self.inode) == (other.device, other.inode)
+    }
+}
+
 /// The reason code of an error that looking a path up can give.
 pub(super) fn reason(errno: Errno) -> Reason {
     match errno {

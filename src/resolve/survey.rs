@@ -10,7 +10,7 @@ use std::os::fd::OwnedFd;
 use rustix::fs::{AtFlags, FileType};
 
 use super::entries::{self, Entry};
-use super::resolver::{Kind, Status, reason, status, status_at};
+use super::resolver::{Identity, Kind, Status, reason, status, status_at};
 use super::workspace::Workspace;
 use crate::decision::{Context, Effect, Judgement, judge_path};
 use crate::path::CanonicalPath;
@@ -131,6 +131,7 @@ pub fn survey(
         policy,
         context,
         workspace,
+        guarded: workspace.guarded(),
         arguments,
         mount,
         tell,
@@ -148,6 +149,8 @@ struct Survey<'a> {
     policy: &'a CompiledPolicy,
     context: &'a Context,
     workspace: &'a Workspace,
+    /// Files that nothing writes to and that have several names: hardly ever any.
+    guarded: Vec<Identity>,
     arguments: &'a [Surveyed],
     mount: Option<Status>,
     tell: &'a mut dyn FnMut(&[u8], usize, Verdict),
@@ -208,6 +211,7 @@ impl Survey<'_> {
         };
         // Looked at once, whatever the number of arguments.
         let on_disk = self.on_disk(directory, entry, &canonical);
+        let is_guarded = self.is_guarded(directory, entry, &canonical);
         let (policy, context) = (self.policy, self.context);
         let judged = |argument: &Surveyed, path: &CanonicalPath| {
             let judgement = judge_path(
@@ -226,6 +230,9 @@ impl Survey<'_> {
             let verdict = judged(argument, &canonical);
             match &on_disk {
                 _ if verdict.effect != Effect::Allow => verdict,
+                _ if is_guarded && argument.access == Access::Write => {
+                    Verdict::denied(Reason::SelfProtected)
+                }
                 Err(reason) => Verdict::denied(*reason),
                 Ok(None) => verdict,
                 Ok(Some(real)) => match judged(argument, real) {
@@ -238,6 +245,27 @@ impl Survey<'_> {
                 },
             }
         });
+    }
+
+    fn is_guarded(&self, directory: &OwnedFd, entry: &Entry, path: &CanonicalPath) -> bool {
+        let found = match entry.file_type {
+            _ if self.guarded.is_empty() => return false,
+            FileType::Symlink => {
+                let opened = self.workspace.open(path, self.policy.disk_rules());
+                opened.ok().map(|opened| opened.identity)
+            }
+            FileType::RegularFile
+            | FileType::Directory
+            | FileType::Fifo
+            | FileType::Socket
+            | FileType::CharacterDevice
+            | FileType::BlockDevice
+            | FileType::Unknown => {
+                let found = status_at(directory, entry.name.as_slice(), AtFlags::empty());
+                found.ok().map(|found| found.identity)
+            }
+        };
+        found.is_some_and(|found| self.guarded.iter().any(|file| file.is_same_file(&found)))
     }
 
     /// Whether a request may name it, as far as the disk goes; and where it really is, if elsewhere.

@@ -16,8 +16,10 @@ use super::entries;
 use super::resolver::{Opened, Status, found, found_in, reason, status};
 use super::unignored::{self, Rules};
 use super::{Asking, Refusal};
+use crate::analysis::{Answer, covers_tree};
 use crate::decision::{Effect, Plan, paths::Decided};
 use crate::path::CanonicalPath;
+use crate::policy::CompiledRule;
 use crate::policy::model::{RuleEffect, Tree};
 use crate::reason::Reason;
 
@@ -37,12 +39,14 @@ pub(super) fn look_through(
             .unwrap_or_else(|| path.canonical.clone()),
         given: opened.real.is_some().then(|| path.canonical.clone()),
     };
-    if !root.all().all(|name| allows_reach_down(asking, path, name)) {
-        let message = format!(
-            "directory `{}` is allowed, but not everything below it",
-            path.shown()
-        );
-        return Err(Refusal::new(Reason::PathOutsideAllowedScope, message));
+    for name in root.all() {
+        if let Err(lacks) = allows_reach_down(asking, path, name) {
+            let message = format!(
+                "directory `{}` is allowed, but not everything below it{lacks}",
+                path.shown()
+            );
+            return Err(Refusal::new(Reason::PathOutsideAllowedScope, message));
+        }
     }
     if !keeps_something_out(asking, path) {
         return Ok(());
@@ -78,25 +82,37 @@ impl Names {
     }
 }
 
-/// Whether one scope that allows the directory holds all that can be below it.
+/// Whether the rules that allow the directory allow all that can be below it, together; else what they
+/// lack, as the end of a sentence.
 ///
-/// A scope does if one of its patterns matches the directory and ends in `**`, and it excludes nothing
-/// below. Unions of patterns that only together cover a directory are refused: name it by `dir/**`.
-fn allows_reach_down(asking: &Asking<'_>, path: &Decided, root: &CanonicalPath) -> bool {
+/// Usually one pattern that ends in `**` does, with nothing excluded below; that is looked up. All else is
+/// decided by inclusion of languages, and what cannot be decided within its bounds is refused.
+fn allows_reach_down(
+    asking: &Asking<'_>,
+    path: &Decided,
+    root: &CanonicalPath,
+) -> Result<(), String> {
     let Plan { tool, action, .. } = *asking.plan;
-    let mut reaches = false;
     let policy = asking.policy;
-    let now = asking.context;
+    let counts = |rule: &CompiledRule| {
+        rule.is_for(&asking.actor) && asking.context.counts_below(policy, rule, root)
+    };
+    let mut reaches = false;
     policy
         .matcher()
         .reaching(tool, action, &path.argument, root, &mut |id| {
-            reaches |= policy.rule(id).is_some_and(|rule| {
-                rule.effect == RuleEffect::Allow
-                    && rule.is_for(&asking.actor)
-                    && now.counts_below(policy, rule, root)
-            });
+            reaches |= policy
+                .rule(id)
+                .is_some_and(|rule| rule.effect == RuleEffect::Allow && counts(rule));
         });
-    reaches
+    if reaches {
+        return Ok(());
+    }
+    match covers_tree(policy, (tool, action, &path.argument), root, &counts) {
+        Answer::Holds => Ok(()),
+        Answer::Fails(lacks) => Err(format!(", for example `{}`", lacks.escape_debug())),
+        Answer::Unknown(cap) => Err(format!(", as far as can be told: {cap}")),
+    }
 }
 
 /// Whether any deny or ask with a scope could speak about what is below.

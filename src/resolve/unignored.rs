@@ -11,14 +11,15 @@
 
 use std::ffi::OsStr;
 use std::io::Read;
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
 use ignore::Match;
 use ignore::gitignore::{Gitignore, GitignoreBuilder};
-use rustix::fs::{Mode, OFlags};
+use rustix::fs::{CWD, Mode, OFlags};
+use rustix::io::Errno;
 
 use super::Workspace;
 use super::entries::Entry;
@@ -36,12 +37,19 @@ pub(super) fn tracked(workspace: &Workspace) -> Option<Vec<Vec<u8>>> {
     let directory = git_directory(workspace.path())?;
     // Without a head git does not take it for a repository, and goes on to the directories above.
     std::fs::symlink_metadata(directory.join("HEAD")).ok()?;
-    match std::fs::File::open(directory.join("index")) {
+    match open(CWD, &directory.join("index"), OFlags::empty()) {
         Ok(file) => index::tracked(&bounded(file, MAX_INDEX_BYTES)?),
         // Nothing has been added yet.
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Some(Vec::new()),
+        Err(Errno::NOENT) => Some(Vec::new()),
         Err(_) => None,
     }
+}
+
+/// Opens a file to read it. Whatever it is, this does not wait: a FIFO that nobody writes to would be
+/// waited for without end.
+fn open(directory: impl AsFd, path: &Path, more: OFlags) -> Result<std::fs::File, Errno> {
+    let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC | more;
+    Ok(rustix::fs::openat(directory, path, flags, Mode::empty())?.into())
 }
 
 /// `.git`, or where a file of that name says that it is.
@@ -54,7 +62,7 @@ fn git_directory(top: &Path) -> Option<PathBuf> {
     if !found.is_file() {
         return None;
     }
-    let text = bounded(std::fs::File::open(&git).ok()?, MAX_IGNORE_BYTES)?;
+    let text = bounded(open(CWD, &git, OFlags::NOFOLLOW).ok()?, MAX_IGNORE_BYTES)?;
     let named = text.strip_prefix(b"gitdir: ")?.trim_ascii_end();
     Some(top.join(OsStr::from_bytes(named)))
 }
@@ -126,9 +134,8 @@ impl Rules {
 /// Reads the `.gitignore` of a directory; none if it is not all understood.
 fn read(directory: &OwnedFd, below_top: &[u8]) -> Option<Gitignore> {
     // Git does not follow a link of that name, older versions do.
-    let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
-    let file = rustix::fs::openat(directory, ".gitignore", flags, Mode::empty()).ok()?;
-    let text = String::from_utf8(bounded(file.into(), MAX_IGNORE_BYTES)?).ok()?;
+    let file = open(directory, ".gitignore".as_ref(), OFlags::NOFOLLOW).ok()?;
+    let text = String::from_utf8(bounded(file, MAX_IGNORE_BYTES)?).ok()?;
     let mut builder = GitignoreBuilder::new(rooted(below_top));
     for line in text.trim_start_matches('\u{feff}').split('\n') {
         builder

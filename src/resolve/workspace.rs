@@ -25,6 +25,7 @@ pub struct Workspace {
     path: PathBuf,
     identity: Identity,
     resolver: Box<dyn Resolver>,
+    guarded: Vec<PathBuf>,
 }
 
 /// Why a workspace cannot be used.
@@ -108,7 +109,35 @@ impl Workspace {
             path,
             identity,
             resolver,
+            guarded: Vec::new(),
         })
+    }
+
+    /// The same, and no request writes to these files or to those in these directories, whatever they
+    /// are called here: a file may have a second name (a hard link). Meant for the policy and its record.
+    #[must_use]
+    pub fn guarding(mut self, files: impl IntoIterator<Item = PathBuf>) -> Workspace {
+        self.guarded.extend(files);
+        self
+    }
+
+    /// The guarded files that have several names, now.
+    pub(super) fn guarded(&self) -> Vec<Identity> {
+        let mut found = Vec::new();
+        let mut look = |path: &Path| {
+            if let Ok(status) = status_at(CWD, path, AtFlags::empty())
+                && matches!(status.kind(), Kind::File { links: 2.. })
+            {
+                found.push(status.identity);
+            }
+        };
+        for path in &self.guarded {
+            look(path);
+            for entry in std::fs::read_dir(path).into_iter().flatten().flatten() {
+                look(&entry.path());
+            }
+        }
+        found
     }
 
     /// Its path, for messages and for looking up programs.

@@ -11,6 +11,7 @@ use super::oracle::{Oracle, TooLarge};
 use super::random::Random;
 use super::scratch;
 use crate::decision::{Context, Decision, Effect, Request, Value, bytes_json, decide};
+use crate::path::{CanonicalPath, Switches};
 use crate::policy::CompiledPolicy;
 use crate::policy::model::{Action, Argument, Tool};
 use crate::resolve::{Surveyed, Workspace, WorkspaceError, resolve_paths};
@@ -28,6 +29,9 @@ pub struct Attack {
     pub count: u64,
     /// Who asks.
     pub actor: String,
+    /// Files of a real tree, relative to its top. They stand in the scratch tree too, empty, and are
+    /// asked for like the places that the policy names.
+    pub files: Vec<String>,
 }
 
 impl Attack {
@@ -38,7 +42,17 @@ impl Attack {
             seed,
             count,
             actor: actor.into(),
+            files: Vec::new(),
         }
+    }
+
+    /// The same in a tree that holds these files too. Those that no request may name are left out.
+    #[must_use]
+    pub fn with_files(mut self, files: impl IntoIterator<Item = String>) -> Attack {
+        let is_plain =
+            |file: &String| CanonicalPath::parse(file.as_bytes(), &Switches::default()).is_ok();
+        self.files.extend(files.into_iter().filter(is_plain));
+        self
     }
 }
 
@@ -203,12 +217,17 @@ pub fn attack_decider(
     directory: &Path,
     progress: &mut dyn FnMut(u64),
 ) -> Result<Outcome, AttackError> {
-    let root = scratch::make(directory, policy)?;
+    let (mut places, left_out) = generate::places(policy);
+    for file in &how.files {
+        if !places.contains(file) {
+            places.push(file.clone());
+        }
+    }
+    let root = scratch::make(directory, policy, &places)?;
     let mut context = Context::new(&how.actor);
     for approval in policy.approvals() {
         context = context.with_approval(&approval.name);
     }
-    let (places, left_out) = generate::places(policy);
     let attacker = Attacker {
         policy,
         decider,
@@ -531,6 +550,36 @@ rules:
     }
 
     #[test]
+    fn the_files_of_a_real_tree_are_attacked_too() {
+        let text = "version: 1
+name: attacked
+use: lictor/files@1
+scopes: {some: \"**/notes.txt\"}
+rules: [{id: some, allow: filesystem.read_file, within: some}]
+";
+        let policy = CompiledPolicy::from_yaml(text).unwrap();
+        let files = ["ours/deep/notes.txt", "ours/other", "../out", "a//b"];
+        let how = Attack::new(1, 300, "attacker").with_files(files.map(str::to_owned));
+        assert_eq!(how.files, ["ours/deep/notes.txt", "ours/other"]);
+        let directory = tempfile::tempdir().unwrap();
+        let asked = std::cell::Cell::new(0);
+        let decider: &Decider<'_> = &|request, context, workspace| {
+            let decision = decide_on_disk(&policy)(request, context, workspace);
+            let is_ours = decision.effect() == Effect::Allow
+                && decision
+                    .to_json()
+                    .to_string()
+                    .contains("ours/deep/notes.txt");
+            asked.set(asked.get() + u32::from(is_ours));
+            decision
+        };
+        let outcome = attack_decider(&policy, decider, &how, directory.path(), &mut |_| {});
+        assert_eq!(outcome.unwrap().breaches.len(), 0);
+        assert!(asked.get() > 0, "the real file is asked for, and is there");
+        assert!(directory.path().join("work/ours/lictor-out").is_symlink());
+    }
+
+    #[test]
     fn the_same_seed_makes_the_same_attack() {
         let policy = CompiledPolicy::from_yaml(POLICY).unwrap();
         let faulty: &Decider<'_> = &|request, context, _| decide(&policy, request, context);
@@ -563,7 +612,8 @@ rules:
         // The decision alone follows no links: what it allows is objected to as soon as one leads out.
         let policy = CompiledPolicy::from_yaml(POLICY).unwrap();
         let directory = tempfile::tempdir().unwrap();
-        let root = scratch::make(directory.path(), &policy).unwrap();
+        let (places, _) = generate::places(&policy);
+        let root = scratch::make(directory.path(), &policy, &places).unwrap();
         let oracle = Oracle::new(&policy, "attacker", &root);
         let objection = |path: &str| {
             let request = Request::named("filesystem", "read_file").with_arg("path", path);

@@ -7,13 +7,17 @@ use std::io;
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 
-use super::generate::{instance, places};
+use super::generate::instance;
 use crate::policy::CompiledPolicy;
 use crate::policy::matcher::RuleScope;
 use crate::policy::model::RuleEffect;
 
 /// Makes the tree in an empty directory, and tells where its workspace is.
-pub(super) fn make(directory: &Path, policy: &CompiledPolicy) -> io::Result<PathBuf> {
+pub(super) fn make(
+    directory: &Path,
+    policy: &CompiledPolicy,
+    places: &[String],
+) -> io::Result<PathBuf> {
     let directory = directory.canonicalize()?;
     let (work, outside) = (directory.join("work"), directory.join("outside"));
     std::fs::create_dir(&work)?;
@@ -21,7 +25,7 @@ pub(super) fn make(directory: &Path, policy: &CompiledPolicy) -> io::Result<Path
     std::fs::write(outside.join("secret"), "outside")?;
     let denied = denied(policy);
     // The deepest first: what lies below something makes it a directory.
-    let (mut places, _) = places(policy);
+    let mut places = places.to_vec();
     places.extend(denied.iter().cloned());
     places.sort_by_key(|place| std::cmp::Reverse(place.matches('/').count()));
     for (nth, place) in places.iter().enumerate() {

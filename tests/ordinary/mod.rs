@@ -8,6 +8,7 @@ const USER: &str = "1001";
 
 /// Runs all tests of this file but `skip` as a user without rights, if this is root. `program` is
 /// copied to where that user can reach it, and named by the environment variable beside it.
+#[expect(clippy::print_stderr, reason = "a test says what it leaves out")]
 pub(crate) fn again(skip: &str, program: Option<(&str, &Path)>) {
     let user = Command::new("id").arg("-u").output().unwrap().stdout;
     if user != b"0\n" {

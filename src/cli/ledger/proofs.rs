@@ -11,6 +11,7 @@ use super::file::{NewFile, write};
 use super::{look, named, said};
 use crate::cli::exit::Exit;
 use crate::cli::{Failure, Global, print_json};
+use crate::governor::with_signer;
 use crate::ledger::note::{self, Verifier};
 use crate::ledger::prove;
 use crate::ledger::{Ledger, Options};
@@ -227,7 +228,8 @@ pub(super) fn key(args: &Key, directory: &Path, global: &Global) -> Result<Exit,
 /// Opens a ledger that is there; opening one that is not would make it.
 fn open(directory: &Path) -> Result<Ledger, Failure> {
     look(directory)?;
-    Ledger::open(directory, &Options::default()).map_err(Failure::new)
+    let options = with_signer(directory, Options::default()).map_err(Failure::new)?;
+    Ledger::open(directory, &options).map_err(Failure::new)
 }
 
 fn hex(bytes: &[u8]) -> String {

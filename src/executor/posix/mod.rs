@@ -170,6 +170,12 @@ impl Posix {
         Ok(Level::ALL.into_iter().rev().map(&mut try_level).collect())
     }
 
+    /// The version of Landlock that the kernel offers, if it offers any.
+    #[must_use]
+    pub fn landlock_abi(&self) -> Option<u32> {
+        sys::landlock_abi()
+    }
+
     fn try_level(&self, launch: &Launch, level: Level) -> Trial {
         let error = match self.clone().at_most(level).prepare(launch) {
             Ok(_) => None,

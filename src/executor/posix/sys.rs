@@ -16,6 +16,17 @@ use std::time::Duration;
 use super::wire::{Bytes, Order};
 use crate::resolve::Launch;
 
+/// The version of Landlock's interface that the kernel offers; `None` if it offers none, or if it is switched
+/// off.
+pub(super) fn landlock_abi() -> Option<u32> {
+    const VERSION: libc::c_uint = 1;
+    let none = ptr::null::<libc::c_void>();
+    // SAFETY: with this flag the call takes a null pointer and the size 0, and only answers a number.
+    let answer =
+        unsafe { libc::syscall(libc::SYS_landlock_create_ruleset, none, 0_usize, VERSION) };
+    u32::try_from(answer).ok().filter(|abi| *abi > 0)
+}
+
 /// Program, arguments and environment in the form that `exec` takes.
 #[derive(Debug)]
 pub(super) struct Image {

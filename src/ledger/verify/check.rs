@@ -73,6 +73,8 @@ pub(super) struct Checker {
     origin: Option<String>,
     key: Option<Verifier>,
     keys: Vec<Verifier>,
+    /// From how many entries on which key signs.
+    in_force: Vec<(u64, Option<Verifier>)>,
     /// The key changed: the next line has to be a checkpoint by this one.
     handover: Option<Verifier>,
     signed: u64,
@@ -109,6 +111,13 @@ impl Checker {
             state.keys.iter().map(|key| Verifier::parse(key)).collect();
         checker.keys = keys.ok()?;
         checker.key = checker.keys.last().cloned().filter(|_| state.signs);
+        for (size, key) in &state.in_force {
+            let key = match key {
+                Some(key) => Some(Verifier::parse(key).ok()?),
+                None => None,
+            };
+            checker.in_force.push((*size, key));
+        }
         checker.signed = state.signed;
         checker.torn.clone_from(&state.torn);
         for (size, root) in &state.known {
@@ -142,6 +151,11 @@ impl Checker {
             origin: self.origin.clone()?,
             keys: self.keys.iter().map(ToString::to_string).collect(),
             signs: self.key.is_some(),
+            in_force: self
+                .in_force
+                .iter()
+                .map(|(size, key)| (*size, key.as_ref().map(ToString::to_string)))
+                .collect(),
             signed: self.signed,
             torn: self.torn.clone(),
             known: known.collect(),
@@ -169,6 +183,7 @@ impl Checker {
             origin: None,
             key: None,
             keys: Vec::new(),
+            in_force: Vec::new(),
             handover: None,
             signed: 0,
             anchored: 0,
@@ -318,11 +333,27 @@ impl Checker {
         };
         let expected = keys.signer.as_ref().map(Signer::verifier);
         let before = keys.previous.as_ref().map(Signer::verifier);
+        let elsewhere = expected.is_none() && self.key.is_some();
         if self.tree.size() > 0
+            && !elsewhere
             && self.key.as_ref() != expected
             && (before.is_none() || self.key.as_ref() != before)
         {
             self.problem_in_file("key", "the file is not the key that the last segment names");
+        }
+    }
+
+    /// Compares with the file `signer`, which names keys that are held elsewhere, the one in use first.
+    pub(super) fn signer_file(&mut self, text: &[u8]) {
+        let text = String::from_utf8_lossy(text);
+        let mut lines = text.lines().map(str::trim);
+        let line = lines.find(|line| !line.is_empty() && !line.starts_with('#'));
+        let key = line.and_then(|line| Verifier::parse(line.split_whitespace().next()?).ok());
+        if key.is_some() && key != self.key {
+            self.warn(
+                "the file `signer` names another key than the last segment: the next writer has to change that"
+                    .to_owned(),
+            );
         }
     }
 
@@ -349,6 +380,12 @@ impl Checker {
             Err(error) => return self.problem_in_file("checkpoint", &error.to_string()),
         };
         let size = checkpoint.size;
+        if size <= self.tree.size() && note::open(note, &self.keys_at(size)).is_err() {
+            return self.problem_in_file(
+                "checkpoint",
+                "signed by another key than the one that signed at that size",
+            );
+        }
         if size > self.tree.size() {
             let what = format!("{} entries, but {size} were signed", self.tree.size());
             self.rolled_back = true;
@@ -378,6 +415,21 @@ impl Checker {
                 self.problem_in_file("checkpoint", &what);
             }
         }
+    }
+
+    /// The key that signs checkpoints over `size` entries; two where one hands over to the other. A key that
+    /// was given up signs nothing any more: that may be why it was given up.
+    fn keys_at(&self, size: u64) -> Vec<Verifier> {
+        let mut keys = Vec::new();
+        for (from, key) in self.in_force.iter().rev() {
+            if *from < size {
+                keys.extend(key.clone());
+                if from.saturating_add(1) < size {
+                    break;
+                }
+            }
+        }
+        keys
     }
 
     /// Compares with a checkpoint that was kept elsewhere.
@@ -694,6 +746,9 @@ impl Checker {
                 Some(old) => self.handover = self.handover.take().or(Some(old)),
                 None => self.problem(place.clone(), "a ledger that did not sign does so now"),
             }
+        }
+        if is_first || self.in_force.last().is_none_or(|(_, last)| *last != key) {
+            self.in_force.push((self.tree.size(), key.clone()));
         }
         if let Some(key) = &key
             && !self.keys.contains(key)

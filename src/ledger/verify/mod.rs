@@ -246,7 +246,7 @@ pub fn verify(
     let mut parts = Vec::new();
     for (index, segment) in seen.segments.iter().enumerate().skip(first) {
         if let Some(opened) = &segment.opened {
-            let file = opened.file.try_clone()?;
+            let file = opened.file.clone();
             let from = if index == first { from } else { 0 };
             parts.push(Part {
                 index,
@@ -285,6 +285,9 @@ pub fn verify(
         checker.earlier(state);
     }
     checker.key_file(seen.key);
+    if let Some(text) = &seen.signer {
+        checker.signer_file(text);
+    }
     match &seen.checkpoint {
         None => checker.no_checkpoint_file(),
         Some(Ok(note)) => checker.checkpoint_file(note),
@@ -358,7 +361,7 @@ fn missing(what: &str) -> Report {
 /// Ends the segment before `index` and begins this one.
 fn enter(checker: &mut Checker, segments: &[SnapSegment], index: usize) -> io::Result<()> {
     if let Some(before) = index.checked_sub(1).and_then(|before| segments.get(before)) {
-        leave(checker, before, false)?;
+        leave(checker, before)?;
     }
     if let Some(segment) = segments.get(index) {
         checker.enter(index, &segment.name);
@@ -374,12 +377,12 @@ fn enter(checker: &mut Checker, segments: &[SnapSegment], index: usize) -> io::R
 
 fn leave_last(checker: &mut Checker, segments: &[SnapSegment]) -> io::Result<()> {
     match segments.last() {
-        Some(last) => leave(checker, last, true),
+        Some(last) => leave(checker, last),
         None => Ok(()),
     }
 }
 
-fn leave(checker: &mut Checker, segment: &SnapSegment, is_last: bool) -> io::Result<()> {
+fn leave(checker: &mut Checker, segment: &SnapSegment) -> io::Result<()> {
     let Some(opened) = &segment.opened else {
         return Ok(());
     };
@@ -406,6 +409,6 @@ fn leave(checker: &mut Checker, segment: &SnapSegment, is_last: bool) -> io::Res
             checker.passed_off(valid);
         }
     }
-    checker.leave(valid, torn.as_ref(), segment.accounted, is_last);
+    checker.leave(valid, torn.as_ref(), segment.accounted, segment.is_last);
     Ok(())
 }

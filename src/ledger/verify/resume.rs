@@ -30,6 +30,8 @@ pub struct Resume {
     pub(super) origin: String,
     pub(super) keys: Vec<String>,
     pub(super) signs: bool,
+    /// From how many entries on which key signs.
+    pub(super) in_force: Vec<(u64, Option<String>)>,
     pub(super) signed: u64,
     pub(super) torn: Vec<TornEnd>,
     pub(super) boot: String,

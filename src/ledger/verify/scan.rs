@@ -5,7 +5,6 @@
 
 #![forbid(unsafe_code)]
 
-use std::fs::File;
 use std::io;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 
@@ -13,7 +12,7 @@ use super::super::decode::{Decoder, Line, Malformed};
 use super::super::entry::{Kind, MAX_LINE_BYTES, RunId, sha256};
 use super::super::merkle::{Hash, leaf_hash};
 use super::super::segment::{Zeros, zeros};
-use super::super::store::read_full;
+use super::super::store::{SegmentFile, read_full};
 
 /// Bytes that are read and scanned at once.
 const BLOCK_BYTES: usize = 1 << 20;
@@ -88,7 +87,7 @@ pub(super) enum Says {
 pub(super) struct Part {
     /// Which segment, in the order in which they are checked.
     pub(super) index: usize,
-    pub(super) file: File,
+    pub(super) file: SegmentFile,
     pub(super) from: u64,
     pub(super) to: u64,
 }
@@ -213,7 +212,7 @@ fn read_blocks(
 }
 
 /// Where the line ends that goes on at `from`.
-fn end_of_line(file: &File, from: u64, to: u64) -> io::Result<u64> {
+fn end_of_line(file: &SegmentFile, from: u64, to: u64) -> io::Result<u64> {
     let mut at = from;
     let mut block = vec![0; BLOCK_BYTES];
     while at < to {

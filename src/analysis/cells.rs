@@ -1,0 +1,493 @@
+//! What a policy says, cell by cell: one argument of one action, one kind of actor, one set of granted
+//! approvals; and there, which paths are allowed, asked for, denied.
+
+#![forbid(unsafe_code)]
+
+use std::sync::Arc;
+
+use super::budget::Cap;
+use super::formula::{Formula, Leaf, Scope};
+use super::situations::{Situation, situations};
+use super::{Budget, PathSet, Space};
+use crate::decision::{Context, Effect, is_granted, paths::CWD, terms_of};
+use crate::path::Dot;
+use crate::policy::glob::{Case, Pattern};
+use crate::policy::matcher::{RuleScope, ScopeId, Selector};
+use crate::policy::model::{
+    Access, Action, Argument, ArgumentKind, PathArgument, RuleEffect, Spelling, Tool,
+};
+use crate::policy::{CompiledPolicy, CompiledRule, RuleId};
+
+/// A policy made ready for questions.
+///
+/// ```
+/// use lictor::analysis::cells::Analysis;
+/// use lictor::analysis::{Answer, Budget};
+/// use lictor::decision::{Context, Effect};
+/// use lictor::policy::CompiledPolicy;
+///
+/// let policy = CompiledPolicy::from_yaml(
+///     "version: 1
+/// name: readers
+/// use: lictor/files@1
+/// scopes: {docs: \"docs/**\", drafts: \"docs/drafts/**\"}
+/// rules:
+///   - {id: read-docs, allow: filesystem.read_file, within: docs}
+///   - {id: no-drafts, deny: \"*\", touching: drafts}
+/// ",
+/// )?;
+/// let analysis = Analysis::of(&policy);
+/// let cell = analysis.cells().iter().find(|cell| cell.action() == "read_file").unwrap();
+/// let allowed = analysis.paths(cell, &Context::new("agent"), Effect::Allow);
+/// let found = analysis.space(cell).is_empty(&allowed, &Budget::default());
+/// assert_eq!(found, Answer::Fails("docs".to_owned()));
+/// # Ok::<(), lictor::policy::PolicyErrors>(())
+/// ```
+#[derive(Clone, Debug)]
+pub struct Analysis {
+    policy: CompiledPolicy,
+    now: Option<jiff::Timestamp>,
+    cells: Vec<Cell>,
+    /// For each scope, as an allow and as a denial takes it.
+    scopes: Vec<[Formula; 2]>,
+}
+
+/// One place where a path is decided: an argument of an action, or the directory that the command
+/// starts in; or the action itself, where a request for it may hold no path.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Cell {
+    tool: String,
+    action: String,
+    argument: Option<String>,
+    access: Option<Access>,
+    may_be_absent: bool,
+    pub(super) tool_nth: usize,
+    pub(super) action_nth: usize,
+    number: u32,
+}
+
+impl Cell {
+    /// The tool's name.
+    #[must_use]
+    pub fn tool(&self) -> &str {
+        &self.tool
+    }
+
+    /// The action's name.
+    #[must_use]
+    pub fn action(&self) -> &str {
+        &self.action
+    }
+
+    /// The argument, or `cwd` for the directory that the command starts in; none for a request without
+    /// paths.
+    #[must_use]
+    pub fn argument(&self) -> Option<&str> {
+        self.argument.as_deref()
+    }
+
+    /// What the tool does with the path.
+    #[must_use]
+    pub fn access(&self) -> Option<Access> {
+        self.access
+    }
+
+    /// Whether it is the directory that the command starts in.
+    #[must_use]
+    pub fn is_cwd(&self) -> bool {
+        self.argument.as_deref() == Some(CWD)
+    }
+
+    /// Whether one of the selectors names the action.
+    pub(super) fn is_of(&self, selectors: &[Selector]) -> bool {
+        let tool = u32::try_from(self.tool_nth).unwrap_or(u32::MAX);
+        selectors
+            .iter()
+            .any(|selector| selector.covers(tool, self.number))
+    }
+
+    /// Whether both are the same argument of the same action, maybe of two policies.
+    pub(super) fn is_same_as(&self, other: &Cell) -> bool {
+        (&self.tool, &self.action, &self.argument) == (&other.tool, &other.action, &other.argument)
+    }
+}
+
+/// All arguments of an action.
+pub(super) fn arguments<'p>(
+    tool: &'p Tool,
+    action: &'p Action,
+) -> impl Iterator<Item = &'p Argument> {
+    let after = action.after.iter().flatten();
+    tool.args.iter().chain(&action.args).chain(after)
+}
+
+/// Those that take paths.
+pub(super) fn path_arguments<'p>(
+    tool: &'p Tool,
+    action: &'p Action,
+) -> impl Iterator<Item = (&'p Argument, &'p PathArgument)> {
+    arguments(tool, action).filter_map(|argument| match &argument.kind {
+        ArgumentKind::Path(kind) => Some((argument, kind)),
+        ArgumentKind::Flag
+        | ArgumentKind::Text { .. }
+        | ArgumentKind::Int { .. }
+        | ArgumentKind::Choice(_) => None,
+    })
+}
+
+impl Analysis {
+    /// Looks at a policy, as if no rule had lapsed.
+    #[must_use]
+    pub fn of(policy: &CompiledPolicy) -> Analysis {
+        let scopes = policy.scopes().iter().map(|scope| {
+            [Case::Exact, Case::Folded].map(|case| {
+                Formula::scope(Scope {
+                    include: scope.include.clone(),
+                    exclude: scope.exclude.clone(),
+                    case,
+                })
+            })
+        });
+        let mut analysis = Analysis {
+            policy: policy.clone(),
+            now: None,
+            cells: Vec::new(),
+            scopes: scopes.collect(),
+        };
+        for (tool_nth, tool) in policy.tools().iter().enumerate() {
+            for action_nth in 0..tool.actions.len() {
+                analysis.add_cells(tool_nth, action_nth);
+            }
+        }
+        analysis
+    }
+
+    /// The same policy, at that time.
+    #[must_use]
+    pub fn at(self, now: jiff::Timestamp) -> Analysis {
+        Analysis {
+            now: Some(now),
+            ..self
+        }
+    }
+
+    fn add_cells(&mut self, tool_nth: usize, action_nth: usize) {
+        let policy = self.policy.clone();
+        let Some((tool, action, number)) = policy.action(tool_nth, action_nth) else {
+            return;
+        };
+        let mut add = |argument: Option<&str>, access: Option<Access>, may_be_absent: bool| {
+            self.cells.push(Cell {
+                tool: tool.name.clone(),
+                action: action.name.clone(),
+                argument: argument.map(str::to_owned),
+                access,
+                may_be_absent,
+                tool_nth,
+                action_nth,
+                number,
+            });
+        };
+        let mut has_path = false;
+        // What a request cannot do without comes first, so that it is what a witness shows.
+        let importance = |argument: &Argument, kind: &PathArgument| {
+            (
+                !argument.required,
+                !kind.absent_is_workspace,
+                argument.spelling != Spelling::Positional,
+            )
+        };
+        let mut paths: Vec<_> = path_arguments(tool, action).collect();
+        paths.sort_by_key(|(argument, kind)| importance(argument, kind));
+        for (argument, kind) in paths {
+            has_path |= argument.required || kind.absent_is_workspace;
+            add(
+                Some(&argument.name),
+                Some(kind.access),
+                kind.absent_is_workspace,
+            );
+        }
+        if !has_path {
+            add(None, None, false);
+        }
+        add(Some(CWD), Some(Access::Read), false);
+    }
+
+    /// The policy.
+    #[must_use]
+    pub fn policy(&self) -> &CompiledPolicy {
+        &self.policy
+    }
+
+    /// When it is, if that was said.
+    pub(super) fn now(&self) -> Option<jiff::Timestamp> {
+        self.now
+    }
+
+    /// All cells, in the order of the tools.
+    #[must_use]
+    pub fn cells(&self) -> &[Cell] {
+        &self.cells
+    }
+
+    /// Everything that a decision about a cell can depend on besides the request: one context for each
+    /// kind of actor and each set of approvals that its rules tell apart, those first in which the least
+    /// is granted. None if there are more than can be looked at.
+    #[must_use]
+    pub fn contexts(&self, cell: &Cell, budget: &Budget<'_>) -> Option<Vec<Context>> {
+        let situations = self.situations(cell, budget).ok()?;
+        Some(
+            situations
+                .into_iter()
+                .map(|situation| situation.context)
+                .collect(),
+        )
+    }
+
+    pub(super) fn situations(
+        &self,
+        cell: &Cell,
+        budget: &Budget<'_>,
+    ) -> Result<Vec<Situation>, Cap> {
+        let rules: Vec<_> = self
+            .rules_about(cell)
+            .map(|(_, rule)| (&self.policy, rule))
+            .collect();
+        situations(&rules, &[self.now], budget)
+    }
+
+    /// The rules about the action of a cell, whatever their scope.
+    pub(super) fn rules_about(&self, cell: &Cell) -> impl Iterator<Item = (RuleId, &CompiledRule)> {
+        self.policy
+            .rules()
+            .filter(|(_, rule)| cell.is_of(&rule.selectors))
+    }
+
+    /// The paths that this argument can have.
+    #[must_use]
+    pub fn space(&self, cell: &Cell) -> Space {
+        let switches = self.policy.switches();
+        if cell.may_be_absent || switches.dot == Dot::Strip {
+            Space::with_workspace(switches)
+        } else {
+            Space::of_requests(switches)
+        }
+    }
+
+    /// The paths of a cell that get this answer. For a cell without an argument, everything or
+    /// nothing.
+    #[must_use]
+    pub fn paths(&self, cell: &Cell, context: &Context, effect: Effect) -> PathSet {
+        self.judged(cell, context).of(effect).into()
+    }
+
+    /// The paths of a cell that a rule speaks about: for an allow byte by byte, for others in any case.
+    /// Nothing if the rule is not about the action, the argument or the access; whom it is for, when it
+    /// lapses and what it needs is not asked.
+    #[must_use]
+    pub fn paths_of_rule(&self, cell: &Cell, rule: &str) -> PathSet {
+        let found = self.rule_named(rule);
+        found.map_or_else(PathSet::nothing, |(_, rule)| {
+            self.of_rule(cell, rule).into()
+        })
+    }
+
+    /// The rule of that id.
+    pub(super) fn rule_named(&self, id: &str) -> Option<(RuleId, &CompiledRule)> {
+        self.policy.rules().find(|(_, rule)| rule.id == id)
+    }
+
+    /// The paths of a cell that a rule speaks about.
+    pub(super) fn of_rule(&self, cell: &Cell, rule: &CompiledRule) -> Formula {
+        let is_of_access = match (&rule.access, cell.access) {
+            (None, _) => true,
+            (Some(accesses), Some(access)) => accesses.contains(&access),
+            (Some(_), None) => false,
+        };
+        if !is_of_access || !cell.is_of(&rule.selectors) {
+            return Formula::Const(false);
+        }
+        let is_allow = rule.effect == RuleEffect::Allow;
+        let Some(argument) = &cell.argument else {
+            return Formula::Const(is_allow || rule.scope.is_none());
+        };
+        match &rule.scope {
+            // An allow without a scope says nothing about paths, and covers the one that no argument
+            // names.
+            None => Formula::Const(!is_allow || cell.is_cwd()),
+            Some(RuleScope::All(scopes)) => self.union(scopes, is_allow),
+            Some(RuleScope::PerArgument(entries)) => {
+                let meant = entries.iter().filter(|(name, _)| name == argument);
+                Formula::any(meant.map(|(_, scopes)| self.union(scopes, is_allow)))
+            }
+        }
+    }
+
+    fn union(&self, scopes: &[ScopeId], is_allow: bool) -> Formula {
+        Formula::any(scopes.iter().filter_map(|scope| {
+            let [exact, folded] = self.scopes.get(usize::try_from(scope.0).ok()?)?;
+            Some(if is_allow {
+                exact.clone()
+            } else {
+                folded.clone()
+            })
+        }))
+    }
+
+    /// What the rules say about the paths of a cell, each as a set.
+    pub(super) fn judged(&self, cell: &Cell, context: &Context) -> Judged {
+        let mut judged = Judged::default();
+        for (id, rule) in self.rules_about(cell) {
+            if !rule.is_for(context.actor()) {
+                continue;
+            }
+            let set = self.of_rule(cell, rule);
+            if set == Formula::Const(false) {
+                continue;
+            }
+            let granted = rule.approval.map(|nth| {
+                self.policy
+                    .approval(nth)
+                    .is_some_and(|approval| is_granted(approval, context))
+            });
+            let list = match (rule.effect, granted) {
+                (RuleEffect::Deny, _) => &mut judged.denies,
+                (RuleEffect::Ask, Some(true)) => continue,
+                (RuleEffect::Ask, _) => &mut judged.asks,
+                (RuleEffect::Allow, _) if rule.has_lapsed(context.now()) => continue,
+                (RuleEffect::Allow, None) => &mut judged.free,
+                (RuleEffect::Allow, Some(true)) => &mut judged.granted,
+                (RuleEffect::Allow, Some(false)) => &mut judged.ungranted,
+            };
+            list.push((id, set));
+        }
+        judged.conflicts = self.conflicts(cell, &judged);
+        judged
+    }
+
+    /// Where rules apply together that state what cannot hold together.
+    fn conflicts(&self, cell: &Cell, judged: &Judged) -> Formula {
+        let report = self
+            .policy
+            .action(cell.tool_nth, cell.action_nth)
+            .and_then(|(_, action, _)| action.report);
+        let among = |rules: &[(RuleId, Formula)]| {
+            let states = |id: &RuleId| {
+                self.policy.rule(*id).is_some_and(|rule| {
+                    let terms = &rule.terms;
+                    terms.stop.is_some() || terms.limits.keep.is_some() || !terms.env.set.is_empty()
+                })
+            };
+            let stating: Vec<_> = rules.iter().filter(|(id, _)| states(id)).collect();
+            let mut pairs = Vec::new();
+            for (nth, (a, in_a)) in stating.iter().enumerate() {
+                for (b, in_b) in stating.iter().skip(nth.saturating_add(1)) {
+                    if terms_of(&self.policy, &[*a, *b], report).is_none() {
+                        pairs.push(Formula::all([in_a.clone(), in_b.clone()]));
+                    }
+                }
+            }
+            Formula::any(pairs)
+        };
+        let free = union_of(&judged.free);
+        Formula::any([
+            among(&judged.free),
+            Formula::all([free.not(), among(&judged.granted)]),
+        ])
+    }
+}
+
+/// The rules that speak about a cell in some situation, by what they do, each with its paths.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Judged {
+    pub(super) denies: Vec<(RuleId, Formula)>,
+    /// Asks that are not lifted.
+    pub(super) asks: Vec<(RuleId, Formula)>,
+    /// Allows that need no approval.
+    pub(super) free: Vec<(RuleId, Formula)>,
+    /// Allows whose approval is granted.
+    pub(super) granted: Vec<(RuleId, Formula)>,
+    /// Allows whose approval is missing.
+    pub(super) ungranted: Vec<(RuleId, Formula)>,
+    /// Where the allows that apply cannot hold together.
+    conflicts: Formula,
+}
+
+impl Default for Formula {
+    fn default() -> Formula {
+        Formula::Const(false)
+    }
+}
+
+pub(super) fn union_of(rules: &[(RuleId, Formula)]) -> Formula {
+    Formula::any(rules.iter().map(|(_, set)| set.clone()))
+}
+
+impl Judged {
+    /// What no deny keeps out.
+    fn not_denied(&self) -> Formula {
+        union_of(&self.denies).not()
+    }
+
+    /// What is neither denied nor asked for nor in conflict: there an allow that applies decides.
+    pub(super) fn open(&self) -> Formula {
+        Formula::all([
+            self.not_denied(),
+            union_of(&self.asks).not(),
+            self.conflicts.clone().not(),
+        ])
+    }
+
+    fn applying(&self) -> Formula {
+        Formula::any([union_of(&self.free), union_of(&self.granted)])
+    }
+
+    /// The paths that get an answer.
+    pub(super) fn of(&self, effect: Effect) -> Formula {
+        match effect {
+            Effect::Allow => Formula::all([self.applying(), self.open()]),
+            Effect::Ask => {
+                let some_allow = Formula::any([self.applying(), union_of(&self.ungranted)]);
+                let asks = Formula::any([union_of(&self.asks), self.applying().not()]);
+                Formula::all([self.not_denied(), some_allow, asks])
+            }
+            Effect::Deny => {
+                let some_allow = Formula::any([self.applying(), union_of(&self.ungranted)]);
+                let in_conflict = Formula::all([
+                    self.applying(),
+                    union_of(&self.asks).not(),
+                    self.conflicts.clone(),
+                ]);
+                Formula::any([union_of(&self.denies), some_allow.not(), in_conflict])
+            }
+        }
+    }
+}
+
+/// The paths from which something leads down into a set, as far as its patterns say: whatever lies in
+/// the set below a path, the path is among them.
+pub(super) fn above(set: &Formula) -> Formula {
+    match set {
+        Formula::Const(all) => Formula::Const(*all),
+        Formula::Out(_) | Formula::In(Leaf::Canonical(_)) => Formula::Const(true),
+        Formula::In(Leaf::Scope(scope)) => {
+            let prefixes = scope.include.iter().flat_map(Pattern::above);
+            patterns(&prefixes.collect::<Vec<_>>(), scope.case)
+        }
+        // What is in all of them has something of each below it.
+        Formula::All(parts) => Formula::all(parts.iter().map(above)),
+        Formula::Any(parts) => Formula::any(parts.iter().map(above)),
+    }
+}
+
+/// A set of patterns as rules see it: an invariant's paths.
+pub(super) fn patterns<'a>(patterns: impl IntoIterator<Item = &'a Pattern>, case: Case) -> Formula {
+    Formula::any(patterns.into_iter().map(|pattern| {
+        let scope = Scope {
+            include: vec![pattern.clone()],
+            exclude: Vec::new(),
+            case,
+        };
+        Formula::In(Leaf::Scope(Arc::new(scope)))
+    }))
+}

@@ -1,0 +1,184 @@
+//! Sets of paths put together by and, or, not: negation stands at the leaves only.
+
+#![forbid(unsafe_code)]
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use crate::path::Switches;
+use crate::policy::glob::{Case, Pattern};
+
+/// A set of paths.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(super) enum Formula {
+    /// All paths, or none.
+    Const(bool),
+    /// What a leaf holds.
+    In(Leaf),
+    /// What it does not hold.
+    Out(Leaf),
+    /// What all of them hold.
+    All(Vec<Formula>),
+    /// What any of them holds.
+    Any(Vec<Formula>),
+}
+
+/// A set of paths that is given as it is.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(super) enum Leaf {
+    /// Inside some pattern and outside of others.
+    Scope(Arc<Scope>),
+    /// What a request can name.
+    Canonical(Arc<Canonical>),
+}
+
+/// Inside `include`, outside `exclude`. Exclusions are always exact, as in decisions.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(super) struct Scope {
+    pub(super) include: Vec<Pattern>,
+    pub(super) exclude: Vec<Pattern>,
+    pub(super) case: Case,
+}
+
+/// The canonical paths under some switches.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(super) struct Canonical {
+    pub(super) switches: Switches,
+    /// Whether the workspace itself is among them.
+    pub(super) workspace: bool,
+}
+
+impl Formula {
+    pub(super) fn scope(scope: Scope) -> Formula {
+        if scope.include.is_empty() {
+            return Formula::Const(false);
+        }
+        Formula::In(Leaf::Scope(Arc::new(scope)))
+    }
+
+    pub(super) fn not(self) -> Formula {
+        match self {
+            Formula::Const(all) => Formula::Const(!all),
+            Formula::In(leaf) => Formula::Out(leaf),
+            Formula::Out(leaf) => Formula::In(leaf),
+            Formula::All(parts) => Formula::any(parts.into_iter().map(Formula::not)),
+            Formula::Any(parts) => Formula::all(parts.into_iter().map(Formula::not)),
+        }
+    }
+
+    pub(super) fn all(parts: impl IntoIterator<Item = Formula>) -> Formula {
+        let mut flat = Vec::new();
+        for part in parts {
+            match part {
+                Formula::Const(true) => {}
+                Formula::Const(false) => return Formula::Const(false),
+                Formula::All(more) => flat.extend(more),
+                Formula::In(_) | Formula::Out(_) | Formula::Any(_) => flat.push(part),
+            }
+        }
+        match (flat.pop(), flat.is_empty()) {
+            (None, _) => Formula::Const(true),
+            (Some(only), true) => only,
+            (Some(last), false) => {
+                flat.push(last);
+                Formula::All(flat)
+            }
+        }
+    }
+
+    pub(super) fn any(parts: impl IntoIterator<Item = Formula>) -> Formula {
+        let mut flat = Vec::new();
+        for part in parts {
+            match part {
+                Formula::Const(false) => {}
+                Formula::Const(true) => return Formula::Const(true),
+                Formula::Any(more) => flat.extend(more),
+                Formula::In(_) | Formula::Out(_) | Formula::All(_) => flat.push(part),
+            }
+        }
+        match (flat.pop(), flat.is_empty()) {
+            (None, _) => Formula::Const(false),
+            (Some(only), true) => only,
+            (Some(last), false) => {
+                flat.push(last);
+                Formula::Any(flat)
+            }
+        }
+    }
+}
+
+/// How often one formula is gone through with what its own parts say.
+const ROUNDS: usize = 4;
+
+impl Formula {
+    /// Whether the set holds a path that a request can name, by the code that decides.
+    pub(super) fn holds(&self, path: &str) -> bool {
+        let is_in = |leaf: &Leaf| match leaf {
+            Leaf::Canonical(_) => true,
+            Leaf::Scope(scope) => {
+                scope
+                    .include
+                    .iter()
+                    .any(|pattern| pattern.matches_in(path, scope.case))
+                    && !scope.exclude.iter().any(|pattern| pattern.matches(path))
+            }
+        };
+        match self {
+            Formula::Const(all) => *all,
+            Formula::In(leaf) => is_in(leaf),
+            Formula::Out(leaf) => !is_in(leaf),
+            Formula::All(parts) => parts.iter().all(|part| part.holds(path)),
+            Formula::Any(parts) => parts.iter().any(|part| part.holds(path)),
+        }
+    }
+
+    /// The same set, with what the parts of a conjunction say put into its other parts: what is inside a
+    /// scope is not outside of it. Of two policies that are nearly the same this leaves nearly nothing.
+    pub(super) fn propagated(self) -> Formula {
+        let mut formula = self;
+        for _ in 0..ROUNDS {
+            let Formula::All(parts) = &formula else { break };
+            let mut said: HashMap<&Leaf, bool> = HashMap::new();
+            for part in parts {
+                match part {
+                    Formula::In(leaf) if said.insert(leaf, true) == Some(false) => {
+                        return Formula::Const(false);
+                    }
+                    Formula::Out(leaf) if said.insert(leaf, false) == Some(true) => {
+                        return Formula::Const(false);
+                    }
+                    Formula::In(_)
+                    | Formula::Out(_)
+                    | Formula::Const(_)
+                    | Formula::All(_)
+                    | Formula::Any(_) => {}
+                }
+            }
+            let next = Formula::all(parts.iter().map(|part| match part {
+                Formula::In(_) | Formula::Out(_) | Formula::Const(_) => part.clone(),
+                Formula::All(_) | Formula::Any(_) => part.knowing(&said),
+            }));
+            if next == formula {
+                break;
+            }
+            formula = next;
+        }
+        formula
+    }
+
+    fn knowing(&self, said: &HashMap<&Leaf, bool>) -> Formula {
+        match self {
+            Formula::Const(_) => self.clone(),
+            Formula::In(leaf) => match said.get(leaf) {
+                Some(is) => Formula::Const(*is),
+                None => self.clone(),
+            },
+            Formula::Out(leaf) => match said.get(leaf) {
+                Some(is) => Formula::Const(!*is),
+                None => self.clone(),
+            },
+            Formula::All(parts) => Formula::all(parts.iter().map(|part| part.knowing(said))),
+            Formula::Any(parts) => Formula::any(parts.iter().map(|part| part.knowing(said))),
+        }
+    }
+}

@@ -1,0 +1,112 @@
+//! Compiled policies -> exact answers: does this cover that, do they overlap, what does a change newly
+//! allow, is something never allowed. Nothing is guessed: an answer holds, fails with a witness, or is
+//! unknown because a cap was reached.
+//!
+//! A path language of globs by segment is regular, so these questions are decided. [`paths`] is about
+//! sets of paths: which there are, and whether one is empty, inside others, or meets another.
+//! [`cells`] says of a policy which paths one argument of one action may have, for whom and with which
+//! approvals granted; [`rules`] asks about single rules; [`invariants`] proves what the policy claims
+//! of itself; [`diff`] compares two policies. A witness is a whole request, and was decided by the real
+//! [`decide`](crate::decision::decide) before it is handed out.
+//!
+//! Below stand the parts that do it: `formula` and `tree` (sets put together), `search` (automata over
+//! segments, antichains), `letters` and `names` (which segment patterns one name can match together).
+//! No disk, no clock: what bounds the work comes in as a [`Budget`].
+
+#![forbid(unsafe_code)]
+
+mod atoms;
+mod budget;
+pub mod cells;
+mod declared;
+pub mod diff;
+mod formula;
+pub mod invariants;
+mod letters;
+mod names;
+mod nfa;
+mod odd;
+mod ordinary;
+pub mod paths;
+pub mod rules;
+mod search;
+mod situations;
+mod told;
+mod tree;
+#[cfg(feature = "run")]
+mod trees;
+mod witness;
+
+pub use budget::{Budget, Cap};
+pub use paths::{PathSet, Space};
+pub use witness::Witness;
+
+#[cfg(feature = "run")]
+pub(crate) use trees::covers_tree;
+
+/// What became of a claim. There is no fourth answer, and the third is never the first.
+///
+/// ```
+/// use lictor::analysis::Answer;
+///
+/// assert!(Answer::<()>::Holds.holds());
+/// assert_eq!(Answer::Fails("src/a").witness(), Some(&"src/a"));
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[must_use]
+#[expect(
+    clippy::exhaustive_enums,
+    reason = "every caller has to look at all three"
+)]
+pub enum Answer<W> {
+    /// It is so, for every path there is.
+    Holds,
+    /// It is not, and this shows it.
+    Fails(W),
+    /// It could not be decided within the budget.
+    Unknown(Cap),
+}
+
+impl<W> Answer<W> {
+    /// Whether the claim is proved.
+    pub fn holds(&self) -> bool {
+        matches!(self, Answer::Holds)
+    }
+
+    /// What shows that the claim is wrong, if it is known to be.
+    pub fn witness(&self) -> Option<&W> {
+        match self {
+            Answer::Fails(witness) => Some(witness),
+            Answer::Holds | Answer::Unknown(_) => None,
+        }
+    }
+
+    /// The cap that was reached, if one was.
+    pub fn cap(&self) -> Option<Cap> {
+        match self {
+            Answer::Unknown(cap) => Some(*cap),
+            Answer::Holds | Answer::Fails(_) => None,
+        }
+    }
+
+    /// The same answer, with another witness.
+    pub fn map<V>(self, to: impl FnOnce(W) -> V) -> Answer<V> {
+        match self {
+            Answer::Holds => Answer::Holds,
+            Answer::Fails(witness) => Answer::Fails(to(witness)),
+            Answer::Unknown(cap) => Answer::Unknown(cap),
+        }
+    }
+
+    /// This claim and another: a failure of either is one of both.
+    pub fn and(self, other: impl FnOnce() -> Answer<W>) -> Answer<W> {
+        match self {
+            Answer::Holds => other(),
+            Answer::Fails(witness) => Answer::Fails(witness),
+            Answer::Unknown(cap) => match other() {
+                Answer::Fails(witness) => Answer::Fails(witness),
+                Answer::Holds | Answer::Unknown(_) => Answer::Unknown(cap),
+            },
+        }
+    }
+}

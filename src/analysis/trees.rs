@@ -1,0 +1,69 @@
+//! Whether what some rules allow is everything below a directory, whatever a disk holds there.
+
+#![forbid(unsafe_code)]
+
+use super::formula::{Formula, Scope};
+use super::{Answer, Budget, PathSet, Space};
+use crate::path::CanonicalPath;
+use crate::policy::glob::{Case, Pattern};
+use crate::policy::matcher::{RuleScope, ScopeId};
+use crate::policy::model::RuleEffect;
+use crate::policy::{CompiledPolicy, CompiledRule};
+
+/// Steps that may be taken for one directory: a request waits for the answer.
+const STEPS: u64 = 50_000;
+
+/// Whether the allow rules that `counts` holds for cover a directory and everything below it for an
+/// argument of an action, all together; else something below it that they lack. Names are those that a
+/// disk can hold, not only those that a request can name: a tool that goes through the directory reads
+/// them all.
+pub(crate) fn covers_tree(
+    policy: &CompiledPolicy,
+    (tool, action, argument): (u32, u32, &str),
+    root: &CanonicalPath,
+    counts: &dyn Fn(&CompiledRule) -> bool,
+) -> Answer<String> {
+    let mut allowed = Vec::new();
+    for (_, rule) in policy.rules() {
+        let is_of_action = rule
+            .selectors
+            .iter()
+            .any(|selector| selector.covers(tool, action));
+        if rule.effect != RuleEffect::Allow || !is_of_action || !counts(rule) {
+            continue;
+        }
+        let scopes: Vec<ScopeId> = match &rule.scope {
+            // It says nothing about paths.
+            None => continue,
+            Some(RuleScope::All(scopes)) => scopes.clone(),
+            Some(RuleScope::PerArgument(entries)) => {
+                let meant = entries.iter().filter(|(name, _)| name == argument);
+                meant.flat_map(|(_, scopes)| scopes.clone()).collect()
+            }
+        };
+        allowed.extend(
+            scopes
+                .into_iter()
+                .filter_map(|scope| within(policy, scope, root)),
+        );
+    }
+    let budget = Budget::default().with_steps(STEPS);
+    let allowed = PathSet::from(Formula::any(allowed));
+    Space::of_disk().covers(&allowed, &PathSet::below(root), &budget)
+}
+
+/// What of a scope can lie at or below a directory.
+fn within(policy: &CompiledPolicy, scope: ScopeId, root: &CanonicalPath) -> Option<Formula> {
+    let scope = policy.scopes().get(usize::try_from(scope.0).ok()?)?;
+    let below = |patterns: &[Pattern]| -> Vec<Pattern> {
+        let below = patterns
+            .iter()
+            .filter(|pattern| pattern.may_match_below(root));
+        below.cloned().collect()
+    };
+    Some(Formula::scope(Scope {
+        include: below(&scope.include),
+        exclude: below(&scope.exclude),
+        case: Case::Exact,
+    }))
+}

@@ -1,0 +1,384 @@
+//! A path that was computed -> a whole request that the real decision judges as was computed.
+
+#![forbid(unsafe_code)]
+
+use serde_json::{Map, Value as Json, json};
+
+use super::cells::{Analysis, Cell, above, arguments, path_arguments};
+use super::{Answer, Budget, Cap, PathSet};
+use crate::decision::{Context, Decision, Effect, Request, Value, decide};
+use crate::path::CanonicalPath;
+use crate::policy::CompiledPolicy;
+use crate::policy::model::{Argument, ArgumentKind};
+
+/// A request that shows something, what is given with it, and what was decided.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Witness {
+    /// The request; it names its actor.
+    pub request: Request,
+    /// What is granted, and what time it is.
+    pub context: Context,
+    /// The argument whose path shows it; none if the action takes no path.
+    pub argument: Option<String>,
+    /// That path, in canonical form.
+    pub path: Option<String>,
+    /// The decision.
+    pub decision: Decision,
+}
+
+impl Witness {
+    /// The same request, decided by another policy.
+    #[must_use]
+    pub fn decided_by(&self, policy: &CompiledPolicy) -> Witness {
+        Witness {
+            decision: decide(policy, &self.request, &self.context),
+            ..self.clone()
+        }
+    }
+
+    /// The request as `check --batch` reads it, and under `given` what else the decision depends on.
+    #[must_use]
+    pub fn to_json(&self) -> Json {
+        let asked = self.decision.asked();
+        let args: Map<String, Json> = asked
+            .args
+            .iter()
+            .map(|(name, value)| (name.clone(), value_json(value)))
+            .collect();
+        let mut json = json!({
+            "tool": asked.tool,
+            "action": asked.action,
+            "args": args,
+            "actor": asked.actor,
+        });
+        if let Json::Object(fields) = &mut json {
+            if let Some(cwd) = &self.request.cwd {
+                fields.insert("cwd".to_owned(), Json::from(String::from_utf8_lossy(cwd)));
+            }
+            fields.insert("given".to_owned(), given_json(&self.context));
+        }
+        json
+    }
+}
+
+fn value_json(value: &Value) -> Json {
+    match value {
+        Value::Null => Json::Null,
+        Value::Flag(is) => json!(is),
+        Value::Int(number) => json!(number),
+        Value::Text(text) => Json::from(String::from_utf8_lossy(text)),
+        Value::List(values) => match values.as_slice() {
+            [only] => value_json(only),
+            more => more.iter().map(value_json).collect(),
+        },
+    }
+}
+
+fn given_json(context: &Context) -> Json {
+    let env: Map<String, Json> = context
+        .switches()
+        .map(|(name, value)| (name.to_owned(), json!(value)))
+        .collect();
+    let approved: Vec<&str> = context.approved().collect();
+    json!({"env": env, "approved": approved, "at": context.now().map(|now| now.to_string())})
+}
+
+/// What the decision about a witness has to be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Expected {
+    Is(Effect),
+    IsNot(Effect),
+    Whatever,
+}
+
+impl Expected {
+    fn is_met(self, decision: &Decision) -> bool {
+        match self {
+            Expected::Is(effect) => decision.effect() == effect,
+            Expected::IsNot(effect) => decision.effect() != effect,
+            Expected::Whatever => true,
+        }
+    }
+}
+
+/// A set of paths to look into, and what a request made of one has to be decided as.
+pub(super) struct Claim<'a> {
+    pub(super) analysis: &'a Analysis,
+    pub(super) cell: &'a Cell,
+    pub(super) context: &'a Context,
+    /// The claim is that no path of the cell is in it.
+    pub(super) empty: PathSet,
+    pub(super) expected: Expected,
+}
+
+/// Paths that are tried before it is given up to make a request of one.
+const ATTEMPTS: usize = 4;
+
+/// What other arguments of a request keep it from being.
+enum NoRequest {
+    /// Another argument has no path that is allowed: no request like it is ever allowed.
+    Never,
+    Unknown(Cap),
+}
+
+impl Claim<'_> {
+    /// Whether no request shows the contrary; else one that does, decided.
+    pub(super) fn proved(&self, budget: &Budget<'_>) -> Answer<Witness> {
+        if self.empty.is_plainly_empty() {
+            return Answer::Holds;
+        }
+        if self.cell.argument().is_none() {
+            return self.witness(None, budget);
+        }
+        let mut possible = self.possible();
+        let mut answer = Answer::Holds;
+        for _ in 0..ATTEMPTS {
+            let path = match self.analysis.space(self.cell).is_empty(&possible, budget) {
+                Answer::Holds => return answer,
+                Answer::Unknown(cap) => return Answer::Unknown(cap),
+                Answer::Fails(path) => path,
+            };
+            match self.witness(Some(&path), budget) {
+                Answer::Unknown(Cap::NotReproduced) => answer = Answer::Unknown(Cap::NotReproduced),
+                decided @ (Answer::Holds | Answer::Fails(_) | Answer::Unknown(_)) => {
+                    return decided;
+                }
+            }
+            // Another path may do where this one does not: one that more lies below.
+            let switches = self.analysis.policy().switches();
+            let Ok(tried) = CanonicalPath::parse(path.as_bytes(), switches) else {
+                return answer;
+            };
+            possible = possible.without(PathSet::below(&tried));
+        }
+        answer
+    }
+
+    /// The set without those paths of which no request can be made: where other paths start from this
+    /// one, some of them has to lie below it.
+    fn possible(&self) -> PathSet {
+        let policy = self.analysis.policy();
+        let action = policy.action(self.cell.tool_nth, self.cell.action_nth);
+        let wants_more = matches!(self.expected, Expected::Is(Effect::Allow | Effect::Ask));
+        let mut possible = self.empty.clone();
+        for (argument, kind) in action
+            .iter()
+            .flat_map(|(tool, action, _)| path_arguments(tool, action))
+        {
+            let is_other = self.cell.argument() != Some(argument.name.as_str());
+            let may_be_needed = argument.required || kind.absent_is_workspace;
+            if !(wants_more && is_other && may_be_needed && !kind.base && self.is_base()) {
+                continue;
+            }
+            let other = self.cell_of(argument);
+            let other = other.map_or_else(PathSet::nothing, |cell| self.wanted(cell));
+            if argument.required || !other.formula.holds(".") {
+                possible = possible.and(above(&other.formula).into());
+            }
+        }
+        possible
+    }
+
+    /// Whether other paths start from the cell's.
+    fn is_base(&self) -> bool {
+        let policy = self.analysis.policy();
+        let action = policy.action(self.cell.tool_nth, self.cell.action_nth);
+        let mut paths = action
+            .iter()
+            .flat_map(|(tool, action, _)| path_arguments(tool, action));
+        self.cell.is_cwd()
+            || paths.any(|(argument, kind)| {
+                kind.base && self.cell.argument() == Some(argument.name.as_str())
+            })
+    }
+
+    /// The cell of another argument.
+    fn cell_of(&self, argument: &Argument) -> Option<&Cell> {
+        self.analysis.cells().iter().find(|cell| {
+            cell.argument() == Some(argument.name.as_str())
+                && (cell.tool_nth, cell.action_nth) == (self.cell.tool_nth, self.cell.action_nth)
+        })
+    }
+
+    /// The paths that another argument may have, for the request to be decided as is expected.
+    fn wanted(&self, cell: &Cell) -> PathSet {
+        let allowed = self.analysis.paths(cell, self.context, Effect::Allow);
+        match self.expected {
+            Expected::Is(Effect::Ask) => {
+                allowed.or(self.analysis.paths(cell, self.context, Effect::Ask))
+            }
+            Expected::Is(_) | Expected::IsNot(_) | Expected::Whatever => allowed,
+        }
+    }
+
+    /// The request that a path makes.
+    pub(super) fn witness(&self, path: Option<&str>, budget: &Budget<'_>) -> Answer<Witness> {
+        let mut unknown = Cap::NotReproduced;
+        for from in [Start::Workspace, Start::Parent] {
+            match self.request(path, from, budget) {
+                Ok(request) => {
+                    let decision = decide(self.analysis.policy(), &request, self.context);
+                    let is_about_path = path.is_none_or(|path| {
+                        let canonical = decision
+                            .findings()
+                            .iter()
+                            .filter_map(|finding| finding.canonical.as_deref());
+                        canonical.into_iter().any(|found| found == path)
+                    });
+                    if self.expected.is_met(&decision) && is_about_path {
+                        return Answer::Fails(Witness {
+                            request,
+                            context: self.context.clone(),
+                            argument: self.cell.argument().map(str::to_owned),
+                            path: path.map(str::to_owned),
+                            decision,
+                        });
+                    }
+                }
+                Err(NoRequest::Never) if self.expected == Expected::Is(Effect::Allow) => {
+                    return Answer::Holds;
+                }
+                Err(NoRequest::Never) => {}
+                Err(NoRequest::Unknown(cap)) => unknown = cap,
+            }
+        }
+        Answer::Unknown(unknown)
+    }
+
+    /// A request with that path, its other arguments such that they are allowed if they can be.
+    fn request(
+        &self,
+        path: Option<&str>,
+        from: Start,
+        budget: &Budget<'_>,
+    ) -> Result<Request, NoRequest> {
+        let not_made = NoRequest::Unknown(Cap::NotReproduced);
+        let policy = self.analysis.policy();
+        let Some((tool, action, _)) = policy.action(self.cell.tool_nth, self.cell.action_nth)
+        else {
+            return Err(not_made);
+        };
+        let mut request = Request::named(&tool.name, &action.name).with_actor(self.context.actor());
+        // Where the other paths start from.
+        let mut base: Option<&str> = None;
+        let mut text = path;
+        if self.cell.is_cwd() {
+            base = path;
+            request = request.with_cwd(path.unwrap_or("."));
+        } else if from == Start::Parent {
+            let Some((above, name)) = path.and_then(|path| path.rsplit_once('/')) else {
+                return Err(not_made);
+            };
+            request = request.with_cwd(above);
+            (base, text) = (Some(above), Some(name));
+        }
+        for argument in arguments(tool, action) {
+            let is_asked = self.cell.argument() == Some(argument.name.as_str());
+            if is_asked && let Some(text) = text {
+                // The workspace where it cannot be written: left out, it is meant.
+                let is_implied = text == "." && policy.switches().dot == crate::path::Dot::Deny;
+                if !is_implied {
+                    request = request.with_arg(&argument.name, text);
+                }
+                if let ArgumentKind::Path(kind) = &argument.kind
+                    && kind.base
+                {
+                    base = path;
+                }
+                continue;
+            }
+            match &argument.kind {
+                ArgumentKind::Path(kind) if argument.required || kind.absent_is_workspace => {
+                    if let Some(other) = self.other(argument, base, budget)? {
+                        request = request.with_arg(&argument.name, other.as_str());
+                    }
+                }
+                _ if !argument.required => {}
+                ArgumentKind::Path(_) => {}
+                ArgumentKind::Flag => request = request.with_arg(&argument.name, Value::Flag(true)),
+                ArgumentKind::Text { pattern, .. } => {
+                    let text = match pattern {
+                        Some(pattern) => pattern
+                            .example()
+                            .ok_or(NoRequest::Unknown(Cap::NotReproduced))?,
+                        None => "a".to_owned(),
+                    };
+                    request = request.with_arg(&argument.name, text.as_str());
+                }
+                ArgumentKind::Int { min, max } => {
+                    request = request.with_arg(&argument.name, Value::Int(1.clamp(*min, *max)));
+                }
+                ArgumentKind::Choice(words) => {
+                    let first = words.first().map_or("", String::as_str);
+                    request = request.with_arg(&argument.name, first);
+                }
+            }
+        }
+        Ok(request)
+    }
+
+    /// A path for another argument that is allowed; none if it is best left out.
+    fn other(
+        &self,
+        argument: &Argument,
+        base: Option<&str>,
+        budget: &Budget<'_>,
+    ) -> Result<Option<String>, NoRequest> {
+        let Some(cell) = self.cell_of(argument) else {
+            return Err(NoRequest::Unknown(Cap::NotReproduced));
+        };
+        let mut allowed = self.wanted(cell);
+        // Left out, it means the workspace, wherever the command starts.
+        if !argument.required && allowed.formula.holds(".") {
+            return Ok(None);
+        }
+        let below = match base {
+            Some(base) => {
+                let Ok(base) =
+                    CanonicalPath::parse(base.as_bytes(), self.analysis.policy().switches())
+                else {
+                    return Err(NoRequest::Unknown(Cap::NotReproduced));
+                };
+                let itself = PathSet::of(
+                    &crate::policy::glob::Pattern::exactly(&base),
+                    crate::policy::glob::Case::Exact,
+                );
+                allowed = allowed.and(PathSet::below(&base)).without(itself);
+                Some(base)
+            }
+            None => None,
+        };
+        match self.analysis.space(cell).is_empty(&allowed, budget) {
+            Answer::Fails(path) => Ok(Some(
+                match below.as_ref().filter(|base| !base.is_workspace()) {
+                    Some(base) => {
+                        let rest = path
+                            .strip_prefix(base.as_str())
+                            .and_then(|rest| rest.strip_prefix('/'));
+                        rest.unwrap_or(&path).to_owned()
+                    }
+                    None => path,
+                },
+            )),
+            Answer::Unknown(cap) => Err(NoRequest::Unknown(cap)),
+            Answer::Holds if self.expected == Expected::Is(Effect::Allow) && base.is_none() => {
+                Err(NoRequest::Never)
+            }
+            Answer::Holds if self.expected == Expected::Is(Effect::Allow) => {
+                Err(NoRequest::Unknown(Cap::NotReproduced))
+            }
+            // It is not to be allowed anyhow: any path will do.
+            Answer::Holds if argument.required => Ok(Some("a".to_owned())),
+            Answer::Holds => Ok(None),
+        }
+    }
+}
+
+/// Where the path of a request starts from.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Start {
+    Workspace,
+    /// The directory it is in: some texts are no argument as a whole.
+    Parent,
+}

@@ -1,0 +1,401 @@
+//! `lictor diff`: what a change of a policy allows, denies, asks for, or runs on other terms.
+
+#![forbid(unsafe_code)]
+
+use std::path::{Path, PathBuf};
+use std::time::Instant;
+
+use clap::{Args, ValueEnum};
+use serde_json::{Value as Json, json};
+
+use super::exit::Exit;
+use super::prove::LONGEST;
+use super::{Failure, Global, discover, print_json};
+use crate::analysis::diff::{Change, Diff, Kind, diff};
+use crate::analysis::{Answer, Budget, Witness};
+use crate::decision::{Context, Decision, Effect, Request, decide};
+use crate::ledger::show::{Filter, show};
+use crate::policy::CompiledPolicy;
+
+#[derive(Args, Debug)]
+pub(super) struct DiffArgs {
+    /// The policy before the change
+    #[arg(value_name = "BEFORE")]
+    before: PathBuf,
+    /// The policy after it
+    #[arg(value_name = "AFTER")]
+    after: PathBuf,
+    /// What ends with 1
+    #[arg(long, value_name = "WHAT", default_value = "any")]
+    fail_on: FailOn,
+    /// Decide the requests recorded in this ledger by both policies, too
+    #[arg(long, value_name = "DIR")]
+    against_ledger: Option<PathBuf>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum FailOn {
+    /// Any difference
+    Any,
+    /// Something that may newly be allowed
+    NewAllow,
+}
+
+pub(super) fn main(command: &DiffArgs, global: &Global) -> Result<Exit, Failure> {
+    let directory = discover::current_directory()?;
+    let load = |file: &Path| discover::load_document(file, &directory);
+    let (before, after) = (load(&command.before)?, load(&command.after)?);
+    let deadline = Instant::now().checked_add(LONGEST);
+    let is_late = || deadline.is_some_and(|deadline| Instant::now() >= deadline);
+    let found = diff(&before, &after, &Budget::default().until(&is_late));
+    let replay = match &command.against_ledger {
+        Some(ledger) => Some(Replay::of(ledger, &before, &after)?),
+        None => None,
+    };
+    if global.json {
+        print_json(&to_json(&found, replay.as_ref()));
+    } else {
+        print(&found);
+        replay.iter().for_each(Replay::print);
+    }
+    let flips = replay.as_ref().map_or(&[][..], |replay| &replay.flips);
+    let flips_to_allow = flips
+        .iter()
+        .any(|flip| flip.after.effect() == Effect::Allow);
+    Ok(match command.fail_on {
+        FailOn::Any if !flips.is_empty() => Exit::Bad,
+        FailOn::NewAllow if flips_to_allow => Exit::Bad,
+        FailOn::Any => exit(&found.answer()),
+        FailOn::NewAllow => exit(&found.allows_nothing_new()),
+    })
+}
+
+fn exit<W>(answer: &Answer<W>) -> Exit {
+    match answer {
+        Answer::Holds => Exit::Good,
+        Answer::Fails(_) => Exit::Bad,
+        Answer::Unknown(_) => Exit::Unknown,
+    }
+}
+
+fn heading(kind: Kind) -> &'static str {
+    match kind {
+        Kind::NewlyAllowed => "newly allowed",
+        Kind::NewlyAsked => "asked for, was denied",
+        Kind::AskedInstead => "asked for, was allowed",
+        Kind::NewlyDenied => "newly denied",
+        Kind::ChangedLimits => "allowed as before, on other terms",
+        Kind::ChangedTool => "the tool is declared otherwise",
+    }
+}
+
+fn print(found: &Diff) {
+    let mut last = None;
+    for change in &found.changes {
+        if last != Some(change.kind) {
+            anstream::println!("{}", heading(change.kind));
+            last = Some(change.kind);
+        }
+        print_change(change);
+    }
+    if !found.settings.is_empty() {
+        anstream::println!("settings");
+    }
+    for setting in &found.settings {
+        anstream::println!(
+            "  {}: {} -> {}",
+            setting.key,
+            shown(&setting.before),
+            shown(&setting.after)
+        );
+    }
+    for cap in &found.unknown {
+        anstream::println!("unknown: some of it could not be compared: {cap}");
+    }
+    let count = found.changes.len().saturating_add(found.settings.len());
+    match (count, found.unknown.is_empty()) {
+        (0, true) => anstream::println!("the policies decide alike"),
+        (0, false) => {}
+        (1, _) => anstream::println!("1 difference"),
+        (more, _) => anstream::println!("{more} differences"),
+    }
+}
+
+fn shown(value: &str) -> String {
+    match value {
+        "" => "(none)".to_owned(),
+        value => value.escape_debug().to_string(),
+    }
+}
+
+fn print_change(change: &Change) {
+    anstream::println!("  {}  {}", change.after.told(), change.after.told_given());
+    anstream::println!("    was  {}", change.before.told_decision());
+    anstream::println!("    now  {}", change.after.told_decision());
+    let decisions = (&change.before.decision, &change.after.decision);
+    for (what, was, now) in other_terms(decisions.0, decisions.1) {
+        anstream::println!("    {what}: {was} -> {now}");
+    }
+}
+
+/// The terms of two allowed requests that differ: the name of each, and its values.
+fn other_terms(before: &Decision, after: &Decision) -> Vec<(String, String, String)> {
+    let (Some(first), Some(second)) = (before.terms(), after.terms()) else {
+        return Vec::new();
+    };
+    let mut told = Vec::new();
+    let (was, now) = (before.limits_json(), after.limits_json());
+    for (name, now) in now.as_object().into_iter().flatten() {
+        let was = was.get(name).unwrap_or(&Json::Null);
+        if was != now {
+            told.push((name.clone(), was.to_string(), now.to_string()));
+        }
+    }
+    let mut tell = |name: &str, was: String, now: String| {
+        if was != now {
+            told.push((name.to_owned(), was, now));
+        }
+    };
+    let command = |decision: &Decision| {
+        decision
+            .argv()
+            .map(|words| words.join(" ").escape_debug().to_string())
+    };
+    tell(
+        "command",
+        command(before).unwrap_or_default(),
+        command(after).unwrap_or_default(),
+    );
+    let stated = |debug: String| debug.escape_debug().to_string();
+    tell(
+        "containment",
+        stated(format!("{:?}", first.containment)),
+        stated(format!("{:?}", second.containment)),
+    );
+    tell(
+        "environment",
+        stated(format!("{:?}", first.env)),
+        stated(format!("{:?}", second.env)),
+    );
+    tell(
+        "confine",
+        stated(format!("{:?}", first.confine)),
+        stated(format!("{:?}", second.confine)),
+    );
+    tell(
+        "stop",
+        stated(format!("{:?}", first.stop)),
+        stated(format!("{:?}", second.stop)),
+    );
+    tell(
+        "leaks",
+        stated(format!("{:?}", first.leaks)),
+        stated(format!("{:?}", second.leaks)),
+    );
+    told
+}
+
+/// A decision in a few fields.
+pub(super) fn brief(witness: &Witness) -> Json {
+    of_decision(&witness.decision)
+}
+
+fn of_decision(decision: &Decision) -> Json {
+    json!({
+        "effect": decision.effect(),
+        "reason": decision.reason(),
+        "rule": decision.rules().first().map(|rule| rule.id.as_str()),
+        "rule_at": decision.rules().first().and_then(|rule| rule.at.clone()),
+        "limits": decision.limits_json(),
+    })
+}
+
+fn to_json(found: &Diff, replay: Option<&Replay>) -> Json {
+    let change = |change: &Change| {
+        json!({
+            "kind": change.kind,
+            "tool": change.tool,
+            "action": change.action,
+            "argument": change.argument,
+            "actor": change.after.decision.asked().actor,
+            "witness": change.after.to_json(),
+            "before": brief(&change.before),
+            "after": brief(&change.after),
+        })
+    };
+    let mut json = json!({
+        "v": 1,
+        "same": found.answer().holds(),
+        "unknown": !found.unknown.is_empty(),
+        "caps": found.unknown,
+        "changes": found.changes.iter().map(change).collect::<Vec<_>>(),
+        "settings": found.settings,
+    });
+    if let (Some(replay), Some(fields)) = (replay, json.as_object_mut()) {
+        fields.insert("ledger".to_owned(), replay.to_json());
+    }
+    json
+}
+
+/// The requests that a ledger holds, decided by both policies.
+#[derive(Debug, Default)]
+struct Replay {
+    replayed: u64,
+    /// Recorded in a form that does not say what was asked, because it was redacted or unreadable.
+    not_replayed: u64,
+    flips: Vec<Flip>,
+}
+
+/// A recorded request that the policies decide differently.
+#[derive(Debug)]
+struct Flip {
+    seq: u64,
+    ts: String,
+    recorded: String,
+    request: String,
+    before: Decision,
+    after: Decision,
+}
+
+impl Replay {
+    fn of(
+        ledger: &Path,
+        before: &CompiledPolicy,
+        after: &CompiledPolicy,
+    ) -> Result<Replay, Failure> {
+        let failed = |why: &dyn std::fmt::Display| {
+            Failure::new(format!(
+                "ledger `{}` cannot be read: {why}",
+                ledger.display().to_string().escape_debug()
+            ))
+        };
+        let entries = show(ledger, Filter::default()).map_err(|error| failed(&error))?;
+        let entries = entries.ok_or_else(|| failed(&"there is none"))?;
+        let mut replay = Replay::default();
+        for shown in entries {
+            let shown = shown.map_err(|error| failed(&error))?;
+            let entry = shown.entry.map_err(|_| {
+                failed(&format!(
+                    "line {} of {} is damaged; `lictor ledger verify` tells more",
+                    shown.line, shown.segment
+                ))
+            })?;
+            if entry.kind != crate::ledger::Kind::Decision {
+                continue;
+            }
+            let value = entry.value();
+            let Some((request, context)) = recorded(&value, &entry.ts) else {
+                replay.not_replayed = replay.not_replayed.saturating_add(1);
+                continue;
+            };
+            replay.replayed = replay.replayed.saturating_add(1);
+            let (before, after) = (
+                decide(before, &request, &context),
+                decide(after, &request, &context),
+            );
+            if before.effect() != after.effect() {
+                replay.flips.push(Flip {
+                    seq: entry.seq,
+                    ts: entry.ts,
+                    recorded: value
+                        .get("effect")
+                        .and_then(Json::as_str)
+                        .unwrap_or_default()
+                        .to_owned(),
+                    request: value
+                        .get("request")
+                        .map(Json::to_string)
+                        .unwrap_or_default(),
+                    before,
+                    after,
+                });
+            }
+        }
+        Ok(replay)
+    }
+
+    fn print(&self) {
+        for flip in &self.flips {
+            anstream::println!(
+                "recorded {}  {}  {}",
+                flip.seq,
+                flip.ts,
+                flip.request
+                    .escape_debug()
+                    .to_string()
+                    .replace("\\\"", "\"")
+            );
+            anstream::println!(
+                "    was  {}, recorded as {}",
+                flip.before.effect().word(),
+                flip.recorded.escape_debug()
+            );
+            anstream::println!("    now  {}", flip.after.effect().word());
+        }
+        anstream::println!(
+            "{} recorded decisions looked at, {} would be otherwise, {} do not say what was asked",
+            self.replayed,
+            self.flips.len(),
+            self.not_replayed
+        );
+    }
+
+    fn to_json(&self) -> Json {
+        let flip = |flip: &Flip| {
+            json!({
+                "seq": flip.seq,
+                "ts": flip.ts,
+                "recorded": flip.recorded,
+                "request": serde_json::from_str::<Json>(&flip.request).unwrap_or(Json::Null),
+                "before": of_decision(&flip.before),
+                "after": of_decision(&flip.after),
+            })
+        };
+        json!({
+            "replayed": self.replayed,
+            "not_replayed": self.not_replayed,
+            "flips": self.flips.iter().map(flip).collect::<Vec<_>>(),
+        })
+    }
+}
+
+/// The request of a recorded decision, with what was granted and the time.
+fn recorded(entry: &Json, ts: &str) -> Option<(Request, Context)> {
+    let asked = entry.get("request")?.as_object()?;
+    let mut request = serde_json::Map::new();
+    match asked.get("argv").filter(|argv| argv.is_array()) {
+        Some(argv) => {
+            request.insert("argv".to_owned(), argv.clone());
+        }
+        None => {
+            for key in ["tool", "action", "args"] {
+                request.insert(key.to_owned(), asked.get(key)?.clone());
+            }
+        }
+    }
+    request.insert("actor".to_owned(), asked.get("actor")?.clone());
+    let findings = entry.get("findings").and_then(Json::as_array);
+    let cwd = findings.into_iter().flatten().find(|finding| {
+        finding
+            .get("arg")
+            .is_some_and(|name| name == crate::decision::paths::CWD)
+    });
+    if let Some(cwd) = cwd.and_then(|finding| finding.get("path")) {
+        request.insert("cwd".to_owned(), cwd.clone());
+    }
+    let text = Json::Object(request).to_string();
+    // What was redacted is an object that no request holds, or a text that says so.
+    let (_, request) = Request::from_json(&text)
+        .ok()
+        .filter(|_| !text.contains("redacted"))?;
+    let mut context = Context::new(request.actor().unwrap_or_default());
+    for name in entry
+        .get("granted")
+        .and_then(Json::as_array)
+        .into_iter()
+        .flatten()
+    {
+        context = context.with_approval(name.as_str()?);
+    }
+    Some((request, context.with_time(ts.parse().ok()?)))
+}

@@ -1,0 +1,148 @@
+//! What lies around a policy, looked up for `lictor lint`: names of the workspace, who may write to the
+//! policy and to the programs that it starts.
+
+#![forbid(unsafe_code)]
+
+use std::os::unix::fs::MetadataExt;
+use std::path::{Component, Path, PathBuf};
+
+use crate::governor::LoadedPolicy;
+use crate::lint::{Kind, Surroundings, Writable};
+
+/// The most names of a workspace that are looked at: beyond, rules about names stay silent. Reading this
+/// many takes about a tenth of a second.
+const MOST_NAMES: usize = 20_000;
+
+/// The disk as it was when the policy was loaded.
+#[derive(Debug)]
+pub(super) struct Disk {
+    names: Option<Vec<(String, Kind)>>,
+    policy: Option<PathBuf>,
+    policy_file: Option<String>,
+    workspace: Option<String>,
+    ledger: Option<String>,
+    workspace_path: PathBuf,
+}
+
+impl Disk {
+    pub(super) fn around(loaded: &LoadedPolicy) -> Disk {
+        let workspace = real(&loaded.workspace);
+        let below = |path: &Path| {
+            let real = real(path);
+            let below = real.strip_prefix(&workspace).ok()?.to_str()?.to_owned();
+            (!below.is_empty()).then_some(below)
+        };
+        Disk {
+            names: names(&workspace),
+            policy: loaded.files.first().cloned(),
+            policy_file: loaded.files.first().and_then(|file| below(file)),
+            workspace: workspace.to_str().map(str::to_owned),
+            ledger: below(&loaded.ledger),
+            workspace_path: workspace,
+        }
+    }
+}
+
+impl Surroundings for Disk {
+    fn names(&self) -> Option<&[(String, Kind)]> {
+        self.names.as_deref()
+    }
+
+    fn policy_writable(&self) -> Option<Writable> {
+        let policy = self.policy.as_deref()?;
+        let mode = std::fs::metadata(policy).ok()?.mode();
+        let by = if mode & 0o002 != 0 {
+            "everybody"
+        } else if mode & 0o020 != 0 {
+            "its group"
+        } else {
+            return None;
+        };
+        Some(Writable::new(policy.display().to_string(), by))
+    }
+
+    fn policy_file(&self) -> Option<&str> {
+        self.policy_file.as_deref()
+    }
+
+    fn workspace(&self) -> Option<&str> {
+        self.workspace.as_deref()
+    }
+
+    fn ledger(&self) -> Option<&str> {
+        self.ledger.as_deref()
+    }
+
+    fn program_writable(&self, program: &str, program_path: &[&str]) -> Option<Writable> {
+        let found = if program.starts_with('/') {
+            PathBuf::from(program)
+        } else {
+            program_path
+                .iter()
+                .filter(|directory| !directory.starts_with('~'))
+                .map(|directory| self.workspace_path.join(directory).join(program))
+                .find(|path| path.is_file())?
+        };
+        let found = std::fs::canonicalize(found).ok()?;
+        found.ancestors().find_map(writable_by_others)
+    }
+}
+
+/// Who besides its owner may write to a file or directory. A directory with the sticky bit lets nobody
+/// replace what belongs to somebody else; root's group is root.
+fn writable_by_others(path: &Path) -> Option<Writable> {
+    let data = std::fs::metadata(path).ok()?;
+    let is_sticky = data.is_dir() && data.mode() & 0o1000 != 0;
+    let by = if is_sticky {
+        return None;
+    } else if data.mode() & 0o002 != 0 {
+        "everybody"
+    } else if data.mode() & 0o020 != 0 && data.gid() != 0 {
+        "its group"
+    } else {
+        return None;
+    };
+    Some(Writable::new(path.display().to_string(), by))
+}
+
+/// All names below a directory but those in `.git`; links are not followed. None if there are too many.
+fn names(workspace: &Path) -> Option<Vec<(String, Kind)>> {
+    let mut names = Vec::new();
+    let mut waiting = vec![PathBuf::new()];
+    while let Some(directory) = waiting.pop() {
+        let Ok(entries) = std::fs::read_dir(workspace.join(&directory)) else {
+            continue;
+        };
+        for entry in entries.flatten() {
+            let path = directory.join(entry.file_name());
+            let is_directory = entry.file_type().is_ok_and(|kind| kind.is_dir());
+            let Some(name) = path.to_str() else { continue };
+            let kind = if is_directory {
+                Kind::Directory
+            } else {
+                Kind::File
+            };
+            names.push((name.to_owned(), kind));
+            if names.len() > MOST_NAMES {
+                return None;
+            }
+            if is_directory && entry.file_name() != ".git" {
+                waiting.push(path);
+            }
+        }
+    }
+    names.sort_unstable_by(|a, b| a.0.cmp(&b.0));
+    Some(names)
+}
+
+/// The real path of what exists of `path`, and the rest as it is.
+fn real(path: &Path) -> PathBuf {
+    for above in path.ancestors() {
+        if let (Ok(found), Ok(rest)) = (std::fs::canonicalize(above), path.strip_prefix(above)) {
+            return found.join(rest);
+        }
+    }
+    path.components()
+        .filter(|component| *component != Component::CurDir)
+        .collect()
+}

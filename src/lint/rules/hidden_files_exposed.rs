@@ -1,0 +1,76 @@
+//! G110: an allow that reaches files which decide what other programs do.
+
+#![forbid(unsafe_code)]
+
+use super::reach;
+use crate::lint::rule::{Findings, declare_rule};
+use crate::lint::subject::Subject;
+
+declare_rule! {
+    /// ## What it does
+    /// Finds allow rules that let `.env` files or `.ssh` be read or written, or let git's own files (`.gitattributes`,
+    /// `.gitmodules`), hooks and the configuration of CI be written, with no deny over them.
+    ///
+    /// ## Why is this bad?
+    /// A broad pattern takes hidden names like any other. Who can write `.github/workflows/ci.yml` runs programs on the CI
+    /// machine, with its secrets; who can write `.gitattributes` runs them with the next `git diff`.
+    ///
+    /// ## Example
+    /// ```yaml
+    /// use: lictor/files@1
+    /// scopes: {repo: "**"}
+    /// rules:
+    ///   - {id: edit, allow: filesystem.write_file, within: repo}
+    /// ```
+    ///
+    /// ## When it stays silent
+    /// Where the rule does not hold such files, or a deny or ask rule covers them:
+    /// ```yaml
+    /// use: lictor/files@1
+    /// scopes: {repo: "**", hidden: ["**/.git*/**", "**/.env*", "**/.ssh/**", ".husky/**", ".circleci/**", ".travis.yml", "azure-pipelines.yml", "Jenkinsfile"]}
+    /// rules:
+    ///   - {id: edit, allow: filesystem.write_file, within: repo}
+    ///   - {id: no-hidden, deny: "*", touching: hidden}
+    /// ```
+    pub(super) static HIDDEN_FILES_EXPOSED = { code: "G110", name: "hidden-files-exposed", level: Warning, since: "0.1.0" }
+}
+
+/// Reading these gives away secrets or how to get in.
+const READ: &[&str] = &[".env", ".env.local", ".ssh/id_ed25519", ".ssh/config"];
+
+/// Writing these changes what other programs do. A leading `/`: at the top of the workspace only, which is
+/// where they are looked for.
+const WRITE: &[&str] = &[
+    "/.github/workflows/ci.yml",
+    "/.gitlab-ci.yml",
+    ".gitattributes",
+    "/.gitmodules",
+    "/.circleci/config.yml",
+    "/.travis.yml",
+    "/azure-pipelines.yml",
+    "/Jenkinsfile",
+    "/.husky/pre-commit",
+    "/.githooks/pre-commit",
+    ".env",
+    ".env.local",
+    ".ssh/authorized_keys",
+];
+
+pub(super) fn check(subject: &Subject<'_>, out: &mut Findings<'_>) {
+    for rule in subject.allows() {
+        let Some(reached) = reach::first(subject, rule, READ, WRITE) else {
+            continue;
+        };
+        let verb = reach::verb(reached.access);
+        let message = format!(
+            "rule `{}` lets {} be {verb}, and no rule denies it",
+            rule.written.id,
+            reached.listed(3)
+        );
+        out.at(rule.written.at, message, |d| {
+            d.help("add a deny rule that touches them: it holds over every allow")
+                .fix(reach::deny_fix(subject, "no-hidden-files", &reached.patterns()))
+                .witness(reached.witness);
+        });
+    }
+}

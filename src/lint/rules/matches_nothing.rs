@@ -1,0 +1,107 @@
+//! G117: a pattern that matches nothing there is.
+
+#![forbid(unsafe_code)]
+
+use crate::lint::diagnostic::{Edit, Fix, Safety};
+use crate::lint::rule::{Findings, declare_rule};
+use crate::lint::subject::Subject;
+use crate::lint::surroundings::Kind;
+use crate::lint::yaml;
+use crate::policy::nearest;
+
+declare_rule! {
+    /// ## What it does
+    /// Finds patterns of allow rules, and exclusions, that begin with a name which the workspace does not have, and suggests
+    /// the nearest one that it has.
+    ///
+    /// ## Why is this bad?
+    /// It is most often a misspelt directory: the rule allows nothing, or what should be kept out is not.
+    ///
+    /// ## Example
+    /// The workspace has `runtime/tests`:
+    /// ```yaml
+    /// use: lictor/pytest@1
+    /// scopes: {tests: "runtme/tests/**"}
+    /// rules:
+    ///   - {id: run, allow: pytest.run, within: tests}
+    /// ```
+    ///
+    /// ## When it stays silent
+    /// When something matches, the pattern begins with a wildcard, it is about what a deny keeps out or what is still to be
+    /// written, or the workspace holds nothing but the policy:
+    /// ```yaml
+    /// use: lictor/pytest@1
+    /// scopes: {tests: "runtime/tests/**"}
+    /// rules:
+    ///   - {id: run, allow: pytest.run, within: tests}
+    /// ```
+    pub(super) static MATCHES_NOTHING = { code: "G117", name: "matches-nothing", level: Warning, since: "0.1.0" }
+}
+
+pub(super) fn check(subject: &Subject<'_>, out: &mut Findings<'_>) {
+    let Some(names) = subject.around.names() else { return };
+    let own = subject.around.policy_file();
+    if names.iter().all(|(name, _)| Some(name.as_str()) == own) {
+        return;
+    }
+    for scope in &subject.model.scopes {
+        let reads = subject.allows().any(|rule| {
+            subject.deeds(rule).into_iter().any(|deed| {
+                deed.paths().any(|(argument, kind)| {
+                    kind.access != crate::policy::model::Access::Write
+                        && subject
+                            .scopes_of(rule.written, &argument.name)
+                            .iter()
+                            .any(|used| used.name == scope.name)
+                })
+            })
+        });
+        if !reads {
+            continue;
+        }
+        for (pattern, at) in scope.include.iter().chain(&scope.exclude) {
+            let prefix = pattern.literal_prefix();
+            if prefix.is_empty() || names.iter().any(|(name, _)| pattern.matches(name)) {
+                continue;
+            }
+            // Where it first leaves what there is.
+            let mut known = String::new();
+            let mut missing = None;
+            for name in prefix.split('/') {
+                let path = crate::lint::probe::join(&known, name);
+                if names.iter().any(|(there, _)| *there == path) {
+                    known = path;
+                } else {
+                    missing = Some(name);
+                    break;
+                }
+            }
+            let siblings = names
+                .iter()
+                .filter(|(_, kind)| *kind == Kind::Directory || !pattern.reaches_down())
+                .filter_map(|(name, _)| match name.rsplit_once('/') {
+                    Some((above, name)) => (above == known).then_some(name),
+                    None => known.is_empty().then_some(name.as_str()),
+                });
+            let meant = missing.and_then(|name| Some((name, nearest(name, siblings)?)));
+            let place = if known.is_empty() { "the workspace".to_owned() } else { format!("`{known}`") };
+            let message = format!("nothing in the workspace matches `{pattern}`");
+            out.at(*at, message, |d| match (meant, missing) {
+                (Some((name, meant)), _) => {
+                    let correct = pattern.as_str().replacen(name, meant, 1);
+                    d.help(format!("did you mean `{correct}`?")).fix(Fix::new(
+                        Safety::Suggested,
+                        format!("write `{correct}`"),
+                        vec![Edit::replace(*at, yaml::quoted(&correct))],
+                    ));
+                }
+                (None, Some(name)) => {
+                    d.help(format!("there is no `{name}` in {place}"));
+                }
+                (None, None) => {
+                    d.help(format!("{place} has no such files"));
+                }
+            });
+        }
+    }
+}

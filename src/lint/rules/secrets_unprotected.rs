@@ -1,0 +1,75 @@
+//! G119: an allow that reaches well-known secrets.
+
+#![forbid(unsafe_code)]
+
+use super::reach;
+use crate::lint::rule::{Findings, declare_rule};
+use crate::lint::subject::Subject;
+
+declare_rule! {
+    /// ## What it does
+    /// Finds allow rules that let well-known places of secrets be read or written, with no deny over them: `.env` files,
+    /// private keys, the credentials of cloud, registry and container tools. A path that reaches one is shown.
+    ///
+    /// ## Why is this bad?
+    /// Secrets that an agent has read are in its context, in logs and perhaps elsewhere. A deny that names `.env` at the top
+    /// does not hold for `app/.env.local`, and one for `*.pem` not for `certs/server.pem`.
+    ///
+    /// ## Example
+    /// ```yaml
+    /// use: lictor/files@1
+    /// scopes: {repo: "**", secrets: [".env", "*.pem"]}
+    /// rules:
+    ///   - {id: read, allow: filesystem.read_file, within: repo}
+    ///   - {id: no-secrets, deny: "*", touching: secrets}
+    /// ```
+    ///
+    /// ## When it stays silent
+    /// ```yaml
+    /// use: lictor/files@1
+    /// scopes:
+    ///   repo: "**"
+    ///   secrets: ["**/.env*", "**/*.pem", "**/*.key", "**/id_*", "**/.ssh/**", "**/.aws/**", "**/.netrc", "**/.npmrc", "**/.pypirc"]
+    /// rules:
+    ///   - {id: read, allow: filesystem.read_file, within: repo}
+    ///   - {id: no-secrets, deny: "*", touching: secrets}
+    /// ```
+    pub(super) static SECRETS_UNPROTECTED = { code: "G119", name: "secrets-unprotected", level: Warning, since: "0.1.0" }
+}
+
+/// Where secrets are by the conventions of the tools that make them.
+const SECRETS: &[&str] = &[
+    ".env",
+    ".env.local",
+    ".env.production",
+    "server.pem",
+    "certs/server.pem",
+    "server.key",
+    "certs/server.key",
+    "id_rsa",
+    "id_ed25519",
+    ".ssh/id_ed25519",
+    ".aws/credentials",
+    ".netrc",
+    ".npmrc",
+    ".pypirc",
+];
+
+pub(super) fn check(subject: &Subject<'_>, out: &mut Findings<'_>) {
+    for rule in subject.allows() {
+        let Some(reached) = reach::first(subject, rule, SECRETS, SECRETS) else {
+            continue;
+        };
+        let message = format!(
+            "rule `{}` lets secrets be {}: {}, and no rule denies it",
+            rule.written.id,
+            reach::verb(reached.access),
+            reached.listed(3)
+        );
+        out.at(rule.written.at, message, |d| {
+            d.help("add a deny rule that touches them, wherever they lie: `**/.env*`, `**/*.pem`, `**/id_*`")
+                .fix(reach::deny_fix(subject, "no-secrets", &reached.patterns()))
+                .witness(reached.witness);
+        });
+    }
+}

@@ -1,0 +1,296 @@
+//! A policy as the rules look at it: the compiled one, which decides, beside the document it was read from,
+//! which knows where everything stands.
+
+#![forbid(unsafe_code)]
+
+use std::cell::OnceCell;
+
+use super::Options;
+use super::exact::{self, Exact};
+use super::policy_tests::{self, TestOutcome};
+use super::surroundings::Surroundings;
+use super::yaml;
+use crate::analysis::cells::Analysis;
+use crate::policy::glob::Pattern;
+use crate::policy::model::{
+    Access, Action, Argument, ArgumentKind, Confine, PathArgument, Policy, Rule, RuleEffect, Scope,
+    ScopeUse, Tool,
+};
+use crate::policy::source::Node;
+use crate::policy::{self, CompiledPolicy, CompiledRule, Span};
+
+/// What a rule of the catalogue is given.
+pub(crate) struct Subject<'s> {
+    pub(crate) policy: &'s CompiledPolicy,
+    /// The first file's text.
+    pub(crate) text: String,
+    pub(crate) root: Node,
+    /// The first file as its author meant it, with places. The libraries' tools are not in it.
+    pub(crate) model: Policy,
+    pub(crate) around: &'s dyn Surroundings,
+    pub(crate) options: Options<'s>,
+    /// How the policy's own tests went.
+    pub(crate) tests: Vec<TestOutcome>,
+    analysis: OnceCell<Analysis>,
+    exact: OnceCell<Exact>,
+}
+
+/// A rule as it was written and as it was compiled.
+#[derive(Clone, Copy)]
+pub(crate) struct RuleView<'s> {
+    pub(crate) written: &'s Rule,
+    pub(crate) compiled: &'s CompiledRule,
+    /// Its mapping in the document.
+    pub(crate) node: &'s Node,
+}
+
+/// An action that a rule speaks of.
+#[derive(Clone, Copy)]
+pub(crate) struct Deed<'s> {
+    pub(crate) tool: &'s Tool,
+    pub(crate) action: &'s Action,
+    /// The number that compiled rules know the action by.
+    pub(crate) number: u32,
+}
+
+impl<'s> Subject<'s> {
+    /// None for a policy without a file, which cannot be one that loads.
+    pub(super) fn new(
+        policy: &'s CompiledPolicy,
+        around: &'s dyn Surroundings,
+        options: Options<'s>,
+    ) -> Option<Subject<'s>> {
+        let text = policy.files().next()?.text.clone();
+        let (root, model) = policy::reread(&text)?;
+        Some(Subject {
+            policy,
+            text,
+            root,
+            model,
+            around,
+            options,
+            tests: policy_tests::run(policy),
+            analysis: OnceCell::new(),
+            exact: OnceCell::new(),
+        })
+    }
+
+    /// The policy made ready for exact questions.
+    pub(crate) fn analysis(&self) -> &Analysis {
+        self.analysis.get_or_init(|| Analysis::of(self.policy))
+    }
+
+    /// What exact analysis says about the rules. Asked when first needed.
+    pub(crate) fn exact(&self) -> &Exact {
+        self.exact.get_or_init(|| exact::ask(self))
+    }
+
+    /// The policy's own rules, in the order of the document.
+    pub(crate) fn rules(&self) -> impl Iterator<Item = RuleView<'_>> {
+        let nodes = yaml::get(&self.root, "rules").map_or(&[][..], yaml::items);
+        let compiled = self.policy.rules().filter(|(_, rule)| rule.at.is_some());
+        self.model
+            .rules
+            .iter()
+            .zip(compiled)
+            .zip(nodes)
+            .map(|((written, (_, compiled)), node)| RuleView {
+                written,
+                compiled,
+                node,
+            })
+    }
+
+    pub(crate) fn allows(&self) -> impl Iterator<Item = RuleView<'_>> {
+        self.rules()
+            .filter(|rule| rule.written.effect == RuleEffect::Allow)
+    }
+
+    /// The actions that a rule speaks of.
+    pub(crate) fn deeds(&self, rule: RuleView<'_>) -> Vec<Deed<'_>> {
+        let mut deeds = Vec::new();
+        for (tool_nth, tool) in self.policy.tools().iter().enumerate() {
+            for nth in 0..tool.actions.len() {
+                let Some((tool, action, number)) = self.policy.action(tool_nth, nth) else {
+                    continue;
+                };
+                let Ok(tool_number) = u32::try_from(tool_nth) else {
+                    continue;
+                };
+                let is_meant = rule
+                    .compiled
+                    .selectors
+                    .iter()
+                    .any(|selector| selector.covers(tool_number, number));
+                if is_meant {
+                    deeds.push(Deed {
+                        tool,
+                        action,
+                        number,
+                    });
+                }
+            }
+        }
+        deeds
+    }
+
+    /// The scopes that a rule names for an argument.
+    pub(crate) fn scopes_of(&self, rule: &Rule, argument: &str) -> Vec<&Scope> {
+        let named: Vec<&str> = match &rule.scope {
+            Some(ScopeUse::All(scopes)) => scopes.iter().map(|(name, _)| name.as_str()).collect(),
+            Some(ScopeUse::PerArgument(entries)) => entries
+                .iter()
+                .filter(|entry| entry.argument == argument)
+                .flat_map(|entry| &entry.scopes)
+                .map(|(name, _)| name.as_str())
+                .collect(),
+            None => Vec::new(),
+        };
+        self.model
+            .scopes
+            .iter()
+            .filter(|scope| named.contains(&scope.name.as_str()))
+            .collect()
+    }
+
+    /// Every scope that a rule names, for whichever argument.
+    pub(crate) fn all_scopes_of(&self, rule: &Rule) -> Vec<&Scope> {
+        let named = scope_names(rule);
+        self.model
+            .scopes
+            .iter()
+            .filter(|scope| named.contains(&scope.name.as_str()))
+            .collect()
+    }
+
+    /// Whether some rule that allows names the scope.
+    pub(crate) fn is_allowed_scope(&self, scope: &Scope) -> bool {
+        self.model
+            .rules
+            .iter()
+            .filter(|rule| rule.effect == RuleEffect::Allow)
+            .any(|rule| scope_names(rule).contains(&scope.name.as_str()))
+    }
+
+    /// The accesses that a rule grants to paths.
+    pub(crate) fn accesses(&self, rule: RuleView<'_>) -> Vec<Access> {
+        let mut accesses: Vec<Access> = Vec::new();
+        for deed in self.deeds(rule) {
+            for (argument, kind) in deed.paths() {
+                if !self.scopes_of(rule.written, &argument.name).is_empty() {
+                    accesses.push(kind.access);
+                }
+            }
+        }
+        accesses.sort_unstable();
+        accesses.dedup();
+        accesses
+    }
+
+    /// What confines a rule's runs: its own, else that of `defaults`.
+    pub(crate) fn confine(&self, rule: &'s Rule) -> Option<&Confine> {
+        rule.terms
+            .confine
+            .as_ref()
+            .or(self.model.defaults.confine.as_ref())
+    }
+
+    /// The patterns of the scopes that `confine.write` names, in rules and `defaults`.
+    pub(crate) fn confined_writes(&self) -> Vec<(&Pattern, &Scope, Span)> {
+        let stated = self
+            .model
+            .rules
+            .iter()
+            .filter(|rule| rule.effect == RuleEffect::Allow)
+            .map(|rule| (rule.terms.confine.as_ref(), rule.at))
+            .chain([(self.model.defaults.confine.as_ref(), self.root.at)]);
+        let mut found = Vec::new();
+        for (confine, at) in stated {
+            for name in confine.and_then(|c| c.write.as_ref()).into_iter().flatten() {
+                for scope in self.model.scopes.iter().filter(|scope| scope.name == *name) {
+                    found.extend(
+                        scope
+                            .include
+                            .iter()
+                            .map(|(pattern, _)| (pattern, scope, at)),
+                    );
+                }
+            }
+        }
+        found
+    }
+
+    /// Where a tool of the document stands in it; none for one of a library.
+    pub(crate) fn tool_node(&self, tool: &Tool) -> Option<(&Node, &Node)> {
+        yaml::entry(yaml::get(&self.root, "tools")?, &tool.name)
+    }
+
+    /// The declaration of an argument of a tool of the document: its key and mapping.
+    pub(crate) fn argument_node(&self, deed: Deed<'_>, argument: &str) -> Option<(&Node, &Node)> {
+        let (_, tool) = self.tool_node(deed.tool)?;
+        let action = yaml::get(yaml::get(tool, "actions")?, &deed.action.name)?;
+        let parts = [
+            yaml::get(action, "args"),
+            yaml::get(action, "after"),
+            yaml::get(tool, "args"),
+        ];
+        parts
+            .into_iter()
+            .flatten()
+            .find_map(|part| yaml::entry(part, argument))
+    }
+
+    /// Whether something of that name is named in the document as a directory: `name/` stands in it.
+    pub(crate) fn names_directory(&self, name: &str) -> bool {
+        let wanted = format!("{name}/");
+        self.text.match_indices(&wanted).any(|(at, _)| {
+            let before = self
+                .text
+                .get(..at)
+                .and_then(|text| text.chars().next_back());
+            before
+                .is_none_or(|c| !(c.is_alphanumeric() || matches!(c, '/' | '.' | '_' | '-' | '*')))
+        })
+    }
+}
+
+impl<'s> Deed<'s> {
+    /// All arguments of the action.
+    pub(crate) fn arguments(self) -> impl Iterator<Item = &'s Argument> {
+        self.tool
+            .args
+            .iter()
+            .chain(&self.action.args)
+            .chain(self.action.after.iter().flatten())
+    }
+
+    /// Its path arguments.
+    pub(crate) fn paths(self) -> impl Iterator<Item = (&'s Argument, &'s PathArgument)> {
+        self.arguments()
+            .filter_map(|argument| match &argument.kind {
+                ArgumentKind::Path(kind) => Some((argument, kind)),
+                ArgumentKind::Flag
+                | ArgumentKind::Text { .. }
+                | ArgumentKind::Int { .. }
+                | ArgumentKind::Choice(_) => None,
+            })
+    }
+
+    /// `tool.action`.
+    pub(crate) fn name(self) -> String {
+        format!("{}.{}", self.tool.name, self.action.name)
+    }
+}
+
+/// The names of all scopes of a rule.
+pub(crate) fn scope_names(rule: &Rule) -> Vec<&str> {
+    match &rule.scope {
+        Some(ScopeUse::All(scopes)) => scopes.iter().map(|(name, _)| name.as_str()).collect(),
+        Some(ScopeUse::PerArgument(entries)) => entries
+            .iter()
+            .flat_map(|entry| &entry.scopes)
+            .map(|(name, _)| name.as_str())
+            .collect(),
+        None => Vec::new(),
+    }
+}

@@ -1,0 +1,77 @@
+//! What lies around a policy, as far as somebody has looked: the lint itself touches no disk.
+
+#![forbid(unsafe_code)]
+
+/// What a name of the workspace stands for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Kind {
+    /// A regular file, or anything else that is no directory.
+    File,
+    /// A directory.
+    Directory,
+}
+
+/// Who besides its owner may write to a thing.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Writable {
+    /// The file or directory.
+    pub path: String,
+    /// Who: a fragment such as `everybody` or `its group`.
+    pub by: &'static str,
+}
+
+impl Writable {
+    /// That `by` may write to `path`.
+    #[must_use]
+    pub fn new(path: impl Into<String>, by: &'static str) -> Writable {
+        Writable {
+            path: path.into(),
+            by,
+        }
+    }
+}
+
+/// The disk around a policy. Every answer may be "not known", which is what each method says by itself;
+/// rules that need the answer then stay silent.
+pub trait Surroundings {
+    /// The names of the workspace, relative to it, with what they are; none if nobody looked or there are
+    /// too many.
+    fn names(&self) -> Option<&[(String, Kind)]> {
+        None
+    }
+
+    /// Whether others may write to the policy's file.
+    fn policy_writable(&self) -> Option<Writable> {
+        None
+    }
+
+    /// The policy's file, relative to the workspace, if it lies in it.
+    fn policy_file(&self) -> Option<&str> {
+        None
+    }
+
+    /// The workspace's absolute path.
+    fn workspace(&self) -> Option<&str> {
+        None
+    }
+
+    /// The ledger's directory, relative to the workspace, if it lies in it.
+    fn ledger(&self) -> Option<&str> {
+        None
+    }
+
+    /// Whether others may write to the program that a tool starts, or to a directory above it.
+    fn program_writable(&self, program: &str, program_path: &[&str]) -> Option<Writable> {
+        let _ = (program, program_path);
+        None
+    }
+}
+
+/// Nobody has looked.
+#[derive(Clone, Copy, Debug, Default)]
+#[expect(clippy::exhaustive_structs, reason = "it has nothing to hold")]
+pub struct Unknown;
+
+impl Surroundings for Unknown {}
