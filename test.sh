@@ -58,9 +58,11 @@ if ! $quick; then
     fi
     export LICTOR_TEST_SARIF_SCHEMA=$sarif/vendor/serde-sarif/src/schema.json
     "$LICTOR_TEST_PYTEST" --version
-    # Programs that are not ours, for the ledger: a verifier of tiles, and the schema of OCSF events.
-    if ! "$venv/bin/python" -c 'import tlog_scales, ocsf_json_schema, jsonschema' 2>/dev/null; then
-        "$venv/bin/pip" install --quiet --disable-pip-version-check tlog-scales ocsf-json-schema jsonschema
+    # Programs that are not ours, for the ledger: a verifier of tiles, the schema of OCSF events, and the
+    # parser of Prometheus.
+    if ! "$venv/bin/python" -c 'import tlog_scales, ocsf_json_schema, jsonschema, prometheus_client' 2>/dev/null; then
+        "$venv/bin/pip" install --quiet --disable-pip-version-check \
+            tlog-scales ocsf-json-schema jsonschema prometheus-client
     fi
     export LICTOR_TEST_PYTHON=$venv/bin/python
     for name in go jq; do

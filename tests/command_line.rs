@@ -13,7 +13,7 @@ mod program;
 
 use std::io::{BufRead, BufReader, Read};
 use std::os::unix::fs::PermissionsExt;
-use std::process::Command;
+use std::process::{Command, Stdio};
 
 use program::{Answer, Place};
 use serde_json::{Value as Json, json};
@@ -444,6 +444,71 @@ fn a_batch_of_nothing_is_answered_with_nothing() {
     assert_eq!(answer.stdout, "");
 }
 
+// diff
+
+#[test]
+fn recorded_requests_are_decided_again_by_both_policies() {
+    let place = place();
+    call(&place, &["check"], &["cat", "docs/a.md"]).ends_with_code(0);
+    call(&place, &["check"], &["cat", "elsewhere/a.md"]).ends_with_code(1);
+    place.write("after.yaml", POLICY.replace("docs/**", "docs/*/**"));
+    let ledger = ledger(&place);
+    let words = [
+        "diff",
+        "--json",
+        "lictor.yaml",
+        "after.yaml",
+        "--against-ledger",
+    ];
+    let words = words
+        .map(str::to_owned)
+        .into_iter()
+        .chain([ledger.display().to_string()]);
+    let found = place.lictor(words).end().ends_with_code(1).json();
+    assert_eq!(found["ledger"]["replayed"], 2);
+    let flips = found["ledger"]["flips"].as_array().unwrap();
+    assert_eq!(flips.len(), 0, "`docs/a.md` is in both");
+    place.write("after.yaml", POLICY.replace("docs/**", "docs/b/**"));
+    let words = [
+        "diff",
+        "--json",
+        "lictor.yaml",
+        "after.yaml",
+        "--against-ledger",
+    ];
+    let words = words
+        .map(str::to_owned)
+        .into_iter()
+        .chain([ledger.display().to_string()]);
+    let found = place.lictor(words).end().ends_with_code(1).json();
+    let flips = found["ledger"]["flips"].as_array().unwrap();
+    assert_eq!(flips.len(), 1);
+    assert_eq!(
+        (&flips[0]["before"]["effect"], &flips[0]["after"]["effect"]),
+        (&json!("allow"), &json!("deny"))
+    );
+
+    let none = place
+        .lictor([
+            "diff",
+            "lictor.yaml",
+            "lictor.yaml",
+            "--against-ledger",
+            "nowhere",
+        ])
+        .end();
+    none.ends_with_code(2);
+    place
+        .lictor(["diff", "lictor.yaml", "missing.yaml"])
+        .end()
+        .ends_with_code(2);
+    let same = place
+        .lictor(["diff", "lictor.yaml", "lictor.yaml"])
+        .end()
+        .ends_with_code(0);
+    assert_eq!(same.stdout, "the policies decide alike\n");
+}
+
 // explain
 
 #[test]
@@ -735,6 +800,53 @@ fn the_command_gets_only_the_declared_environment_and_no_input() {
     assert!(answer.stdout.ends_with(&format!("{}\n", work.display())));
 }
 
+#[test]
+fn what_was_denied_is_suggested_as_a_patch_and_nothing_is_changed() {
+    let place = place();
+    place.write("notes/x.md", "a note\n");
+    for argv in [&["cat", "notes/x.md"], &["cat", "notes"], &["cat", "../y"]] {
+        call(&place, &["check"], argv).ends_with_code(1);
+    }
+    let before = std::fs::read(place.work().join("lictor.yaml")).unwrap();
+    let suggest = |flags: &[&str]| {
+        let words = ["suggest"].iter().chain(flags);
+        let start = place.lictor(words).env("XDG_STATE_HOME", place.root());
+        start.end().ends_with_code(0)
+    };
+    let told = suggest(&[]);
+    // A directory means what is below it.
+    assert!(
+        told.stdout
+            .contains("+  suggested-cat-run: [\"notes/**\", \"notes/x.md\"]"),
+        "{told:?}"
+    );
+    assert!(told.stdout.starts_with("--- ") && told.stdout.contains("@@"));
+    assert!(
+        told.stderr.contains("1 with PATH_TRAVERSAL_DENIED"),
+        "{told:?}"
+    );
+    assert_eq!(
+        std::fs::read(place.work().join("lictor.yaml")).unwrap(),
+        before
+    );
+
+    let json = suggest(&["--json"]).json();
+    assert_eq!(json["suggestions"][0]["requests"], 2);
+    assert_eq!(json["newly_allowed"][0]["tool"], "cat");
+    // The patch is one that other programs apply.
+    let patch = json["diff"].as_str().unwrap();
+    let mut apply = Command::new("patch");
+    apply.args(["-s", "lictor.yaml"]).current_dir(place.work());
+    let Ok(mut apply) = apply.stdin(Stdio::piped()).spawn() else {
+        println!("not applied: there is no patch here");
+        return;
+    };
+    std::io::Write::write_all(&mut apply.stdin.take().unwrap(), patch.as_bytes()).unwrap();
+    assert!(apply.wait().unwrap().success());
+    call(&place, &["check", "--dry-run"], &["cat", "notes/x.md"]).ends_with_code(0);
+    assert!(suggest(&[]).stderr.contains("nothing to suggest"));
+}
+
 const COPIES: &str = "version: 1
 name: copies
 tools:
@@ -788,6 +900,20 @@ fn lint_ends_with_0_1_2_for_clean_findings_and_unreadable() {
     let place = place();
     place.write("bad.yaml", "version: 1\nname: bad\nrules: []\nalow: x\n");
     let lint = |args: &[&str]| place.lictor([&["lint"], args].concat()).end();
+    // A rule that never decides is an error.
+    let dead = "  - {id: old, allow: cat.run, within: secrets, until: 2026-01-31}\n";
+    let found = lint(&["lictor.yaml", "--json"]).ends_with_code(1).json();
+    let found: Vec<_> = found
+        .as_array()
+        .unwrap()
+        .iter()
+        .filter(|found| found["level"] == "error")
+        .collect();
+    assert!(
+        matches!(found.as_slice(), [found] if found["code"] == "L201" && found["line"] == 31),
+        "{found:?}"
+    );
+    place.write("lictor.yaml", POLICY.replace(dead, ""));
     lint(&["lictor.yaml"]).ends_with_code(0);
     let found = lint(&["lictor.yaml", "--json"]).json();
     let found = found.as_array().unwrap();

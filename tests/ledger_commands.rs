@@ -866,6 +866,6 @@ fn the_commands_of_the_documentation_work_as_they_are_printed() {
             .starts_with("ANCHORED")
     );
     if let Some(prev) = of("sed -n 4p") {
-        assert_eq!(of("sed -n 3p").unwrap()[..64], *prev.trim());
+        assert!(of("sed -n 3p").unwrap().starts_with(prev.trim()));
     }
 }

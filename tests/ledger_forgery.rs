@@ -459,6 +459,28 @@ fn a_line_without_end_is_refused_in_little_memory() {
 }
 
 #[test]
+fn a_terabyte_of_nothing_keeps_nobody_busy() {
+    use std::os::unix::fs::FileExt;
+    let terabyte = 1_u64 << 40;
+    for with_line_end in [false, true] {
+        let fixture = Fixture::signed(3);
+        let file = fs::File::options()
+            .write(true)
+            .open(fixture.segment(0))
+            .unwrap();
+        if let Err(error) = file.set_len(terabyte) {
+            eprintln!("not run: no file can be that long here: {error}");
+            return;
+        }
+        if with_line_end {
+            file.write_all_at(b"\n", terabyte - 1).unwrap();
+        }
+        assert_eq!(fixture.verify().verdict, Verdict::Tampered);
+        fixture.check_refused();
+    }
+}
+
+#[test]
 fn other_files_in_the_place_of_the_ledgers_own_are_verdicts_and_not_errors() {
     type Spoil = fn(&Path);
     let fifo = |path: &Path| {

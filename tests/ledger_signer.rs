@@ -174,6 +174,26 @@ fn a_ledger_hands_over_to_a_key_elsewhere_from_there_to_another_and_back() {
 }
 
 #[test]
+fn while_the_key_before_does_not_hand_over_the_ledger_goes_on_with_it() {
+    let (_guard, dir) = new_dir();
+    write(&dir, &held(Here::new(1)), 3).unwrap();
+    let mut options = held(Here::new(2));
+    options.earlier_holders = vec![Arc::new(Bad(signer(1), 0))];
+    for n in 1..4 {
+        let error = write(&dir, &options, 2).unwrap_err();
+        assert!(matches!(error, LedgerError::NotSigned { .. }), "{error}");
+        let now = report(&dir);
+        assert_eq!((now.verdict, now.unsigned_tail), (Verdict::Signed, 2 * n));
+    }
+    options.earlier_holders = vec![Here::new(1)];
+    fs::remove_file(dir.join("unanswered")).unwrap();
+    write(&dir, &options, 2).unwrap();
+    check_signed(&dir);
+    let ledger = Ledger::open(&dir, &held(Here::new(2))).unwrap();
+    assert_eq!(ledger.verifier().as_ref(), Some(signer(2).verifier()));
+}
+
+#[test]
 fn a_key_of_another_name_and_a_ledger_that_does_not_sign_are_left_as_they_are() {
     let (_guard, dir) = new_dir();
     write(&dir, &Options::default(), 1).unwrap();
@@ -513,5 +533,48 @@ fn the_file_signer_names_who_signs_and_a_dead_one_keeps_neither_run_nor_kill_nor
         .lictor(["--ledger", dir.to_str().unwrap(), "ledger", "anchor"])
         .end();
     assert!(anchor.stdout.starts_with(NAME), "{anchor:?}");
+    check_signed(&dir);
+}
+
+#[test]
+fn a_script_around_openssl_signs() {
+    let version = std::process::Command::new("openssl")
+        .arg("version")
+        .output();
+    let version = version.map(|output| String::from_utf8_lossy(&output.stdout).into_owned());
+    if !version
+        .as_ref()
+        .is_ok_and(|text| text.starts_with("OpenSSL 3"))
+    {
+        eprintln!("not run: no OpenSSL 3: {version:?}");
+        return;
+    }
+    let place = program::Place::with_policy(POLICY);
+    let dir = place.ledger();
+    fs::create_dir(&dir).unwrap();
+    fs::set_permissions(&dir, fs::Permissions::from_mode(0o700)).unwrap();
+    let key = place.root().join("key.pem");
+    let openssl = |args: &str| {
+        let script = format!("openssl {args}");
+        let output = std::process::Command::new("sh")
+            .args(["-c", &script])
+            .output();
+        let output = output.unwrap();
+        assert!(output.status.success(), "{output:?}");
+        output.stdout
+    };
+    let pem = key.display();
+    openssl(&format!("genpkey -algorithm ed25519 -out {pem}"));
+    let public = openssl(&format!("pkey -in {pem} -pubout -outform DER"));
+    let sign = place.root().join("sign");
+    let text = format!(
+        "set -e\nf=$(mktemp)\ntrap 'rm -f \"$f\"' EXIT\ncat > \"$f\"\nopenssl pkeyutl -sign -rawin -inkey {pem} -in \"$f\""
+    );
+    script(&sign, &text);
+    let public = data_encoding::BASE64.encode(&public);
+    let line = format!("{NAME}+{public} command {}\n", sign.display());
+    fs::write(dir.join("signer"), line).unwrap();
+    let answer = place.lictor(["run", "--", "sh", "-c", "true"]).end();
+    assert_eq!(answer.code, Some(0), "{answer:?}");
     check_signed(&dir);
 }

@@ -222,6 +222,60 @@ fn fix_goes_through_a_link_and_keeps_the_mode() {
 }
 
 #[test]
+fn what_lies_around_a_policy_is_looked_at() {
+    use std::os::unix::fs::PermissionsExt;
+    let place = Place::new();
+    let program = place.write("bin/runner", "");
+    std::fs::set_permissions(&program, std::fs::Permissions::from_mode(0o755)).unwrap();
+    place.write("docs/a.md", "");
+    let policy = place.write(
+        "lictor.yaml",
+        format!(
+            "version: 1
+name: around
+use: lictor/files@1
+scopes:
+  bins: \"bin/**\"
+  docs: docs
+  misspelt: \"dcos/**\"
+tools:
+  runner:
+    program: {}
+    actions:
+      go: {{args: {{path: {{type: path, required: true}}}}}}
+ledger: {{path: bin/ledger}}
+rules:
+  - {{id: build, allow: filesystem.write_file, within: bins}}
+  - {{id: go, allow: runner.go, within: [docs, misspelt]}}
+",
+            program.display()
+        ),
+    );
+    std::fs::set_permissions(&policy, std::fs::Permissions::from_mode(0o666)).unwrap();
+    let found = place.lictor(["lint", "--json", "lictor.yaml"]).end().json();
+    let found: Vec<_> = found
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|found| {
+            (
+                found["code"].as_str().unwrap(),
+                found["line"].as_u64().unwrap(),
+            )
+        })
+        .collect();
+    for expected in [
+        ("P016", 1),
+        ("G108", 6),
+        ("G117", 7),
+        ("X303", 10),
+        ("X308", 13),
+    ] {
+        assert!(found.contains(&expected), "{expected:?}: {found:?}");
+    }
+}
+
+#[test]
 fn explain_prints_the_page_of_every_code_and_name() {
     let place = Place::new();
     for page in lictor::lint::pages() {

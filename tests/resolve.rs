@@ -467,6 +467,84 @@ fn a_workspace_behind_a_link_is_refused_and_one_that_is_gone_allows_nothing() {
     assert_eq!(asked, Err(Reason::PathNotFound));
 }
 
+/// Every recorded hostile path, against a tree where there is something to be had: none is allowed and
+/// leads out of the scope.
+#[test]
+fn no_hostile_path_gets_anywhere_on_a_real_tree() {
+    let tree = scoped_tree();
+    for (link, target) in [("scope/up", ".."), ("scope/out", "/"), ("scope/in", "b")] {
+        tree.link(link, target);
+    }
+    let policies = ["deny", "within"].map(|links| {
+        let text = format!(
+            "version: 1\nname: scope\nuse: lictor/files@1\npaths: {{symlinks: {links}}}\n\
+             scopes: {{scope: \"scope/**\"}}\n\
+             rules: [{{id: all, allow: \"filesystem.*\", within: scope}}]\n"
+        );
+        CompiledPolicy::from_yaml(&text).unwrap()
+    });
+    let scope = tree.work().join("scope");
+    let workspace = tree.workspace();
+    let (mut tried, mut allowed) = (0, 0);
+    for path in recorded_paths() {
+        for (policy, action) in policies
+            .iter()
+            .zip(["read_file", "write_file"].iter().cycle())
+        {
+            let value = lictor::decision::Value::Text(path.clone());
+            let request = Request::named("filesystem", *action).with_arg("path", value);
+            let decision = on_disk(policy, &workspace, &request);
+            tried += 1;
+            if decision.effect() != Effect::Allow {
+                continue;
+            }
+            allowed += 1;
+            let canonical = decision
+                .findings()
+                .first()
+                .unwrap()
+                .canonical
+                .clone()
+                .unwrap();
+            let used = tree.work().join(&canonical);
+            let real = used
+                .canonicalize()
+                .or_else(|_| used.parent().unwrap().canonicalize());
+            assert!(real.unwrap().starts_with(&scope), "{canonical}");
+        }
+    }
+    assert!(
+        tried > 2_000 && allowed > 10,
+        "{tried} tried, {allowed} allowed"
+    );
+}
+
+/// The paths of `tests/data`, with `scope` in the place of the scope that they are about.
+fn recorded_paths() -> Vec<Vec<u8>> {
+    let mut paths = Vec::new();
+    for file in [
+        "hostile_paths.jsonl",
+        "more_paths.jsonl",
+        "benign_paths.jsonl",
+    ] {
+        let data = format!("{}/tests/data/{file}", env!("CARGO_MANIFEST_DIR"));
+        for line in fs::read_to_string(data).unwrap().lines() {
+            let case: serde_json::Value = serde_json::from_str(line).unwrap();
+            let path = match (case.get("path"), case.get("path_b64")) {
+                (Some(text), _) => text.as_str().unwrap().as_bytes().to_vec(),
+                (None, Some(b64)) => data_encoding::BASE64
+                    .decode(b64.as_str().unwrap().as_bytes())
+                    .unwrap(),
+                (None, None) => panic!("{line}"),
+            };
+            let text = String::from_utf8(path.clone()).ok();
+            let in_scope = text.map(|text| text.replace("runtime/tests", "scope").into_bytes());
+            paths.push(in_scope.unwrap_or(path));
+        }
+    }
+    paths
+}
+
 /// A policy that lets everything be read and written but what `more` says, with links.
 fn policy(more: &str) -> CompiledPolicy {
     policy_with("{symlinks: within, dot: strip}", more)

@@ -3,15 +3,18 @@
 
 #![forbid(unsafe_code)]
 
-use std::sync::Arc;
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::budget::Cap;
 use super::formula::{Formula, Leaf, Scope};
 use super::situations::{Situation, situations};
+use super::tree::frame;
 use super::{Budget, PathSet, Space};
-use crate::decision::{Context, Effect, is_granted, paths::CWD, terms_of};
+use crate::decision::{Context, Effect, is_granted_outright, paths::CWD, terms_of};
 use crate::path::Dot;
-use crate::policy::glob::{Case, Pattern};
+use crate::policy::casefold::fold_text;
+use crate::policy::glob::{Case, Pattern, Segment};
 use crate::policy::matcher::{RuleScope, ScopeId, Selector};
 use crate::policy::model::{
     Access, Action, Argument, ArgumentKind, PathArgument, RuleEffect, Spelling, Tool,
@@ -49,7 +52,20 @@ pub struct Analysis {
     now: Option<jiff::Timestamp>,
     cells: Vec<Cell>,
     /// For each scope, as an allow and as a denial takes it.
-    scopes: Vec<[Formula; 2]>,
+    scopes: Arc<[[Formula; 2]]>,
+    known: Arc<Mutex<Known>>,
+}
+
+/// The situations of an action, or why they cannot be looked at.
+type Situations = Result<Arc<[Situation]>, Cap>;
+
+/// What was computed before.
+#[derive(Debug, Default)]
+struct Known {
+    /// By tool and action.
+    situations: HashMap<(usize, usize), Situations>,
+    /// By action, argument and context.
+    judged: HashMap<(u32, Option<String>, String), Arc<Judged>>,
 }
 
 /// One place where a path is decided: an argument of an action, or the directory that the command
@@ -141,11 +157,11 @@ impl Analysis {
     pub fn of(policy: &CompiledPolicy) -> Analysis {
         let scopes = policy.scopes().iter().map(|scope| {
             [Case::Exact, Case::Folded].map(|case| {
-                Formula::scope(Scope {
-                    include: scope.include.clone(),
-                    exclude: scope.exclude.clone(),
+                Formula::scope(Scope::new(
+                    scope.include.clone(),
+                    scope.exclude.clone(),
                     case,
-                })
+                ))
             })
         });
         let mut analysis = Analysis {
@@ -153,6 +169,7 @@ impl Analysis {
             now: None,
             cells: Vec::new(),
             scopes: scopes.collect(),
+            known: Arc::default(),
         };
         for (tool_nth, tool) in policy.tools().iter().enumerate() {
             for action_nth in 0..tool.actions.len() {
@@ -167,6 +184,7 @@ impl Analysis {
     pub fn at(self, now: jiff::Timestamp) -> Analysis {
         Analysis {
             now: Some(now),
+            known: Arc::default(),
             ..self
         }
     }
@@ -238,29 +256,35 @@ impl Analysis {
         let situations = self.situations(cell, budget).ok()?;
         Some(
             situations
-                .into_iter()
-                .map(|situation| situation.context)
+                .iter()
+                .map(|situation| situation.context.clone())
                 .collect(),
         )
     }
 
-    pub(super) fn situations(
-        &self,
-        cell: &Cell,
-        budget: &Budget<'_>,
-    ) -> Result<Vec<Situation>, Cap> {
+    pub(super) fn situations(&self, cell: &Cell, budget: &Budget<'_>) -> Situations {
+        let key = (cell.tool_nth, cell.action_nth);
+        if let Some(known) = self.known().situations.get(&key) {
+            return known.clone();
+        }
         let rules: Vec<_> = self
             .rules_about(cell)
             .map(|(_, rule)| (&self.policy, rule))
             .collect();
-        situations(&rules, &[self.now], budget)
+        let found = situations(&rules, &[self.now], budget).map(Arc::from);
+        self.known().situations.insert(key, found.clone());
+        found
+    }
+
+    /// What is remembered is never half-written, so that a lock whose holder panicked is as good.
+    fn known(&self) -> MutexGuard<'_, Known> {
+        self.known.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The rules about the action of a cell, whatever their scope.
     pub(super) fn rules_about(&self, cell: &Cell) -> impl Iterator<Item = (RuleId, &CompiledRule)> {
-        self.policy
-            .rules()
-            .filter(|(_, rule)| cell.is_of(&rule.selectors))
+        let rules = self.policy.rules();
+        rules.filter(|(_, rule)| cell.is_of(&rule.selectors))
     }
 
     /// The paths that this argument can have.
@@ -335,7 +359,17 @@ impl Analysis {
     }
 
     /// What the rules say about the paths of a cell, each as a set.
-    pub(super) fn judged(&self, cell: &Cell, context: &Context) -> Judged {
+    pub(super) fn judged(&self, cell: &Cell, context: &Context) -> Arc<Judged> {
+        let key = (cell.number, cell.argument.clone(), format!("{context:?}"));
+        if let Some(known) = self.known().judged.get(&key) {
+            return Arc::clone(known);
+        }
+        let judged = Arc::new(self.judge(cell, context));
+        self.known().judged.insert(key, Arc::clone(&judged));
+        judged
+    }
+
+    fn judge(&self, cell: &Cell, context: &Context) -> Judged {
         let mut judged = Judged::default();
         for (id, rule) in self.rules_about(cell) {
             if !rule.is_for(context.actor()) {
@@ -348,7 +382,7 @@ impl Analysis {
             let granted = rule.approval.map(|nth| {
                 self.policy
                     .approval(nth)
-                    .is_some_and(|approval| is_granted(approval, context))
+                    .is_some_and(|approval| is_granted_outright(approval, context))
             });
             let list = match (rule.effect, granted) {
                 (RuleEffect::Deny, _) => &mut judged.denies,
@@ -362,11 +396,12 @@ impl Analysis {
             list.push((id, set));
         }
         judged.conflicts = self.conflicts(cell, &judged);
+        judged.index();
         judged
     }
 
     /// Where rules apply together that state what cannot hold together.
-    fn conflicts(&self, cell: &Cell, judged: &Judged) -> Formula {
+    pub(super) fn conflicts(&self, cell: &Cell, judged: &Judged) -> Formula {
         let report = self
             .policy
             .action(cell.tool_nth, cell.action_nth)
@@ -411,6 +446,25 @@ pub(super) struct Judged {
     pub(super) ungranted: Vec<(RuleId, Formula)>,
     /// Where the allows that apply cannot hold together.
     conflicts: Formula,
+    /// The rules of which every pattern begins with the same two plain names as one of these, as places in
+    /// the lists above.
+    by_prefix: HashMap<Prefix, Vec<Entry>>,
+    /// All others.
+    broad: Vec<Entry>,
+}
+
+type Prefix = [String; 2];
+
+/// A kind of speaking, and a place in its list.
+type Entry = (u8, usize);
+
+/// The two plain names that each pattern of a set begins with, in no case; none if one does not.
+fn prefixes(set: &Formula) -> Option<Vec<Prefix>> {
+    let of = |pattern: &Pattern| match pattern.segments() {
+        [Segment::Literal(a), Segment::Literal(b), ..] => Some([fold_text(a), fold_text(b)]),
+        _ => None,
+    };
+    frame(set)?.into_iter().map(of).collect()
 }
 
 impl Default for Formula {
@@ -424,6 +478,103 @@ pub(super) fn union_of(rules: &[(RuleId, Formula)]) -> Formula {
 }
 
 impl Judged {
+    /// What of it can matter inside a set: rules of which it is plain that they speak of none of its paths
+    /// are left away.
+    pub(super) fn near(&self, set: &Formula) -> Judged {
+        let mut places: Vec<Entry> = match prefixes(set) {
+            Some(prefixes) => {
+                let same = prefixes
+                    .iter()
+                    .filter_map(|prefix| self.by_prefix.get(prefix));
+                same.flatten().chain(&self.broad).copied().collect()
+            }
+            None => self
+                .broad
+                .iter()
+                .chain(self.by_prefix.values().flatten())
+                .copied()
+                .collect(),
+        };
+        places.sort_unstable();
+        places.dedup();
+        let mut near = Judged {
+            conflicts: self.conflicts.clone(),
+            ..Judged::default()
+        };
+        for (kind, place) in places {
+            let entry = self
+                .lists()
+                .get(usize::from(kind))
+                .and_then(|list| list.get(place));
+            if let Some(entry) = entry.filter(|(_, other)| set.may_meet(other))
+                && let Some(list) = near.lists_mut().into_iter().nth(usize::from(kind))
+            {
+                list.push(entry.clone());
+            }
+        }
+        near.index();
+        near
+    }
+
+    /// The same without a rule. What conflicts is to be looked for again.
+    pub(super) fn without(&self, rule: RuleId) -> Judged {
+        let mut without = self.clone();
+        for list in without.lists_mut() {
+            list.retain(|(id, _)| *id != rule);
+        }
+        without.index();
+        without
+    }
+
+    pub(super) fn with_conflicts(self, conflicts: Formula) -> Judged {
+        Judged { conflicts, ..self }
+    }
+
+    fn lists(&self) -> [&Vec<(RuleId, Formula)>; 5] {
+        [
+            &self.denies,
+            &self.asks,
+            &self.free,
+            &self.granted,
+            &self.ungranted,
+        ]
+    }
+
+    fn lists_mut(&mut self) -> [&mut Vec<(RuleId, Formula)>; 5] {
+        [
+            &mut self.denies,
+            &mut self.asks,
+            &mut self.free,
+            &mut self.granted,
+            &mut self.ungranted,
+        ]
+    }
+
+    fn index(&mut self) {
+        let mut by_prefix: HashMap<Prefix, Vec<Entry>> = HashMap::new();
+        let mut broad = Vec::new();
+        for (kind, list) in (0_u8..).zip(self.lists()) {
+            for (place, (_, set)) in list.iter().enumerate() {
+                match prefixes(set) {
+                    Some(prefixes) => {
+                        for prefix in prefixes {
+                            by_prefix.entry(prefix).or_default().push((kind, place));
+                        }
+                    }
+                    None => broad.push((kind, place)),
+                }
+            }
+        }
+        (self.by_prefix, self.broad) = (by_prefix, broad);
+    }
+
+    /// All rules that speak, each with what kind of speaking it is.
+    pub(super) fn entries(&self) -> impl Iterator<Item = (u8, &(RuleId, Formula))> {
+        (0_u8..)
+            .zip(self.lists())
+            .flat_map(|(kind, list)| list.iter().map(move |entry| (kind, entry)))
+    }
+
     /// What no deny keeps out.
     fn not_denied(&self) -> Formula {
         union_of(&self.denies).not()
@@ -483,11 +634,7 @@ pub(super) fn above(set: &Formula) -> Formula {
 /// A set of patterns as rules see it: an invariant's paths.
 pub(super) fn patterns<'a>(patterns: impl IntoIterator<Item = &'a Pattern>, case: Case) -> Formula {
     Formula::any(patterns.into_iter().map(|pattern| {
-        let scope = Scope {
-            include: vec![pattern.clone()],
-            exclude: Vec::new(),
-            case,
-        };
+        let scope = Scope::new(vec![pattern.clone()], Vec::new(), case);
         Formula::In(Leaf::Scope(Arc::new(scope)))
     }))
 }

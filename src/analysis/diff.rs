@@ -2,7 +2,8 @@
 
 #![forbid(unsafe_code)]
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
 
 use super::cells::{Analysis, Cell, Judged, union_of};
 use super::declared::{self, shape};
@@ -158,22 +159,23 @@ impl Diff {
 #[must_use]
 pub fn diff(before: &CompiledPolicy, after: &CompiledPolicy, budget: &Budget<'_>) -> Diff {
     let (first, second) = (Analysis::of(before), Analysis::of(after));
-    let mut found = diff_of_cells(&first, &second, &|_| true, None, budget);
+    let mut found = diff_of_cells(&first, &second, &|_| true, budget);
     found.settings = declared::settings(before, after);
     found
 }
 
-/// Compares two policies where a cell is wanted, and ends after some changes.
-pub(super) fn diff_of_cells(
+/// Compares two policies where a cell is wanted.
+fn diff_of_cells(
     before: &Analysis,
     after: &Analysis,
     wanted: &dyn Fn(&Cell) -> bool,
-    most: Option<usize>,
     budget: &Budget<'_>,
 ) -> Diff {
+    let mut stated = HashMap::new();
     let mut comparing = Comparing {
         before,
         after,
+        terms: [before, after].map(|analysis| numbered_terms(analysis, &mut stated)),
         budget,
         found: Diff::default(),
         told: HashSet::new(),
@@ -184,9 +186,6 @@ pub(super) fn diff_of_cells(
         for cell in after.cells().iter().filter(is_it) {
             let other = before.cells().iter().find(|other| other.is_same_as(cell));
             comparing.cell(other, Some(cell));
-            if most.is_some_and(|most| comparing.found.changes.len() >= most) {
-                return comparing.found;
-            }
         }
         for cell in before.cells().iter().filter(is_it) {
             if !after.cells().iter().any(|other| other.is_same_as(cell)) {
@@ -214,10 +213,26 @@ pub(super) fn diff_of_cells(
 struct Comparing<'a> {
     before: &'a Analysis,
     after: &'a Analysis,
+    /// For each rule of both, a number for the terms it states: the same for the same.
+    terms: [Vec<usize>; 2],
     budget: &'a Budget<'a>,
     found: Diff,
     /// What was told already: kind, tool, action, rule.
     told: HashSet<(Kind, String, String, String)>,
+}
+
+/// For each rule a number that stands for the terms it states, the policy's own ones included.
+fn numbered_terms(analysis: &Analysis, stated: &mut HashMap<String, usize>) -> Vec<usize> {
+    let policy = analysis.policy();
+    let defaults = format!("{:?}", policy.defaults());
+    let rules = policy.rules();
+    rules
+        .map(|(_, rule)| {
+            let next = stated.len();
+            let text = format!("{:?} {defaults}", rule.terms);
+            *stated.entry(text).or_insert(next)
+        })
+        .collect()
 }
 
 /// One policy's view of a cell in one situation.
@@ -232,10 +247,7 @@ struct View<'a> {
 }
 
 impl<'a> View<'a> {
-    fn new(analysis: &'a Analysis, cell: Option<&'a Cell>, situation: &Situation) -> View<'a> {
-        let judged = cell
-            .map(|cell| analysis.judged(cell, &situation.context))
-            .unwrap_or_default();
+    fn new(analysis: &'a Analysis, cell: Option<&'a Cell>, judged: Judged) -> View<'a> {
         let bounds = match cell {
             Some(cell) if cell.argument().is_some() => analysis.space(cell).bounds,
             Some(_) => Formula::Const(true),
@@ -273,6 +285,11 @@ impl<'a> View<'a> {
             .chain(&judged.ungranted)
     }
 
+    /// What the view says, to be compared.
+    fn parts(&self) -> [Formula; 2] {
+        [self.allow.clone(), self.ask.clone()]
+    }
+
     fn rule_name(&self, id: RuleId) -> String {
         self.analysis
             .policy()
@@ -295,25 +312,73 @@ impl<'a> Comparing<'a> {
             Ok(situations) => situations,
             Err(cap) => return self.found.unknown.push(cap),
         };
-        let mut seen: HashSet<(Formula, Formula, Formula, Formula)> = HashSet::new();
+        let mut seen: HashSet<(Formula, Vec<Formula>)> = HashSet::new();
         for situation in &situations {
-            let first = View::new(self.before, before, situation);
-            let second = View::new(self.after, after, situation);
-            let is_new = seen.insert((
-                first.allow.clone(),
-                first.ask.clone(),
-                second.allow.clone(),
-                second.ask.clone(),
-            ));
-            if is_new {
-                self.effects(&first, &second, situation);
+            let judged = [(self.before, before), (self.after, after)].map(|(analysis, cell)| {
+                let judged = cell.map(|cell| analysis.judged(cell, &situation.context));
+                judged.unwrap_or_default()
+            });
+            for changed in self.changed([before, after], &judged) {
+                let [first, second] = &judged;
+                let first = View::new(self.before, before, first.near(&changed));
+                let second = View::new(self.after, after, second.near(&changed));
+                let views = [&first, &second]
+                    .into_iter()
+                    .flat_map(View::parts)
+                    .collect();
+                if seen.insert((changed.clone(), views)) {
+                    self.effects(&first, &second, &changed, situation);
+                    self.terms(&first, &second, &changed, situation);
+                }
             }
-            self.terms(&first, &second, situation);
         }
     }
 
-    /// Where the effect differs.
-    fn effects(&mut self, first: &View<'a>, second: &View<'a>, situation: &Situation) {
+    /// The sets in which all differences lie: what a path is decided as depends on the rules whose sets hold
+    /// it, so where no rule that only one policy has speaks, nothing differs.
+    fn changed(&self, cells: [Option<&Cell>; 2], judged: &[Arc<Judged>; 2]) -> Vec<Formula> {
+        let [before, after] = cells;
+        let bounds =
+            |analysis: &Analysis, cell: Option<&Cell>| cell.map(|cell| analysis.space(cell).bounds);
+        if bounds(self.before, before) != bounds(self.after, after) {
+            return vec![Formula::Const(true)];
+        }
+        let mut entries = judged.iter().zip(&self.terms).map(|(judged, terms)| {
+            let entries = judged.entries().map(|(kind, (id, set))| {
+                let rule = usize::try_from(id.0).unwrap_or(usize::MAX);
+                // What a rule that keeps out states is never used.
+                let terms = terms.get(rule).filter(|_| kind >= FIRST_ALLOW);
+                (kind, set, terms.copied())
+            });
+            entries.collect::<HashSet<_>>()
+        });
+        let (first, second) = (
+            entries.next().unwrap_or_default(),
+            entries.next().unwrap_or_default(),
+        );
+        // In the order of the documents.
+        let mut changed: Vec<Formula> = Vec::new();
+        for (judged, terms) in judged.iter().zip(&self.terms) {
+            for (kind, (id, set)) in judged.entries() {
+                let rule = usize::try_from(id.0).unwrap_or(usize::MAX);
+                let terms = terms.get(rule).filter(|_| kind >= FIRST_ALLOW).copied();
+                let entry = (kind, set, terms);
+                if first.contains(&entry) != second.contains(&entry) && !changed.contains(set) {
+                    changed.push(set.clone());
+                }
+            }
+        }
+        changed
+    }
+
+    /// Where the effect differs, in a set.
+    fn effects(
+        &mut self,
+        first: &View<'a>,
+        second: &View<'a>,
+        changed: &Formula,
+        situation: &Situation,
+    ) {
         let is_same =
             first.allow == second.allow && first.ask == second.ask && first.bounds == second.bounds;
         if is_same {
@@ -321,7 +386,7 @@ impl<'a> Comparing<'a> {
         }
         for (id, set) in second.allows() {
             let rule = second.rule_name(*id);
-            let within = |effect: Formula| Formula::all([set.clone(), effect]);
+            let within = |effect: Formula| Formula::all([changed.clone(), set.clone(), effect]);
             let allowed = within(Formula::all([second.allowed(), first.allowed().not()]));
             self.show(
                 Kind::NewlyAllowed,
@@ -343,7 +408,7 @@ impl<'a> Comparing<'a> {
         }
         for (id, set) in first.allows() {
             let rule = first.rule_name(*id);
-            let within = |effect: Formula| Formula::all([set.clone(), effect]);
+            let within = |effect: Formula| Formula::all([changed.clone(), set.clone(), effect]);
             let asked = within(Formula::all([first.allowed(), second.asked()]));
             self.show(
                 Kind::AskedInstead,
@@ -451,8 +516,16 @@ impl<'a> Comparing<'a> {
 
     /// Where both allow, on other terms. What is alike is ruled out one combination of applying rules
     /// after the other.
-    fn terms(&mut self, first: &View<'a>, second: &View<'a>, situation: &Situation) {
-        let (Some(one), Some(other)) = (Applying::of(first), Applying::of(second)) else {
+    fn terms(
+        &mut self,
+        first: &View<'a>,
+        second: &View<'a>,
+        changed: &Formula,
+        situation: &Situation,
+    ) {
+        let [mine, others] = &self.terms;
+        let (Some(one), Some(other)) = (Applying::of(first, mine), Applying::of(second, others))
+        else {
             return;
         };
         if let ([a], [b]) = (one.kinds.as_slice(), other.kinds.as_slice())
@@ -465,7 +538,7 @@ impl<'a> Comparing<'a> {
         }
         let Some(cell) = second.cell else { return };
         let mut told: Vec<(Option<Terms>, Option<Terms>)> = Vec::new();
-        let mut left = Formula::all([first.allowed(), second.allowed()]);
+        let mut left = Formula::all([changed.clone(), first.allowed(), second.allowed()]);
         for _ in 0..MAX_COMBINATIONS {
             let claim = |empty: Formula| Claim {
                 analysis: second.analysis,
@@ -544,6 +617,115 @@ impl<'a> Comparing<'a> {
     }
 }
 
+/// The first kind of entry of [`Judged::entries`] that allows.
+const FIRST_ALLOW: u8 = 2;
+
+/// Whether a policy decides everything in the cells of a rule as it would without the rule; else a request
+/// that it decides otherwise. The policy without the rule is only computed: the request is decided by the
+/// policy itself, and the other answer by the patterns that hold its path.
+pub(super) fn is_needless(analysis: &Analysis, id: RuleId, budget: &Budget<'_>) -> Answer<Witness> {
+    let Some(rule) = analysis.policy().rule(id) else {
+        return Answer::Holds;
+    };
+    let mut stated = HashMap::new();
+    let terms = numbered_terms(analysis, &mut stated);
+    let mut answer = Answer::Holds;
+    for cell in analysis
+        .cells()
+        .iter()
+        .filter(|cell| cell.is_of(&rule.selectors))
+    {
+        let set = analysis.of_rule(cell, rule);
+        let situations = match analysis.situations(cell, budget) {
+            Ok(situations) => situations,
+            Err(cap) => return Answer::Unknown(cap),
+        };
+        for situation in situations
+            .iter()
+            .filter(|situation| rule.is_for(situation.context.actor()))
+        {
+            let with = analysis.judged(cell, &situation.context).near(&set);
+            let without = with.without(id);
+            let conflicts = analysis.conflicts(cell, &without);
+            let without = without.with_conflicts(conflicts);
+            let with = View::new(analysis, Some(cell), with);
+            let other = View::new(analysis, Some(cell), without);
+            answer = answer.and(|| needless_here(&with, &other, &set, situation, &terms, budget));
+            if answer.witness().is_some() {
+                return answer;
+            }
+        }
+    }
+    answer
+}
+
+fn needless_here(
+    with: &View<'_>,
+    without: &View<'_>,
+    set: &Formula,
+    situation: &Situation,
+    terms: &[usize],
+    budget: &Budget<'_>,
+) -> Answer<Witness> {
+    let Some(cell) = with.cell else {
+        return Answer::Holds;
+    };
+    let claim = |region: Formula, expected: Expected| Claim {
+        analysis: with.analysis,
+        cell,
+        context: &situation.context,
+        empty: Formula::all([set.clone(), region]).into(),
+        expected,
+    };
+    let differs = |a: &Formula, b: &Formula| {
+        let only_a = Formula::all([a.clone(), b.clone().not()]);
+        Formula::any([only_a, Formula::all([b.clone(), a.clone().not()])])
+    };
+    let mut answer = Answer::Holds;
+    for (effect, mine, others) in [
+        (Effect::Allow, &with.allow, &without.allow),
+        (Effect::Ask, &with.ask, &without.ask),
+    ] {
+        // What only the policy itself decides so, and what only the other would.
+        let only_mine = Formula::all([mine.clone(), others.clone().not()]);
+        let only_others = Formula::all([others.clone(), mine.clone().not()]);
+        answer = answer.and(|| claim(only_mine, Expected::Is(effect)).proved(budget));
+        answer = answer.and(|| claim(only_others, Expected::IsNot(effect)).proved(budget));
+    }
+    let (Some(one), Some(other)) = (Applying::of(with, terms), Applying::of(without, terms)) else {
+        return answer;
+    };
+    if one.kinds.len() == 1 && other.kinds.len() == 1 {
+        // Terms are those of the one kind on both sides.
+        return answer;
+    }
+    let mut parts = Vec::new();
+    for kind in &one.kinds {
+        let others = other.kinds.iter().find(|other| other.stated == kind.stated);
+        let others = others.map_or(Formula::Const(false), |other| other.applies.clone());
+        parts.push(differs(&kind.applies, &others));
+    }
+    let mut left = Formula::all([
+        with.allow.clone(),
+        without.allow.clone(),
+        Formula::any(parts),
+    ]);
+    for _ in 0..MAX_COMBINATIONS {
+        let found = claim(left.clone(), Expected::Is(Effect::Allow)).proved(budget);
+        let Answer::Fails(witness) = found else {
+            return answer.and(|| found);
+        };
+        let path = witness.path.as_deref().unwrap_or(".");
+        let (mine, mine_is) = one.at(path);
+        let (others, others_is) = other.at(path);
+        if !is_alike(one.terms(&mine).as_ref(), other.terms(&others).as_ref()) {
+            return answer.and(|| Answer::Fails(witness));
+        }
+        left = Formula::all([left, Formula::all([mine_is, others_is]).not()]);
+    }
+    answer.and(|| Answer::Unknown(Cap::Combinations))
+}
+
 /// Combinations of applying rules that are looked at for one argument.
 const MAX_COMBINATIONS: usize = 256;
 
@@ -571,7 +753,7 @@ struct Applying<'a> {
 }
 
 struct KindOfTerms {
-    stated: String,
+    stated: Option<usize>,
     /// One of the rules that state them.
     rule: RuleId,
     free: Formula,
@@ -582,7 +764,7 @@ struct KindOfTerms {
 
 impl<'a> Applying<'a> {
     /// None if no rule applies.
-    fn of(view: &View<'a>) -> Option<Applying<'a>> {
+    fn of(view: &View<'a>, terms: &[usize]) -> Option<Applying<'a>> {
         let mut applying = Applying {
             policy: view.analysis.policy(),
             cell: view.cell?,
@@ -590,7 +772,7 @@ impl<'a> Applying<'a> {
         };
         for (rules, is_free) in [(&view.judged.free, true), (&view.judged.granted, false)] {
             for (id, set) in rules {
-                applying.add(*id, set, is_free);
+                applying.add(*id, set, is_free, terms);
             }
         }
         let no_free = union_of(&view.judged.free).not();
@@ -601,11 +783,9 @@ impl<'a> Applying<'a> {
         (!applying.kinds.is_empty()).then_some(applying)
     }
 
-    fn add(&mut self, id: RuleId, set: &Formula, is_free: bool) {
-        let Some(rule) = self.policy.rule(id) else {
-            return;
-        };
-        let stated = format!("{:?}", rule.terms);
+    fn add(&mut self, id: RuleId, set: &Formula, is_free: bool, terms: &[usize]) {
+        let rule = usize::try_from(id.0).unwrap_or(usize::MAX);
+        let stated = terms.get(rule).copied();
         let place = match self.kinds.iter().position(|kind| kind.stated == stated) {
             Some(place) => place,
             None => {

@@ -3,6 +3,7 @@
 #![forbid(unsafe_code)]
 
 use std::collections::HashMap;
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
 
 use crate::path::Switches;
@@ -33,11 +34,41 @@ pub(super) enum Leaf {
 }
 
 /// Inside `include`, outside `exclude`. Exclusions are always exact, as in decisions.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug)]
 pub(super) struct Scope {
     pub(super) include: Vec<Pattern>,
     pub(super) exclude: Vec<Pattern>,
     pub(super) case: Case,
+    /// Of the rest: scopes are compared much more often than made.
+    hash: u64,
+}
+
+impl Scope {
+    pub(super) fn new(include: Vec<Pattern>, exclude: Vec<Pattern>, case: Case) -> Scope {
+        let mut hasher = DefaultHasher::new();
+        (&include, &exclude, case).hash(&mut hasher);
+        Scope {
+            hash: hasher.finish(),
+            include,
+            exclude,
+            case,
+        }
+    }
+}
+
+impl PartialEq for Scope {
+    fn eq(&self, other: &Scope) -> bool {
+        let same = (&self.include, &self.exclude, self.case);
+        self.hash == other.hash && same == (&other.include, &other.exclude, other.case)
+    }
+}
+
+impl Eq for Scope {}
+
+impl Hash for Scope {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        state.write_u64(self.hash);
+    }
 }
 
 /// The canonical paths under some switches.

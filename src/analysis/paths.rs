@@ -61,11 +61,8 @@ impl PathSet {
         exclude: impl IntoIterator<Item = Pattern>,
         case: Case,
     ) -> PathSet {
-        let scope = Scope {
-            include: include.into_iter().collect(),
-            exclude: exclude.into_iter().collect(),
-            case,
-        };
+        let (include, exclude) = (include.into_iter().collect(), exclude.into_iter().collect());
+        let scope = Scope::new(include, exclude, case);
         Formula::scope(scope).into()
     }
 

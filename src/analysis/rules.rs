@@ -4,7 +4,7 @@
 #![forbid(unsafe_code)]
 
 use super::cells::{Analysis, Cell, union_of};
-use super::diff::diff_of_cells;
+use super::diff::is_needless;
 use super::formula::Formula;
 use super::situations::Situation;
 use super::witness::{Claim, Expected};
@@ -47,8 +47,9 @@ impl Analysis {
             if !is_allow || !situation.most || rule.has_lapsed(situation.context.now()) {
                 return Answer::Holds;
             }
-            let judged = self.judged(cell, &situation.context);
-            let empty = Formula::all([self.of_rule(cell, rule), judged.open()]);
+            let set = self.of_rule(cell, rule);
+            let judged = self.judged(cell, &situation.context).near(&set);
+            let empty = Formula::all([set, judged.open()]);
             self.claim(cell, situation, empty, Expected::Is(Effect::Allow))
                 .proved(budget)
         })
@@ -104,10 +105,11 @@ impl Analysis {
             if !granted {
                 return Answer::Holds;
             }
-            let judged = self.judged(cell, &situation.context);
+            let set = self.of_rule(cell, rule);
+            let judged = self.judged(cell, &situation.context).near(&set);
             let allows =
                 [&judged.free, &judged.granted, &judged.ungranted].map(|rules| union_of(rules));
-            let empty = Formula::all([self.of_rule(cell, rule), Formula::any(allows)]);
+            let empty = Formula::all([set, Formula::any(allows)]);
             self.claim(cell, situation, empty, Expected::IsNot(Effect::Allow))
                 .proved(budget)
         })
@@ -116,20 +118,9 @@ impl Analysis {
     /// Whether the policy without the rule decides everything as the policy does: effect, limits,
     /// approvals; else a request that is decided otherwise, with the decision of the policy itself.
     pub fn is_redundant(&self, rule: &str, budget: &Budget<'_>) -> Answer<Witness> {
-        let Some((id, rule)) = self.rule_named(rule) else {
-            return Answer::Holds;
-        };
-        let without = Analysis::of(&self.policy().without_rule(id));
-        let without = match self.now() {
-            Some(now) => without.at(now),
-            None => without,
-        };
-        let is_of_rule = |cell: &Cell| cell.is_of(&rule.selectors);
-        let found = diff_of_cells(self, &without, &is_of_rule, Some(1), budget);
-        match (found.changes.into_iter().next(), found.unknown.first()) {
-            (Some(change), _) => Answer::Fails(change.before),
-            (None, Some(cap)) => Answer::Unknown(*cap),
-            (None, None) => Answer::Holds,
+        match self.rule_named(rule) {
+            Some((id, _)) => is_needless(self, id, budget),
+            None => Answer::Holds,
         }
     }
 
@@ -285,7 +276,7 @@ impl Analysis {
             Err(cap) => return Answer::Unknown(cap),
         };
         let mut answer = Answer::Holds;
-        for situation in &situations {
+        for situation in situations.iter() {
             if answer.witness().is_some() {
                 break;
             }

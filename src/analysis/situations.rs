@@ -11,7 +11,7 @@ use super::budget::Cap;
 use super::names::{Excluded, Name, Search, Seen, Sides};
 use super::nfa::{Alphabet, Nfa};
 use super::odd::Depth;
-use crate::decision::{Context, is_granted};
+use crate::decision::{Context, is_granted_outright};
 use crate::policy::glob::{Case, Piece, Segment};
 use crate::policy::model::{ApprovalKind, RuleEffect};
 use crate::policy::{CompiledPolicy, CompiledRule};
@@ -140,7 +140,7 @@ fn grants(rules: &[(&CompiledPolicy, &CompiledRule)]) -> Result<Vec<Grant>, Cap>
         let context = grant.context();
         needed
             .iter()
-            .map(|approval| is_granted(approval, &context))
+            .map(|approval| is_granted_outright(approval, &context))
             .collect()
     };
     let mut all: Vec<(Grant, Vec<bool>)> = vec![(Grant::default(), granted(&Grant::default()))];

@@ -113,7 +113,7 @@ impl Tree {
             slots: Vec::new(),
             known: HashMap::new(),
             atoms: Atoms::default(),
-            frame: frame(&formula),
+            frame: frame(&formula).map(|frame| frame.into_iter().cloned().collect()),
             within: within(&formula).cloned(),
             odd: false,
             bounded: false,
@@ -132,9 +132,9 @@ impl Tree {
 }
 
 /// Where patterns may lie at all, if the formula says so: inside some of these.
-fn frame(formula: &Formula) -> Option<Vec<Pattern>> {
+pub(super) fn frame(formula: &Formula) -> Option<Vec<&Pattern>> {
     match formula {
-        Formula::In(Leaf::Scope(scope)) => Some(scope.include.clone()),
+        Formula::In(Leaf::Scope(scope)) => Some(scope.include.iter().collect()),
         Formula::All(parts) => parts.iter().filter_map(frame).min_by_key(Vec::len),
         Formula::Any(parts) => {
             let frames: Option<Vec<_>> = parts.iter().map(frame).collect();
@@ -150,6 +150,18 @@ fn within(formula: &Formula) -> Option<&Switches> {
         Formula::In(Leaf::Canonical(canonical)) => Some(&canonical.switches),
         Formula::All(parts) => parts.iter().find_map(within),
         Formula::In(Leaf::Scope(_)) | Formula::Out(_) | Formula::Any(_) | Formula::Const(_) => None,
+    }
+}
+
+impl Formula {
+    /// False if it is plain from the patterns that the sets have no path in common.
+    pub(super) fn may_meet(&self, other: &Formula) -> bool {
+        match (frame(self), frame(other)) {
+            (Some(mine), Some(others)) => {
+                mine.iter().any(|a| others.iter().any(|b| may_meet(a, b)))
+            }
+            (_, _) => *self != Formula::Const(false) && *other != Formula::Const(false),
+        }
     }
 }
 

@@ -61,9 +61,6 @@ fn within(policy: &CompiledPolicy, scope: ScopeId, root: &CanonicalPath) -> Opti
             .filter(|pattern| pattern.may_match_below(root));
         below.cloned().collect()
     };
-    Some(Formula::scope(Scope {
-        include: below(&scope.include),
-        exclude: below(&scope.exclude),
-        case: Case::Exact,
-    }))
+    let (include, exclude) = (below(&scope.include), below(&scope.exclude));
+    Some(Formula::scope(Scope::new(include, exclude, Case::Exact)))
 }

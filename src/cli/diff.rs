@@ -10,11 +10,11 @@ use serde_json::{Value as Json, json};
 
 use super::exit::Exit;
 use super::prove::LONGEST;
+use super::recorded::{self, Recorded};
 use super::{Failure, Global, discover, print_json};
 use crate::analysis::diff::{Change, Diff, Kind, diff};
 use crate::analysis::{Answer, Budget, Witness};
-use crate::decision::{Context, Decision, Effect, Request, decide};
-use crate::ledger::show::{Filter, show};
+use crate::decision::{Decision, Effect, decide};
 use crate::policy::CompiledPolicy;
 
 #[derive(Args, Debug)]
@@ -263,28 +263,15 @@ impl Replay {
         before: &CompiledPolicy,
         after: &CompiledPolicy,
     ) -> Result<Replay, Failure> {
-        let failed = |why: &dyn std::fmt::Display| {
-            Failure::new(format!(
-                "ledger `{}` cannot be read: {why}",
-                ledger.display().to_string().escape_debug()
-            ))
-        };
-        let entries = show(ledger, Filter::default()).map_err(|error| failed(&error))?;
-        let entries = entries.ok_or_else(|| failed(&"there is none"))?;
         let mut replay = Replay::default();
-        for shown in entries {
-            let shown = shown.map_err(|error| failed(&error))?;
-            let entry = shown.entry.map_err(|_| {
-                failed(&format!(
-                    "line {} of {} is damaged; `lictor ledger verify` tells more",
-                    shown.line, shown.segment
-                ))
-            })?;
-            if entry.kind != crate::ledger::Kind::Decision {
-                continue;
-            }
-            let value = entry.value();
-            let Some((request, context)) = recorded(&value, &entry.ts) else {
+        for recorded in recorded::decisions(ledger)? {
+            let Recorded {
+                seq,
+                ts,
+                value,
+                asked,
+            } = recorded?;
+            let Some((request, context)) = asked else {
                 replay.not_replayed = replay.not_replayed.saturating_add(1);
                 continue;
             };
@@ -295,8 +282,8 @@ impl Replay {
             );
             if before.effect() != after.effect() {
                 replay.flips.push(Flip {
-                    seq: entry.seq,
-                    ts: entry.ts,
+                    seq,
+                    ts,
                     recorded: value
                         .get("effect")
                         .and_then(Json::as_str)
@@ -357,45 +344,4 @@ impl Replay {
             "flips": self.flips.iter().map(flip).collect::<Vec<_>>(),
         })
     }
-}
-
-/// The request of a recorded decision, with what was granted and the time.
-fn recorded(entry: &Json, ts: &str) -> Option<(Request, Context)> {
-    let asked = entry.get("request")?.as_object()?;
-    let mut request = serde_json::Map::new();
-    match asked.get("argv").filter(|argv| argv.is_array()) {
-        Some(argv) => {
-            request.insert("argv".to_owned(), argv.clone());
-        }
-        None => {
-            for key in ["tool", "action", "args"] {
-                request.insert(key.to_owned(), asked.get(key)?.clone());
-            }
-        }
-    }
-    request.insert("actor".to_owned(), asked.get("actor")?.clone());
-    let findings = entry.get("findings").and_then(Json::as_array);
-    let cwd = findings.into_iter().flatten().find(|finding| {
-        finding
-            .get("arg")
-            .is_some_and(|name| name == crate::decision::paths::CWD)
-    });
-    if let Some(cwd) = cwd.and_then(|finding| finding.get("path")) {
-        request.insert("cwd".to_owned(), cwd.clone());
-    }
-    let text = Json::Object(request).to_string();
-    // What was redacted is an object that no request holds, or a text that says so.
-    let (_, request) = Request::from_json(&text)
-        .ok()
-        .filter(|_| !text.contains("redacted"))?;
-    let mut context = Context::new(request.actor().unwrap_or_default());
-    for name in entry
-        .get("granted")
-        .and_then(Json::as_array)
-        .into_iter()
-        .flatten()
-    {
-        context = context.with_approval(name.as_str()?);
-    }
-    Some((request, context.with_time(ts.parse().ok()?)))
 }

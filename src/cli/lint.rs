@@ -11,8 +11,9 @@ use clap::{Args, ValueEnum};
 use super::exit::Exit;
 use super::surroundings::Disk;
 use super::{Failure, Global, discover, print_json};
-use crate::governor::{LoadError, LoadedPolicy, load_unproved};
+use crate::governor::{LoadError, load_unproved};
 use crate::lint::{self, Level, Options, Report, fix, render};
+use crate::policy::CompiledPolicy;
 
 /// Wall time that exact analysis of one policy may take; what is not decided by then is told as unknown.
 const ANALYSIS_TIME: Duration = Duration::from_secs(2);
@@ -95,7 +96,7 @@ pub(super) fn main(command: &Lint, global: &Global) -> Result<Exit, Failure> {
         command.files.clone()
     };
     let baseline = match &command.baseline {
-        Some(file) => Some(discover::load_file(file, &directory)?),
+        Some(file) => Some(discover::load_document(file, &directory)?),
         None => None,
     };
     let mut reports = Vec::new();
@@ -148,7 +149,11 @@ fn explain(code: &str) -> Result<Exit, Failure> {
 }
 
 /// Loads one policy and looks at it.
-fn look(file: &Path, directory: &Path, baseline: Option<&LoadedPolicy>) -> Result<Report, Failure> {
+fn look(
+    file: &Path,
+    directory: &Path,
+    baseline: Option<&CompiledPolicy>,
+) -> Result<Report, Failure> {
     match load_unproved(file, directory, &discover::state_directory()) {
         Ok(loaded) => {
             let begun = Instant::now();
@@ -157,7 +162,7 @@ fn look(file: &Path, directory: &Path, baseline: Option<&LoadedPolicy>) -> Resul
                 .at(jiff::Timestamp::now())
                 .until(&is_late);
             if let Some(baseline) = baseline {
-                options = options.against(&baseline.policy);
+                options = options.against(baseline);
             }
             Ok(lint::run(&loaded.policy, &Disk::around(&loaded), &options))
         }
@@ -170,7 +175,7 @@ fn look(file: &Path, directory: &Path, baseline: Option<&LoadedPolicy>) -> Resul
 fn fixed(
     file: &Path,
     directory: &Path,
-    baseline: Option<&LoadedPolicy>,
+    baseline: Option<&CompiledPolicy>,
     mut report: Report,
 ) -> Result<Report, Failure> {
     let mut count = 0_usize;

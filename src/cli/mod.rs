@@ -17,10 +17,12 @@ mod ledger;
 mod lint;
 mod list;
 mod prove;
+mod recorded;
 mod request;
 mod revoke;
 mod run;
 mod schema;
+mod suggest;
 mod surroundings;
 mod test;
 
@@ -98,6 +100,8 @@ enum Command {
     Diff(diff::DiffArgs),
     /// Prove the invariants that policies claim of themselves, or refute them by a request
     Prove(prove::Prove),
+    /// Suggest the narrowest rules that would allow what the record shows as denied; changes nothing
+    Suggest(suggest::Suggest),
     /// Show which files of the workspace may be touched
     List(list::List),
     /// Try hostile requests against a policy, and report any that is allowed and leads elsewhere
@@ -137,6 +141,7 @@ pub fn main() -> ExitCode {
         Command::Test(command) => test::main(&command, &cli.global),
         Command::Diff(command) => diff::main(&command, &cli.global),
         Command::Prove(command) => prove::main(&command, &cli.global),
+        Command::Suggest(command) => suggest::main(&command, &cli.global),
         Command::List(command) => list::main(&command, &cli.global),
         Command::Attack(command) => attack::main(&command, &cli.global),
         Command::Ledger(command) => ledger::main(command, &cli.global),

@@ -139,7 +139,9 @@ fn names(workspace: &Path) -> Option<Vec<(String, Kind)>> {
 fn real(path: &Path) -> PathBuf {
     for above in path.ancestors() {
         if let (Ok(found), Ok(rest)) = (std::fs::canonicalize(above), path.strip_prefix(above)) {
-            return found.join(rest);
+            // Joining nothing would add a `/`.
+            let is_all = rest.as_os_str().is_empty();
+            return if is_all { found } else { found.join(rest) };
         }
     }
     path.components()

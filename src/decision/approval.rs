@@ -58,10 +58,23 @@ impl RuleGrant {
     }
 }
 
-/// Whether the context grants an approval, whatever it is needed for. A switch counts if its value is one
-/// of the accepted ones, compared without regard to ASCII case; nothing is trimmed, and an unset variable
-/// is no value.
-pub(crate) fn is_granted(approval: &Approval, context: &Context) -> bool {
+/// Whether the context grants an approval to a rule, [outright](is_granted_outright) or for this alone.
+pub(super) fn is_granted(
+    approval: &Approval,
+    rule: &CompiledRule,
+    what: For<'_>,
+    context: &Context,
+) -> bool {
+    is_granted_outright(approval, context)
+        || context.granted.iter().any(|grant| {
+            grant.approval == approval.name && grant.rule == rule.id && grant.covers(what)
+        })
+}
+
+/// Whether the context grants an approval to every rule that needs it. A switch counts if its value is one
+/// of the accepted ones, compared without regard to ASCII case; nothing is trimmed, and an unset variable is
+/// no value.
+pub(crate) fn is_granted_outright(approval: &Approval, context: &Context) -> bool {
     if context.approved.contains(&approval.name) {
         return true;
     }
@@ -72,19 +85,6 @@ pub(crate) fn is_granted(approval: &Approval, context: &Context) -> bool {
             .is_some_and(|value| accept.iter().any(|yes| yes.eq_ignore_ascii_case(value))),
         ApprovalKind::Grant { .. } => false,
     }
-}
-
-/// Whether the context grants an approval to a rule.
-pub(super) fn is_granted_to(
-    approval: &Approval,
-    rule: &CompiledRule,
-    what: For<'_>,
-    context: &Context,
-) -> bool {
-    is_granted(approval, context)
-        || context.granted.iter().any(|grant| {
-            grant.approval == approval.name && grant.rule == rule.id && grant.covers(what)
-        })
 }
 
 pub(super) fn needed(policy: &CompiledPolicy, nth: usize) -> Option<ApprovalNeeded> {

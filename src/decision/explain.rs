@@ -6,7 +6,7 @@
 
 #![forbid(unsafe_code)]
 
-use super::approval::{For, is_granted_to};
+use super::approval::{For, is_granted};
 use super::request::Form;
 use super::{Context, Decision, Effect, Request, decide, grammar, named, paths};
 use crate::path::CanonicalPath;
@@ -215,7 +215,7 @@ fn outcome(
     }
     let what = path.map_or(For::Nothing, |path| For::Path(&path.canonical));
     match rule.approval.and_then(|nth| policy.approval(nth)) {
-        Some(approval) if !is_granted_to(approval, rule, what, context) => {
+        Some(approval) if !is_granted(approval, rule, what, context) => {
             RuleOutcome::NeedsApproval(approval.name.clone())
         }
         Some(approval) if rule.effect == RuleEffect::Ask => {

@@ -6,7 +6,7 @@
 
 #![forbid(unsafe_code)]
 
-use super::approval::{For, is_granted_to, needed};
+use super::approval::{For, is_granted, needed};
 use super::paths::{CWD, Decided};
 use super::{Context, Effect};
 use crate::path::CanonicalPath;
@@ -280,7 +280,7 @@ fn sorted(
         let granted = rule.approval.map(|nth| {
             policy
                 .approval(nth)
-                .is_some_and(|approval| is_granted_to(approval, rule, what, context))
+                .is_some_and(|approval| is_granted(approval, rule, what, context))
         });
         match rule.effect {
             RuleEffect::Deny => {

@@ -31,7 +31,7 @@ use crate::reason::Reason;
 use call::{Call, Misfit};
 use request::Form;
 
-pub(crate) use approval::is_granted;
+pub(crate) use approval::is_granted_outright;
 
 pub use approval::ApprovalNeeded;
 pub use exact::Exact;
@@ -124,9 +124,15 @@ impl Context {
         let granted = |nth: usize| {
             policy
                 .approval(nth)
-                .is_some_and(|found| approval::is_granted_to(found, rule, below, self))
+                .is_some_and(|found| approval::is_granted(found, rule, below, self))
         };
         !rule.has_lapsed(self.now) && rule.approval.is_none_or(granted)
+    }
+
+    /// What time it is, if that is known.
+    #[must_use]
+    pub fn now(&self) -> Option<jiff::Timestamp> {
+        self.now
     }
 
     /// Who asks, if the request does not say.
@@ -144,12 +150,6 @@ impl Context {
     pub fn switches(&self) -> impl Iterator<Item = (&str, &str)> {
         let set = self.switches.iter();
         set.map(|(variable, value)| (variable.as_str(), value.as_str()))
-    }
-
-    /// What time it is, if that is known.
-    #[must_use]
-    pub fn now(&self) -> Option<jiff::Timestamp> {
-        self.now
     }
 }
 

@@ -149,6 +149,19 @@ pub fn load_above(
 ///
 /// As for [`load`].
 pub fn load_document(path: &Path, directory: &Path) -> Result<CompiledPolicy, LoadError> {
+    let text = read(&directory.join(path)).map_err(|why| LoadError::Unreadable {
+        path: path.to_owned(),
+        why,
+    })?;
+    load_text(path, text, directory)
+}
+
+/// The same with this text in place of the file's own.
+///
+/// # Errors
+///
+/// All that is wrong with it.
+pub fn load_text(path: &Path, text: String, directory: &Path) -> Result<CompiledPolicy, LoadError> {
     struct Libraries(PathBuf);
     impl Files for Libraries {
         fn read(&self, name: &str) -> Result<SourceFile, String> {
@@ -156,10 +169,6 @@ pub fn load_document(path: &Path, directory: &Path) -> Result<CompiledPolicy, Lo
         }
     }
     let file = directory.join(path);
-    let text = read(&file).map_err(|why| LoadError::Unreadable {
-        path: path.to_owned(),
-        why,
-    })?;
     let libraries = Libraries(file.parent().unwrap_or(directory).to_owned());
     CompiledPolicy::load(
         SourceFile::new(path.display().to_string(), text),

@@ -7,15 +7,19 @@
 //! lictor/3f2a+1b2c3d4e+AR… socket /run/lictor-signer/socket
 //! lictor/3f2a+5e6f7a8b+AR… command /usr/local/bin/sign-checkpoint --slot 3
 //! ```
+//!
+//! In place of `NAME+ID+KEY` stands also `NAME+` and the base64 of the public key.
 
 #![forbid(unsafe_code)]
 
 use std::path::Path;
 use std::sync::Arc;
 
+use data_encoding::BASE64;
+
 use crate::executor::CommandHolder;
 use crate::ledger::holder::{KeyHolder, SocketHolder};
-use crate::ledger::note::Verifier;
+use crate::ledger::note::{NoteError, Verifier};
 use crate::ledger::store::signer_file;
 use crate::ledger::{LedgerError, Options};
 
@@ -56,7 +60,7 @@ fn parse(text: &str) -> Result<Vec<Option<Arc<dyn KeyHolder>>>, String> {
             continue;
         }
         let wrong = |what: &str| format!("line {number}: {what}");
-        let key = Verifier::parse(first).map_err(|error| wrong(&error.to_string()))?;
+        let key = key(first).map_err(|error| wrong(&error.to_string()))?;
         let (how, path) = (words.next(), words.next());
         let path = path.filter(|path| path.starts_with('/'));
         let path = path.ok_or_else(|| wrong("no absolute path of a program or socket"))?;
@@ -76,6 +80,20 @@ fn parse(text: &str) -> Result<Vec<Option<Arc<dyn KeyHolder>>>, String> {
     }
     Ok(holders)
 }
+
+/// `name+id+key`, or `name+` and the base64 of the public key as other programs write it: its 32 bytes, or
+/// those with what X.509 puts before them.
+fn key(text: &str) -> Result<Verifier, NoteError> {
+    Verifier::parse(text).or_else(|error| {
+        let (name, base64) = text.split_once('+').ok_or(error)?;
+        let bytes = BASE64.decode(base64.as_bytes()).map_err(|_| error)?;
+        let key = bytes.strip_prefix(X509_ED25519).unwrap_or(&bytes);
+        Verifier::from_key(name, key.try_into().map_err(|_| error)?)
+    })
+}
+
+/// What stands before an Ed25519 key in a `SubjectPublicKeyInfo` (RFC 8410).
+const X509_ED25519: &[u8] = b"\x30\x2a\x30\x05\x06\x03\x2b\x65\x70\x03\x21\x00";
 
 #[cfg(test)]
 mod tests {

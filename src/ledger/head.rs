@@ -20,7 +20,7 @@ use super::merkle::{Hash, Tree, leaf_hash};
 use super::note::{self, Verifier};
 use super::owner::{Observer, Owner};
 use super::redact::hmac;
-use super::segment::{Ended, SegmentBody, Torn, Zeros, zeros};
+use super::segment::{Ended, MAX_TORN_BYTES, SegmentBody, Torn, Zeros, zeros};
 use super::store::{Store, segment_name};
 
 /// Bytes read at once.
@@ -350,6 +350,9 @@ impl Head {
 
     /// Notes the bytes from `offset` to `end` as torn.
     fn tear(&mut self, store: &dyn Store, end: u64) -> Result<(), LedgerError> {
+        if end.saturating_sub(self.offset) > MAX_TORN_BYTES {
+            return self.damaged("more bytes that are no line than a crash leaves");
+        }
         let mut sha = Sha256::new();
         let mut at = self.offset;
         let mut buffer = vec![0; usize::try_from(BLOCK_BYTES).unwrap_or(usize::MAX)];

@@ -133,6 +133,15 @@ impl Verifier {
         Ok(Verifier::new(name, key.ok_or(NoteError::Key)?))
     }
 
+    /// The key of this name and these 32 bytes.
+    ///
+    /// # Errors
+    /// The name is empty or contains white space or `+`, or the bytes are no Ed25519 key.
+    pub fn from_key(name: &str, key: &[u8; 32]) -> Result<Verifier, NoteError> {
+        let key = VerifyingKey::from_bytes(key).ok().filter(|_| is_name(name));
+        Ok(Verifier::new(name, key.ok_or(NoteError::Key)?))
+    }
+
     fn new(name: &str, key: VerifyingKey) -> Verifier {
         Verifier {
             name: name.to_owned(),

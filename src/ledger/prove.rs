@@ -5,6 +5,7 @@
 
 #![forbid(unsafe_code)]
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::io;
 use std::path::Path;
@@ -80,7 +81,8 @@ pub enum ProofError {
 
 /// The proof that entry `index` is in the ledger in `dir`, as the ledger's last checkpoint signs it.
 ///
-/// It comes from the tiles below `dir`, which are made or extended if they are not up to date.
+/// It comes from the tiles below `dir`, which are made or extended if they are not up to date. Where they
+/// cannot be written, as by an auditor who may only read, all entries are read instead.
 ///
 /// # Errors
 /// There is no such entry, or nothing signs it.
@@ -93,16 +95,12 @@ pub fn prove(dir: &Path, index: u64) -> Result<String, ProofError> {
             size: checkpoint.size,
         });
     }
-    let tiles = Tiles::new(dir, checkpoint.size);
-    let mut nodes = |level, index| tiles.node(level, index);
-    let up_to_date =
-        merkle::root(checkpoint.size, &mut nodes).is_ok_and(|root| root == checkpoint.root);
-    if !up_to_date {
-        write_tiles(dir, dir, &note, None)?;
-    }
-    let mut nodes = |level, index| tiles.node(level, index);
-    let proof =
-        merkle::inclusion_proof(index, checkpoint.size, &mut nodes)?.ok_or(ProofError::Differs)?;
+    let proof = match proof_from_tiles(dir, index, &note, &checkpoint) {
+        Err(ProofError::Io(error)) if may_not_write(&error) => {
+            proof_from_entries(dir, index, &checkpoint)?
+        }
+        made => made?,
+    };
     let mut text = format!("{HEADER}\nindex {index}\n");
     for hash in proof {
         text.push_str(&BASE64.encode(&hash));
@@ -111,6 +109,70 @@ pub fn prove(dir: &Path, index: u64) -> Result<String, ProofError> {
     text.push('\n');
     text.push_str(&String::from_utf8_lossy(&note));
     Ok(text)
+}
+
+fn may_not_write(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem
+    )
+}
+
+fn proof_from_tiles(
+    dir: &Path,
+    index: u64,
+    note: &[u8],
+    checkpoint: &Checkpoint,
+) -> Result<Vec<Hash>, ProofError> {
+    let tiles = Tiles::new(dir, checkpoint.size);
+    let mut nodes = |level, index| tiles.node(level, index);
+    let up_to_date =
+        merkle::root(checkpoint.size, &mut nodes).is_ok_and(|root| root == checkpoint.root);
+    if !up_to_date {
+        write_tiles(dir, dir, note, None)?;
+    }
+    merkle::inclusion_proof(index, checkpoint.size, &mut nodes)?.ok_or(ProofError::Differs)
+}
+
+/// The same without tiles, in one pass over the entries and in the memory of a few hashes.
+fn proof_from_entries(
+    dir: &Path,
+    index: u64,
+    checkpoint: &Checkpoint,
+) -> Result<Vec<Hash>, ProofError> {
+    // Which complete subtrees the proof is made of; no two of them have a leaf in common.
+    let mut wanted: BTreeMap<u64, (u32, u64)> = BTreeMap::new();
+    let mut ask = |level: u32, nth: u64| {
+        let first = nth.checked_shl(level).unwrap_or(u64::MAX);
+        wanted.insert(first, (level, nth));
+        Ok::<Hash, io::Error>([0; 32])
+    };
+    merkle::inclusion_proof(index, checkpoint.size, &mut ask)?;
+    let mut found: BTreeMap<(u32, u64), Hash> = BTreeMap::new();
+    let mut tree = merkle::Tree::default();
+    let mut open: Option<((u32, u64), merkle::Tree)> = None;
+    for line in covered(dir, checkpoint)? {
+        let leaf = leaf_hash(&line?);
+        if let Some(node) = wanted.get(&tree.size()) {
+            open = Some((*node, merkle::Tree::default()));
+        }
+        tree.push(leaf);
+        if let Some(((level, nth), subtree)) = &mut open {
+            subtree.push(leaf);
+            if Some(subtree.size()) == 1_u64.checked_shl(*level) {
+                found.insert((*level, *nth), subtree.root());
+                open = None;
+            }
+        }
+    }
+    if tree.size() != checkpoint.size || tree.root() != checkpoint.root {
+        return Err(ProofError::Differs);
+    }
+    let mut answer = |level: u32, nth: u64| {
+        let hash = found.get(&(level, nth)).copied();
+        hash.ok_or_else(|| io::Error::from(io::ErrorKind::UnexpectedEof))
+    };
+    merkle::inclusion_proof(index, checkpoint.size, &mut answer)?.ok_or(ProofError::Differs)
 }
 
 /// Checks that `proof` shows `entry` (the line of the ledger, its line feed included) to be in the ledger
@@ -280,4 +342,28 @@ pub fn checkpoint(dir: &Path) -> Result<Vec<u8>, ProofError> {
     let snapshot = Snapshot::of(dir)?.ok_or(ProofError::Missing)?;
     let note = snapshot.checkpoint.ok_or(ProofError::Unsigned)?;
     note.map_err(|why| ProofError::Io(std::io::Error::other(format!("`checkpoint` {why}"))))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ledger::{Draft, Kind, Ledger, Options};
+
+    #[test]
+    fn a_proof_made_of_the_entries_is_the_one_made_of_the_tiles() {
+        for entries in [1_u64, 2, 5, 254, 300] {
+            let dir = tempfile::tempdir().unwrap();
+            let ledger = Ledger::open(dir.path(), &Options::default()).unwrap();
+            let drafts = (0..entries).map(|n| Draft::new(Kind::Observed).with("n", n));
+            ledger.commit(drafts.collect()).unwrap();
+            ledger.close().unwrap();
+            let note = checkpoint(dir.path()).unwrap();
+            let head = note::peek(&note).unwrap();
+            for index in (0..head.size).step_by(7).chain([head.size - 1]) {
+                let tiles = proof_from_tiles(dir.path(), index, &note, &head).unwrap();
+                let direct = proof_from_entries(dir.path(), index, &head).unwrap();
+                assert_eq!(tiles, direct, "{index} of {}", head.size);
+            }
+        }
+    }
 }

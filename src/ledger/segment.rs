@@ -59,6 +59,10 @@ impl Ended {
     }
 }
 
+/// No crash leaves more bytes than this without a line: writers append far less at once. Whoever makes a file
+/// of a terabyte of nothing must not keep everybody busy with reading it.
+pub(super) const MAX_TORN_BYTES: u64 = 128 << 20;
+
 /// What a crash left at the end of a file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Torn {

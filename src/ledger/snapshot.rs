@@ -13,7 +13,7 @@ use sha2::{Digest, Sha256};
 
 use super::keys::Keys;
 use super::merkle::Hash;
-use super::segment::{Ended, SegmentBody};
+use super::segment::{Ended, MAX_TORN_BYTES, SegmentBody};
 use super::store::{ReadSegment, Reading, SideFile, read_full, segment_name};
 
 /// What the directory held at one moment.
@@ -155,7 +155,14 @@ impl Snapshot {
                     segment.accounted = true;
                     segment.valid = (*bytes).min(opened.bytes);
                 }
-                None => segment.valid = last_line_end(opened)?,
+                None => match last_line_end(opened)? {
+                    Some(end) => segment.valid = end,
+                    None => {
+                        segment.opened = None;
+                        segment.why_not =
+                            Some("ends with more that is no line than a crash leaves");
+                    }
+                },
             }
         }
         Ok(())
@@ -183,23 +190,25 @@ pub(super) fn first_line(segment: &ReadSegment) -> io::Result<Option<SegmentBody
         .and_then(|line| SegmentBody::parse(&line).ok()))
 }
 
-/// The end of the last whole line.
-fn last_line_end(segment: &ReadSegment) -> io::Result<u64> {
+/// The end of the last whole line; `None` if it is not to be found where a crash could have left it.
+fn last_line_end(segment: &ReadSegment) -> io::Result<Option<u64>> {
     const STEP: u64 = 64 << 10;
     let mut end = segment.bytes;
     while end > 0 {
+        if segment.bytes.saturating_sub(end) > MAX_TORN_BYTES {
+            return Ok(None);
+        }
         let from = end.saturating_sub(STEP);
         let mut block = vec![0; usize::try_from(end.saturating_sub(from)).unwrap_or(0)];
         let got = read_full(&segment.file, from, &mut block)?;
         block.truncate(got);
         if let Some(at) = block.iter().rposition(|byte| *byte == b'\n') {
-            return Ok(from
-                .saturating_add(u64::try_from(at).unwrap_or(0))
-                .saturating_add(1));
+            let end = from.saturating_add(u64::try_from(at).unwrap_or(0));
+            return Ok(Some(end.saturating_add(1)));
         }
         end = from;
     }
-    Ok(0)
+    Ok(Some(0))
 }
 
 impl ReadSegment {

@@ -172,7 +172,7 @@ impl Writer {
             last_checkpoint: Instant::now(),
         };
         writer.take_back_key(options)?;
-        let settling = writer.settle_key()?;
+        let settling = writer.settle_key_or_wait()?;
         let mut batch = Batch::new(Purpose::End, false);
         for draft in writer.opening(read(SideFile::Gap)?) {
             batch.push(prepare(&draft, &Redactor::none())?, &draft);

@@ -12,7 +12,7 @@ use crate::analysis::{self, Answer, Budget, Cap, PathSet, Space};
 use crate::decision::{Effect, Value};
 use crate::policy::Span;
 use crate::policy::glob::{Case, Pattern};
-use crate::policy::model::RuleEffect;
+use crate::policy::model::{Rule, RuleEffect};
 
 /// What exact analysis says about a policy's rules.
 #[derive(Debug, Default)]
@@ -52,13 +52,13 @@ pub(super) fn ask(subject: &Subject<'_>) -> Exact {
         budget: &budget,
         found: Exact::default(),
     };
-    let rules: Vec<RuleView<'_>> = subject.rules().collect();
+    let rules: Vec<Known<'_>> = subject.rules().map(|rule| known(subject, rule)).collect();
     for (nth, rule) in rules.iter().enumerate() {
-        asker.alone(nth, *rule);
+        asker.alone(nth, rule.rule);
     }
     for (nth, rule) in rules.iter().enumerate() {
         for (other_nth, other) in rules.iter().enumerate() {
-            asker.pair((nth, *rule), (other_nth, *other));
+            asker.pair((nth, rule), (other_nth, other));
         }
     }
     asker.invariants();
@@ -90,6 +90,10 @@ impl Asker<'_, '_> {
                     self.found.dead.push(Dead { rule: nth, over });
                     return;
                 }
+                Answer::Fails(witness) if decides_alone(&witness, id) => {
+                    self.everything(nth, rule);
+                    return;
+                }
                 Answer::Fails(_) => {}
                 Answer::Unknown(cap) => {
                     self.unknown(at, format!("whether rule `{id}` ever allows anything"), cap);
@@ -101,6 +105,7 @@ impl Asker<'_, '_> {
                     self.found.idle.push(nth);
                     return;
                 }
+                Answer::Fails(witness) if decides_alone(&witness, id) => return,
                 Answer::Fails(_) => {}
                 Answer::Unknown(cap) => {
                     self.unknown(at, format!("whether rule `{id}` meets an allow"), cap);
@@ -123,6 +128,16 @@ impl Asker<'_, '_> {
 
     /// Whether an action with a path argument is allowed for every path.
     fn everything(&mut self, nth: usize, rule: RuleView<'_>) {
+        // Only a pattern that begins with a wildcard can be about every path.
+        let begins_anywhere = self
+            .subject
+            .all_scopes_of(rule.written)
+            .iter()
+            .flat_map(|scope| &scope.include)
+            .any(|(pattern, _)| pattern.literal_prefix().is_empty());
+        if !begins_anywhere {
+            return;
+        }
         for deed in self.subject.deeds(rule) {
             let is_about_paths = deed.arguments().any(|argument| {
                 argument.required
@@ -149,16 +164,17 @@ impl Asker<'_, '_> {
 
     fn pair(
         &mut self,
-        (nth, rule): (usize, RuleView<'_>),
-        (other_nth, other): (usize, RuleView<'_>),
+        (nth, known): (usize, &Known<'_>),
+        (other_nth, other_known): (usize, &Known<'_>),
     ) {
+        let (rule, other) = (known.rule, other_known.rule);
         let effects = (rule.written.effect, other.written.effect);
         let is_unequal = effects == (RuleEffect::Allow, RuleEffect::Allow)
             && nth < other_nth
-            && differ(self.subject, rule, other);
+            && differ(known, other_known);
         let is_partial =
-            effects == (RuleEffect::Allow, RuleEffect::Deny) && !is_everywhere(self.subject, other);
-        if !(is_unequal || is_partial) || !may_meet(self.subject, rule, other) {
+            effects == (RuleEffect::Allow, RuleEffect::Deny) && !other_known.is_everywhere;
+        if !(is_unequal || is_partial) || !may_meet(known, other_known) {
             return;
         }
         let (a, b) = (rule.written.id.as_str(), other.written.id.as_str());
@@ -263,18 +279,49 @@ fn text_of(value: &Value) -> String {
     }
 }
 
-/// Whether two allows run what they allow on different terms, or need different approvals.
-fn differ(subject: &Subject<'_>, a: RuleView<'_>, b: RuleView<'_>) -> bool {
-    let runs = |rule| {
-        subject
-            .deeds(rule)
+/// Whether the rule is the only one behind the decision of a request: then it is needed, and nothing more has
+/// to be asked.
+fn decides_alone(witness: &analysis::Witness, id: &str) -> bool {
+    let rules = witness.decision.rules();
+    !rules.is_empty() && rules.iter().all(|rule| rule.id == id)
+}
+
+/// A rule, and what is looked at for each pair of rules.
+struct Known<'s> {
+    rule: RuleView<'s>,
+    actions: Vec<u32>,
+    runs: bool,
+    /// What its patterns begin with, in lower case.
+    prefixes: Vec<String>,
+    /// All of its patterns begin with `**`, or it is about its actions outright.
+    is_everywhere: bool,
+}
+
+fn known<'s>(subject: &'s Subject<'_>, rule: RuleView<'s>) -> Known<'s> {
+    let deeds = subject.deeds(rule);
+    let scopes = subject.all_scopes_of(rule.written);
+    let patterns = || {
+        scopes
             .iter()
-            .any(|deed| deed.tool.program.is_some())
+            .flat_map(|scope| &scope.include)
+            .map(|(pattern, _)| pattern)
     };
-    let approval =
-        |rule: RuleView<'_>| rule.written.approval.as_ref().map(|(name, _)| name.clone());
-    approval(a) != approval(b)
-        || a.written.terms.limits != b.written.terms.limits && runs(a) && runs(b)
+    Known {
+        rule,
+        actions: deeds.iter().map(|deed| deed.number).collect(),
+        runs: deeds.iter().any(|deed| deed.tool.program.is_some()),
+        prefixes: patterns()
+            .map(|pattern| pattern.literal_prefix().to_lowercase())
+            .collect(),
+        is_everywhere: patterns().all(|pattern| pattern.as_str().starts_with("**")),
+    }
+}
+
+/// Whether two allows run what they allow on different terms, or need different approvals.
+fn differ(a: &Known<'_>, b: &Known<'_>) -> bool {
+    let (one, other) = (a.rule.written, b.rule.written);
+    let approval = |rule: &Rule| rule.approval.as_ref().map(|(name, _)| name.clone());
+    approval(one) != approval(other) || one.terms.limits != other.terms.limits && a.runs && b.runs
 }
 
 /// Whether what a deny is about lies inside what an allow is about, as both are written: a deny also
@@ -303,29 +350,13 @@ fn is_within(
         .is_none()
 }
 
-/// Whether a deny is about names wherever they lie, so that it is meant to cut into others.
-fn is_everywhere(subject: &Subject<'_>, deny: RuleView<'_>) -> bool {
-    let scopes = subject.all_scopes_of(deny.written);
-    scopes.is_empty()
-        || scopes
-            .iter()
-            .flat_map(|scope| &scope.include)
-            .all(|(pattern, _)| pattern.as_str().starts_with("**"))
-}
-
-/// False only if no path can be in both: no two of their patterns begin alike. Cheap, so that a policy of
-/// a thousand rules does not ask a million questions.
-fn may_meet(subject: &Subject<'_>, a: RuleView<'_>, b: RuleView<'_>) -> bool {
-    let prefixes = |rule: RuleView<'_>| -> Vec<String> {
-        subject
-            .all_scopes_of(rule.written)
-            .iter()
-            .flat_map(|scope| &scope.include)
-            .map(|(pattern, _)| pattern.literal_prefix().to_lowercase())
-            .collect()
-    };
-    let (a, b) = (prefixes(a), prefixes(b));
-    if a.is_empty() || b.is_empty() {
+/// False only if no request can be about both: they share no action, or no two of their patterns begin alike.
+/// Cheap, so that a policy of a thousand rules does not ask a million questions.
+fn may_meet(a: &Known<'_>, b: &Known<'_>) -> bool {
+    if !a.actions.iter().any(|action| b.actions.contains(action)) {
+        return false;
+    }
+    if a.prefixes.is_empty() || b.prefixes.is_empty() {
         return true;
     }
     let begins = |long: &str, short: &str| {
@@ -334,6 +365,7 @@ fn may_meet(subject: &Subject<'_>, a: RuleView<'_>, b: RuleView<'_>) -> bool {
                 .strip_prefix(short)
                 .is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
     };
-    a.iter()
-        .any(|a| b.iter().any(|b| begins(a, b) || begins(b, a)))
+    a.prefixes
+        .iter()
+        .any(|a| b.prefixes.iter().any(|b| begins(a, b) || begins(b, a)))
 }

@@ -20,6 +20,7 @@ pub mod render;
 mod rule;
 mod rules;
 mod subject;
+pub mod suggest;
 mod suppress;
 mod surroundings;
 mod yaml;

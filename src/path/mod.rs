@@ -586,7 +586,7 @@ mod tests {
         }
         check(" /", Syntax::Path, Err(4));
         check("./ /", Syntax::Path, Err(4));
-        check("\u{3000}::test", Syntax::Pytest, Err(4));
+        check("\u{3000}::test", Syntax::Pytest, Err(8));
         check(" / ", Syntax::Path, Ok(" / "));
         check(" a/", Syntax::Path, Ok(" a"));
     }

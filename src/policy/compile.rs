@@ -408,43 +408,6 @@ impl CompiledPolicy {
         &self.inner.invariants
     }
 
-    /// The same policy without one rule; its files and digest stay those of the whole policy, so that it
-    /// is good for comparing and for nothing else.
-    #[must_use]
-    pub(crate) fn without_rule(&self, id: RuleId) -> CompiledPolicy {
-        let inner = &self.inner;
-        let rules: Vec<CompiledRule> = self
-            .rules()
-            .filter(|(other, _)| *other != id)
-            .map(|(_, rule)| rule.clone())
-            .collect();
-        CompiledPolicy {
-            inner: Arc::new(Inner {
-                name: inner.name.clone(),
-                description: inner.description.clone(),
-                workspace: inner.workspace.clone(),
-                digest: inner.digest.clone(),
-                files: inner.files.clone(),
-                tools: inner.tools.clone(),
-                tool_by_name: inner.tool_by_name.clone(),
-                first_action: inner.first_action.clone(),
-                approvals: inner.approvals.clone(),
-                scopes: inner.scopes.clone(),
-                matcher: Matcher::new(&inner.scopes, &rules),
-                rules,
-                defaults: inner.defaults.clone(),
-                program_path: inner.program_path.clone(),
-                switches: inner.switches.clone(),
-                disk: inner.disk,
-                ledger: inner.ledger.clone(),
-                shell: inner.shell.clone(),
-                tests: inner.tests.clone(),
-                invariants: inner.invariants.clone(),
-                narrow: None,
-            }),
-        }
-    }
-
     pub(crate) fn tool_named(&self, name: &str) -> Option<usize> {
         self.inner.tool_by_name.get(name).copied()
     }

@@ -303,3 +303,64 @@ fn below(directory: &[u8], name: &[u8]) -> Vec<u8> {
         _ => [directory, name].join(&b'/'),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::decision::{Context, Request, decide};
+    use crate::policy::CompiledPolicy;
+    use crate::resolve::Workspace;
+
+    /// What comes of a tree with this many entries, when so many have been seen before.
+    fn look(entries: usize, seen: usize) -> Result<(), Reason> {
+        let place = tempfile::tempdir().unwrap();
+        let root = place.path().canonicalize().unwrap();
+        std::fs::create_dir_all(root.join("d/e")).unwrap();
+        for nth in 1..entries {
+            let above = if nth % 2 == 0 { "d" } else { "d/e" };
+            std::fs::write(root.join(above).join(nth.to_string()), "").unwrap();
+        }
+        let policy = CompiledPolicy::from_yaml(
+            "version: 1\nname: tree\nuse: lictor/files@1\n\
+             scopes: {all: \"**\", secrets: \"**/.env\"}\n\
+             rules: [{id: all, allow: \"*\", within: all}, {id: no-secrets, deny: \"*\", touching: secrets}]\n",
+        );
+        let policy = policy.unwrap();
+        let (context, workspace) = (Context::new("test"), Workspace::open_root(&root).unwrap());
+        let request = Request::named("filesystem", "search").with_arg("path", "d");
+        let decision = decide(&policy, &request, &context);
+        let plan = decision.plan().unwrap();
+        let asking = Asking {
+            policy: &policy,
+            plan,
+            actor: "test".to_owned(),
+            context: &context,
+            workspace: &workspace,
+        };
+        let path = plan.paths.first().unwrap();
+        let opened = workspace
+            .open(&path.canonical, policy.disk_rules())
+            .unwrap();
+        let root = Names {
+            real: path.canonical.clone(),
+            given: None,
+        };
+        let mut walk = Walk {
+            asking: &asking,
+            path,
+            seen,
+            mount: None,
+        };
+        walk.start(&root, &opened).map_err(|refusal| refusal.reason)
+    }
+
+    /// Never "nothing was found" where not everything was looked at.
+    #[test]
+    fn a_tree_with_too_many_entries_is_denied() {
+        assert_eq!(look(9, 0), Ok(()));
+        assert_eq!(look(9, MAX_ENTRIES - 9), Ok(()));
+        assert_eq!(look(10, MAX_ENTRIES - 9), Err(Reason::PathTreeTooLarge));
+        assert_eq!(look(2, MAX_ENTRIES - 1), Err(Reason::PathTreeTooLarge));
+        assert_eq!(look(1, MAX_ENTRIES), Err(Reason::PathTreeTooLarge));
+    }
+}

@@ -322,12 +322,23 @@ impl Attacker<'_> {
 
     fn request(&self, target: &Target<'_>, random: &mut Random) -> (Request, Vec<&'static str>) {
         let mut tricks = Vec::new();
+        let mut cwd = None;
         let is_own = !target.places.is_empty() && !random.once_in(4);
         let places = if is_own { &target.places } else { &self.places };
         let make = |argument: &Argument, random: &mut Random| {
             if argument.name == target.argument {
                 let made = generate::path(places, random);
-                tricks = made.tricks;
+                tricks.extend(made.tricks);
+                // The same place, from a directory on the way to it.
+                let slashes = made.bytes.iter().filter(|byte| **byte == b'/').count();
+                if cwd.is_none() && slashes > 0 && random.once_in(6) {
+                    let nth = random.below(slashes);
+                    let mut parts = made.bytes.split(|byte| *byte == b'/');
+                    let above: Vec<&[u8]> = parts.by_ref().take(nth.saturating_add(1)).collect();
+                    let below: Vec<&[u8]> = parts.collect();
+                    cwd = Some(above.join(&b'/'));
+                    return Some(below.join(&b'/'));
+                }
                 Some(made.bytes)
             } else if argument.required {
                 random.pick(places).map(|place| place.clone().into_bytes())
@@ -336,6 +347,10 @@ impl Attacker<'_> {
             }
         };
         let request = generate::request(target.tool, target.action, random, make);
+        let request = match cwd {
+            Some(cwd) => request.with_cwd(cwd),
+            None => request,
+        };
         (request, tricks)
     }
 
@@ -382,31 +397,56 @@ fn smaller(request: &Request) -> Vec<Request> {
     let Some((tool, action, args)) = request.parts() else {
         return Vec::new();
     };
-    let with = |args: Vec<(String, Value)>| {
+    let from = |cwd: Option<&Vec<u8>>, args: Vec<(String, Value)>| {
         let request = Request::named(tool, action);
-        args.into_iter().fold(request, |request, (name, value)| {
+        let request = args.into_iter().fold(request, |request, (name, value)| {
             request.with_arg(name, value)
-        })
+        });
+        match cwd {
+            Some(cwd) => request.with_cwd(cwd.clone()),
+            None => request,
+        }
+    };
+    let cwd = request.cwd.as_ref();
+    let changed = |nth: usize, value: Value| {
+        let mut changed = args.to_vec();
+        if let Some((_, old)) = changed.get_mut(nth) {
+            *old = value;
+        }
+        changed
     };
     let mut found = Vec::new();
+    if cwd.is_some() {
+        found.push(from(None, args.to_vec()));
+    }
     for nth in 0..args.len() {
         let mut fewer = args.to_vec();
         fewer.remove(nth);
-        found.push(with(fewer));
+        found.push(from(cwd, fewer));
     }
     for (nth, (_, value)) in args.iter().enumerate() {
-        let Value::Text(text) = value else { continue };
-        let parts: Vec<&[u8]> = text.split(|byte| *byte == b'/').collect();
-        for left_out in 0..parts.len() {
-            let mut fewer = parts.clone();
-            fewer.remove(left_out);
-            let mut changed = args.to_vec();
-            if let Some((_, value)) = changed.get_mut(nth)
-                && !fewer.is_empty()
-            {
-                *value = Value::Text(fewer.join(&b'/'));
-                found.push(with(changed));
+        match value {
+            Value::Text(text) => {
+                if let Some(cwd) = cwd {
+                    let joined = [cwd.as_slice(), text].join(&b'/');
+                    found.push(from(None, changed(nth, Value::Text(joined))));
+                }
+                let parts: Vec<&[u8]> = text.split(|byte| *byte == b'/').collect();
+                for left_out in 0..parts.len() {
+                    let mut fewer = parts.clone();
+                    fewer.remove(left_out);
+                    if !fewer.is_empty() {
+                        let fewer = Value::Text(fewer.join(&b'/'));
+                        found.push(from(cwd, changed(nth, fewer)));
+                    }
+                }
             }
+            Value::List(values) => {
+                for value in values {
+                    found.push(from(cwd, changed(nth, value.clone())));
+                }
+            }
+            Value::Null | Value::Flag(_) | Value::Int(_) => {}
         }
     }
     found
@@ -421,7 +461,11 @@ fn request_json(request: &Request, actor: &str) -> Json {
         .iter()
         .map(|(name, value)| (name.clone(), value_json(value)))
         .collect();
-    json!({"tool": tool, "action": action, "args": args, "actor": actor})
+    let mut json = json!({"tool": tool, "action": action, "args": args, "actor": actor});
+    if let (Some(fields), Some(cwd)) = (json.as_object_mut(), &request.cwd) {
+        fields.insert("cwd".to_owned(), bytes_json(cwd));
+    }
+    json
 }
 
 fn value_json(value: &Value) -> Json {
@@ -502,6 +546,29 @@ rules:
                 assert!(path.as_str().unwrap().split('/').count() <= 3, "{request}");
             }
         }
+    }
+
+    #[test]
+    fn requests_start_elsewhere_and_name_several_paths_too() {
+        let policy = CompiledPolicy::from_yaml(POLICY).unwrap();
+        let directory = tempfile::tempdir().unwrap();
+        let seen = std::cell::Cell::new((0, 0));
+        let counting: &Decider<'_> = &|request, context, workspace| {
+            let decision = decide_on_disk(&policy)(request, context, workspace);
+            let (from_elsewhere, of_several) = seen.get();
+            let is_allowed = decision.effect() == Effect::Allow;
+            let is_several = |plan: &crate::decision::Plan| plan.paths.len() > 1;
+            seen.set((
+                from_elsewhere + u32::from(is_allowed && request.cwd.is_some()),
+                of_several + u32::from(is_allowed && decision.plan().is_some_and(is_several)),
+            ));
+            decision
+        };
+        let how = Attack::new(3, 1_200, "attacker");
+        let outcome = attack_decider(&policy, counting, &how, directory.path(), &mut |_| {});
+        assert_eq!(outcome.unwrap().breaches.len(), 0);
+        let (from_elsewhere, of_several) = seen.get();
+        assert!(from_elsewhere > 0 && of_several > 0, "{seen:?}");
     }
 
     #[test]

@@ -184,6 +184,11 @@ pub(super) fn request(
     for argument in arguments(tool, action) {
         let value = match &argument.kind {
             ArgumentKind::Path(_) => match paths(argument, random) {
+                Some(path) if argument.repeat && random.once_in(6) => {
+                    let more = paths(argument, random).into_iter();
+                    let all = std::iter::once(path).chain(more);
+                    Value::List(all.map(Value::Text).collect())
+                }
                 Some(path) => Value::Text(path),
                 None => continue,
             },

@@ -1,6 +1,9 @@
 //! For tests of what decides, this crate's and those of programs that embed it: hostile and benign
 //! paths, requests and policies, and an attack on a policy of one's own.
 //!
+//! [`attack`] attacks a policy as lictor decides by it; [`attack_decider`] attacks whatever an embedder
+//! makes of lictor's parts, on a real tree with links, siblings and twins.
+//!
 //! With the feature `testing`, [`paths`], [`requests`] and [`policies`] are strategies of proptest. An
 //! embedder's own use of [`decide`](crate::decision::decide) is tested so:
 //!

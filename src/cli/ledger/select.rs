@@ -66,7 +66,9 @@ fn ago(text: &str) -> Option<String> {
         return None;
     }
     let now = Timestamp::now().to_zoned(TimeZone::UTC);
-    show::time(&now.checked_sub(span).ok()?.timestamp().to_string())
+    let then = show::time(&now.checked_sub(span).ok()?.timestamp().to_string());
+    // Times are compared as texts; before the year 0 that means nothing.
+    then.filter(|then| !then.starts_with('-'))
 }
 
 #[cfg(test)]

@@ -487,6 +487,12 @@ impl Checker {
         line.seq == self.next_seq && line.prev == self.hash
     }
 
+    /// From `byte` on is more that is no line than a crash leaves.
+    pub(super) fn too_much_torn(&mut self, byte: u64) {
+        let place = self.place(self.lines.saturating_add(1), byte);
+        self.problem(place, "more bytes that are no line than a crash leaves");
+    }
+
     /// Entries are passed off as torn bytes, from `byte` on.
     pub(super) fn passed_off(&mut self, byte: u64) {
         let place = self.place(self.lines.saturating_add(1), byte);

@@ -3,6 +3,9 @@
 //!
 //! Entries go in one after the other; what does not fit the ones before comes out as a sentence. Nothing
 //! here knows of places, chains or signatures.
+//!
+//! A run may be named again at any time, so each is remembered: some 40 bytes for each that was allowed,
+//! 20 for any other. That is the one thing in verification that grows with the ledger.
 
 #![forbid(unsafe_code)]
 

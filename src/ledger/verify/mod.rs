@@ -22,7 +22,7 @@ use self::scan::Part;
 use super::decode::Decoder;
 use super::entry::{hex, sha256};
 use super::note::{self, Checkpoint};
-use super::segment::Torn;
+use super::segment::{MAX_TORN_BYTES, Torn};
 use super::snapshot::{SnapSegment, Snapshot};
 use super::store::read_full;
 
@@ -391,6 +391,10 @@ fn leave(checker: &mut Checker, segment: &SnapSegment) -> io::Result<()> {
     let torn = opened.bytes.saturating_sub(valid);
     let torn = match torn {
         0 => None,
+        bytes if bytes > MAX_TORN_BYTES => {
+            checker.too_much_torn(valid);
+            return Ok(());
+        }
         bytes => Some(Torn {
             bytes,
             sha256: opened.digest_from(valid)?,

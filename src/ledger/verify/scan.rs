@@ -11,7 +11,7 @@ use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use super::super::decode::{Decoder, Line, Malformed};
 use super::super::entry::{Kind, MAX_LINE_BYTES, RunId, sha256};
 use super::super::merkle::{Hash, leaf_hash};
-use super::super::segment::{Zeros, zeros};
+use super::super::segment::{MAX_TORN_BYTES, Zeros, zeros};
 use super::super::store::{SegmentFile, read_full};
 
 /// Bytes that are read and scanned at once.
@@ -211,7 +211,7 @@ fn read_blocks(
     Ok(())
 }
 
-/// Where the line ends that goes on at `from`.
+/// Where the line ends that goes on at `from`; what is behind a line without end is not looked at.
 fn end_of_line(file: &SegmentFile, from: u64, to: u64) -> io::Result<u64> {
     let mut at = from;
     let mut block = vec![0; BLOCK_BYTES];
@@ -223,6 +223,9 @@ fn end_of_line(file: &SegmentFile, from: u64, to: u64) -> io::Result<u64> {
         at = at.saturating_add(u64::try_from(step).unwrap_or(u64::MAX));
         if end.is_some() || got == 0 {
             break;
+        }
+        if at.saturating_sub(from) > MAX_TORN_BYTES {
+            return Ok(to);
         }
     }
     Ok(at.min(to))

@@ -48,6 +48,19 @@ impl Writer {
         Ok(true)
     }
 
+    /// The same, but a holder that does not sign that it hands over keeps nobody from writing: the ledger
+    /// goes on with its key, and the next one who opens it asks again.
+    pub(in super::super) fn settle_key_or_wait(&mut self) -> Result<bool, LedgerError> {
+        let settled = self.settle_key();
+        let can_wait = self.held && self.head.handover.is_none();
+        if can_wait && matches!(settled, Err(LedgerError::NotSigned { .. })) {
+            self.leave_empty_segment();
+            self.held = false;
+            return Ok(false);
+        }
+        settled
+    }
+
     /// Makes a key beside the ledger if one that was held elsewhere is to hand over to it.
     pub(super) fn take_back_key(&mut self, options: &Options) -> Result<(), LedgerError> {
         let back = options.holder.is_none() && !options.earlier_holders.is_empty();

@@ -37,15 +37,32 @@ declare_rule! {
 
 pub(super) fn check(subject: &Subject<'_>, out: &mut Findings<'_>) {
     let rules: Vec<_> = subject.rules().collect();
-    for (allow, deny, witness) in &subject.exact().partial {
-        let (Some(allow), Some(deny)) = (rules.get(*allow), rules.get(*deny)) else { continue };
+    let partial = &subject.exact().partial;
+    for (nth, deny) in rules.iter().enumerate() {
+        let cut: Vec<_> = partial
+            .iter()
+            .filter(|(_, of, _)| *of == nth)
+            .filter_map(|(allow, _, witness)| Some((rules.get(*allow)?, witness)))
+            .collect();
+        let Some((_, witness)) = cut.first() else {
+            continue;
+        };
+        let named: Vec<_> = cut
+            .iter()
+            .map(|(allow, _)| {
+                format!("`{}` on line {}", allow.written.id, allow.written.at.line)
+            })
+            .collect();
         let message = format!(
-            "rule `{}` denies a part of what rule `{}` on line {} allows, and more besides",
-            deny.written.id, allow.written.id, allow.written.at.line
+            "rule `{}` denies a part of what is allowed, and more besides: by {}",
+            deny.written.id,
+            named.join(", ")
         );
         out.at(deny.written.at, message, |d| {
-            d.help("nothing to do if that is meant: the deny holds wherever both are about a path")
-                .related(allow.written.at, "allows the rest");
+            d.help("nothing to do if that is meant: the deny holds wherever both are about a path");
+            for (allow, _) in &cut {
+                d.related(allow.written.at, "allows the rest");
+            }
             if let Some(witness) = witness {
                 d.witness(witness.clone());
             }

@@ -1,0 +1,97 @@
+//! The requests that a ledger holds, as they can be decided again.
+
+#![forbid(unsafe_code)]
+
+use std::path::Path;
+
+use serde_json::Value as Json;
+
+use super::Failure;
+use crate::decision::{Context, Request};
+use crate::ledger::Kind;
+use crate::ledger::show::{Filter, show};
+
+/// One recorded decision.
+#[derive(Debug)]
+pub(super) struct Recorded {
+    pub(super) seq: u64,
+    pub(super) ts: String,
+    /// The whole entry.
+    pub(super) value: Json,
+    /// What was asked; none if the record does not say, because it was redacted or cut.
+    pub(super) asked: Option<(Request, Context)>,
+}
+
+/// The decisions of the ledger in `directory`, in order.
+pub(super) fn decisions(
+    directory: &Path,
+) -> Result<impl Iterator<Item = Result<Recorded, Failure>>, Failure> {
+    let name = directory.display().to_string().escape_debug().to_string();
+    let failed = move |why: &dyn std::fmt::Display| {
+        Failure::new(format!("ledger `{name}` cannot be read: {why}"))
+    };
+    let entries = show(directory, Filter::default()).map_err(|error| failed(&error))?;
+    let entries = entries.ok_or_else(|| failed(&"there is none"))?;
+    Ok(entries.filter_map(move |shown| {
+        let shown = match shown {
+            Ok(shown) => shown,
+            Err(error) => return Some(Err(failed(&error))),
+        };
+        let Ok(entry) = shown.entry else {
+            return Some(Err(failed(&format!(
+                "line {} of {} is damaged; `lictor ledger verify` tells more",
+                shown.line, shown.segment
+            ))));
+        };
+        (entry.kind == Kind::Decision).then(|| {
+            let value = entry.value();
+            Ok(Recorded {
+                seq: entry.seq,
+                asked: asked(&value, &entry.ts),
+                ts: entry.ts,
+                value,
+            })
+        })
+    }))
+}
+
+/// The request of a recorded decision, with what was granted and the time.
+fn asked(entry: &Json, ts: &str) -> Option<(Request, Context)> {
+    let asked = entry.get("request")?.as_object()?;
+    let mut request = serde_json::Map::new();
+    match asked.get("argv").filter(|argv| argv.is_array()) {
+        Some(argv) => {
+            request.insert("argv".to_owned(), argv.clone());
+        }
+        None => {
+            for key in ["tool", "action", "args"] {
+                request.insert(key.to_owned(), asked.get(key)?.clone());
+            }
+        }
+    }
+    request.insert("actor".to_owned(), asked.get("actor")?.clone());
+    let findings = entry.get("findings").and_then(Json::as_array);
+    let cwd = findings.into_iter().flatten().find(|finding| {
+        finding
+            .get("arg")
+            .is_some_and(|name| name == crate::decision::paths::CWD)
+    });
+    if let Some(cwd) = cwd.and_then(|finding| finding.get("path")) {
+        request.insert("cwd".to_owned(), cwd.clone());
+    }
+    let text = Json::Object(request).to_string();
+    // What was redacted is an object that no request holds, or a text that says so.
+    let (_, request) = Request::from_json(&text)
+        .ok()
+        .filter(|_| !text.contains("redacted"))?;
+    let mut context = Context::new(request.actor().unwrap_or_default());
+    for name in entry
+        .get("granted")
+        .and_then(Json::as_array)
+        .into_iter()
+        .flatten()
+    {
+        context = context.with_approval(name.as_str()?);
+    }
+    Some((request, context.with_time(ts.parse().ok()?)))
+}
