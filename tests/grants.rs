@@ -599,6 +599,48 @@ fn what_does_not_run_spends_nothing() {
 }
 
 #[test]
+fn jobs_that_race_with_the_same_signed_file_use_it_once() {
+    let place = signed();
+    let alice = key_file(&place, ALICE);
+    let file = place.root().join("a.grant").to_str().unwrap().to_owned();
+    let words = [
+        "approve",
+        "--why",
+        "x",
+        "--key",
+        &alice,
+        "--out",
+        &file,
+        "--",
+        "terraform",
+        "show",
+        "states/a",
+    ];
+    lictor(&place, &words).ends_with_code(0);
+    let job = [
+        "run",
+        "--grant",
+        &file,
+        "--",
+        "terraform",
+        "show",
+        "states/a",
+    ];
+    let racing: Vec<_> = (0..6)
+        .map(|_| place.lictor(job).command.spawn().unwrap())
+        .collect();
+    let mut codes: Vec<Option<i32>> = racing
+        .into_iter()
+        .map(|child| child.wait_with_output().unwrap().status.code())
+        .collect();
+    codes.sort_unstable();
+    let expected = [vec![Some(0)], vec![Some(126); 5]].concat();
+    assert_eq!(codes, expected);
+    assert_eq!(applied(&place), 1);
+    is_intact(&place);
+}
+
+#[test]
 fn a_run_that_is_lost_gives_nothing_back() {
     use std::io::Read;
     let place = unsigned();
@@ -1014,6 +1056,14 @@ fn signatures_that_ssh_keygen_made_are_read_without_it() {
     let rsa =
         "ssh-rsa AAAAB3NzaC1yc2EAAAADAQABAAAAIQDRbcL3FQAy2xSHBnNuDvyDJ6Dn0bGYGYnBdWXvx8rUyQ== x";
     refused(&[rsa.to_owned()], Some(&alice), "no key that can sign");
+    // One that cannot be used does not keep the others from signing.
+    let mixed = [rsa.to_owned(), public(ALICE)];
+    assert!(signed_by(&mixed, b"a grant\n", Some(&alice)).is_ok());
+    refused(
+        &[rsa.to_owned(), public(9)],
+        Some(&alice),
+        "none of the keys that may",
+    );
     assert!(signed_by(&[], b"a grant\n", Some(&alice)).is_ok());
 }
 
@@ -1177,6 +1227,29 @@ fn approvals_tells_people_what_there_is() {
         !only.stdout.contains(&used) && only.stdout.contains(&open),
         "{only:?}"
     );
+}
+
+#[test]
+fn a_file_from_elsewhere_cannot_speak_to_the_terminal() {
+    let place = unsigned();
+    let file = grant_file(&place, "a.grant");
+    let text = std::fs::read_to_string(&file).unwrap();
+    let escape = "\\u001b]0;x\\u0007";
+    let hostile = text
+        .replace("\"why\": \"x\"", &format!("\"why\": \"{escape}\""))
+        .replace(
+            "\"tool\": \"terraform\"",
+            &format!("\"tool\": \"{escape}\""),
+        )
+        .replace("states/a", escape);
+    assert_eq!(hostile.matches("u001b").count(), 3);
+    std::fs::write(&file, hostile).unwrap();
+    let import = lictor(&place, &["approve", "--import", &file]).ends_with_code(0);
+    let list = lictor(&place, &["approvals"]).ends_with_code(0);
+    for answer in [import, list] {
+        assert!(!answer.stdout.contains(['\u{1b}', '\u{7}']), "{answer:?}");
+        assert!(answer.stdout.contains("u{1b}"), "{answer:?}");
+    }
 }
 
 #[test]

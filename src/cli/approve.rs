@@ -271,7 +271,11 @@ fn tell(accepted: &Accepted, asked: Option<&Request>, global: &Global) -> Exit {
 pub(super) fn print_terms(terms: &GrantTerms, key: Option<&str>) {
     anstream::println!("  for      {}", covers(terms));
     for pin in &terms.pins {
-        anstream::println!("  file     {} with SHA-256 {}", pin.path, pin.sha256);
+        anstream::println!(
+            "  file     {} with SHA-256 {}",
+            pin.path.escape_debug(),
+            pin.sha256.escape_debug()
+        );
     }
     let times = match terms.uses {
         1 => "once".to_owned(),
@@ -295,14 +299,18 @@ pub(super) fn covers(terms: &GrantTerms) -> String {
     if let Some(rule) = &terms.rule {
         let within = match terms.within.as_slice() {
             [] => String::new(),
-            within => format!(" within {}", within.join(", ")),
+            within => format!(" within {}", within.join(", ").escape_debug()),
         };
         return format!("rule `{}`{within}{actor}", rule.escape_debug());
     }
     let empty = Json::Null;
     let request = terms.request.as_ref().unwrap_or(&empty);
     let text = |key: &str| request.get(key).and_then(Json::as_str).unwrap_or("?");
-    let mut line = format!("{}.{}", text("tool"), text("action"));
+    let mut line = format!(
+        "{}.{}",
+        text("tool").escape_debug(),
+        text("action").escape_debug()
+    );
     for (name, values) in request
         .get("args")
         .and_then(Json::as_object)

@@ -81,10 +81,6 @@ pub fn signed_by(
     if signature.version() != SshSig::VERSION {
         return Err(unreadable("it is of another version".to_owned()));
     }
-    let keys: Vec<PublicKey> = keys
-        .iter()
-        .map(|key| public_key(key))
-        .collect::<Result<_, _>>()?;
     let signer = PublicKey::from(signature.public_key().clone());
     if signature.namespace() != NAMESPACE {
         return Err(SignatureError::Namespace {
@@ -92,10 +88,7 @@ pub fn signed_by(
         });
     }
     let fingerprint = signer.fingerprint(HashAlg::Sha256).to_string();
-    let is_known = keys.is_empty() || keys.iter().any(|key| key.key_data() == signer.key_data());
-    if !is_known {
-        return Err(SignatureError::Stranger { fingerprint });
-    }
+    check_known(keys, &signer)?;
     if signer.algorithm() != Algorithm::Ed25519 {
         return Err(unreadable(format!(
             "keys of the kind {} are not read, only ssh-ed25519",
@@ -105,6 +98,27 @@ pub fn signed_by(
     match signer.verify(NAMESPACE, bytes, &signature) {
         Ok(()) => Ok(fingerprint),
         Err(_) => Err(SignatureError::Wrong),
+    }
+}
+
+/// Whether the signer is one of `keys`, or there are none. A key that cannot be used keeps the others from
+/// nothing; it is told if none can.
+fn check_known(keys: &[String], signer: &PublicKey) -> Result<(), SignatureError> {
+    let mut unusable = None;
+    let mut usable = false;
+    for key in keys {
+        match public_key(key) {
+            Ok(key) if key.key_data() == signer.key_data() => return Ok(()),
+            Ok(_) => usable = true,
+            Err(error) => unusable = Some(error),
+        }
+    }
+    match unusable.filter(|_| !usable) {
+        Some(error) => Err(error),
+        None if keys.is_empty() => Ok(()),
+        None => Err(SignatureError::Stranger {
+            fingerprint: signer.fingerprint(HashAlg::Sha256).to_string(),
+        }),
     }
 }
 
