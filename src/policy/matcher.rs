@@ -9,7 +9,7 @@
 use std::collections::HashMap;
 use std::hash::{BuildHasherDefault, Hasher};
 
-use super::compile::{CompiledRule, CompiledScope, RuleId};
+use super::compiled::{CompiledRule, CompiledScope, RuleId};
 use super::glob::Pattern;
 use super::index::Index;
 use crate::path::CanonicalPath;

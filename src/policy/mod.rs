@@ -9,6 +9,7 @@
 
 pub mod casefold;
 mod compile;
+mod compiled;
 mod decode;
 pub mod error;
 mod gather;
@@ -23,11 +24,12 @@ pub mod source;
 pub mod steering;
 pub mod terms;
 
-pub use compile::{CompiledPolicy, Files, NoFiles, Place, Placement, PolicyOutline};
+pub use compile::{Files, NoFiles, Placement, PolicyOutline};
+pub use compiled::{CompiledPolicy, Place};
 pub use error::{Code, PolicyErrors, Problem};
 pub use source::{SourceFile, Span};
 
-pub(crate) use compile::{CompiledRule, RuleId};
+pub(crate) use compiled::{CompiledRule, RuleId};
 pub(crate) use decode::nearest;
 
 /// Reads `2027-01-31` (its first instant, UTC) or an RFC 3339 time.
