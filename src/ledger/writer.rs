@@ -452,10 +452,15 @@ impl Writer {
     /// A checkpoint over everything, unless the last line is one.
     fn compose_checkpoint(&self) -> Result<Composed, LedgerError> {
         let mut lines = self.composer()?;
-        if lines.head.seq().saturating_sub(lines.head.signed) > 1 {
+        if self.lacks_checkpoint() {
             lines.push_checkpoint()?;
         }
         Ok(lines.finish())
+    }
+
+    /// Whether the last line is no checkpoint of all lines before it.
+    fn lacks_checkpoint(&self) -> bool {
+        self.head.seq().saturating_sub(self.head.signed) > 1
     }
 
     /// Sees to it that after this write there is still space for every open run to end.
@@ -545,12 +550,15 @@ impl Writer {
         if !self.unsigned || self.poisoned.is_some() {
             return Ok(());
         }
-        let store = Arc::clone(&self.store);
-        self.lock(self.lock_wait)?;
-        let signed = self.catch_up().and_then(|()| self.sign_end());
-        store.unlock();
-        signed?;
-        self.sync()?;
+        // What was written last may have brought its checkpoint along, and then is on disk with it.
+        if self.lacks_checkpoint() {
+            let store = Arc::clone(&self.store);
+            self.lock(self.lock_wait)?;
+            let signed = self.catch_up().and_then(|()| self.sign_end());
+            store.unlock();
+            signed?;
+            self.sync()?;
+        }
         self.unsigned = false;
         self.write_side_files(None)
     }

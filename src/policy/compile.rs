@@ -594,26 +594,3 @@ fn digest(files: &[Arc<SourceFile>]) -> String {
     }
     data_encoding::HEXLOWER.encode(&hash.finalize())
 }
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn an_actor_pattern_takes_any_run_of_characters_for_a_star() {
-        for (pattern, text, expected) in [
-            ("ci", "ci", true),
-            ("ci", "cix", false),
-            ("*", "", true),
-            ("ci-*", "ci-1", true),
-            ("ci-*", "xci-1", false),
-            ("*-bot", "a-bot", true),
-            ("a*b*c", "aXbYc", true),
-            ("a*b*c", "acb", false),
-            ("a*a", "a", false),
-            ("**x", "yx", true),
-        ] {
-            assert_eq!(is_like(pattern, text), expected, "{pattern} {text}");
-        }
-    }
-}

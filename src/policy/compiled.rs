@@ -391,3 +391,26 @@ impl Uses for CompiledRule {
 pub(super) fn narrow(nth: usize) -> u32 {
     u32::try_from(nth).unwrap_or(u32::MAX)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_actor_pattern_takes_any_run_of_characters_for_a_star() {
+        for (pattern, text, expected) in [
+            ("ci", "ci", true),
+            ("ci", "cix", false),
+            ("*", "", true),
+            ("ci-*", "ci-1", true),
+            ("ci-*", "xci-1", false),
+            ("*-bot", "a-bot", true),
+            ("a*b*c", "aXbYc", true),
+            ("a*b*c", "acb", false),
+            ("a*a", "a", false),
+            ("**x", "yx", true),
+        ] {
+            assert_eq!(is_like(pattern, text), expected, "{pattern} {text}");
+        }
+    }
+}
