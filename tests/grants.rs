@@ -1095,6 +1095,107 @@ fn write_the_vectors() {
     }
 }
 
+/// The key of a token, which this test has instead, and its signature of `bytes` with these flags.
+fn token(bytes: &[u8], flags: u8) -> (ssh_key::PublicKey, String) {
+    use ed25519_dalek::{Signer, SigningKey};
+    use sha2::{Digest, Sha256};
+    use ssh_key::public::{Ed25519PublicKey, KeyData, SkEd25519};
+    use ssh_key::{Algorithm, HashAlg, Signature, SshSig};
+    let secret = SigningKey::from_bytes(&[3; 32]);
+    let inner = Ed25519PublicKey(secret.verifying_key().to_bytes());
+    let data = KeyData::SkEd25519(SkEd25519::new(inner, "ssh:"));
+    let message = SshSig::signed_data("lictor-grant", HashAlg::Sha512, bytes).unwrap();
+    let trailer = [&[flags][..], &7_u32.to_be_bytes()].concat();
+    let signed = [
+        &Sha256::digest("ssh:")[..],
+        &trailer,
+        &Sha256::digest(&message),
+    ]
+    .concat();
+    let raw = [&secret.sign(&signed).to_bytes()[..], &trailer].concat();
+    let signature = Signature::new(Algorithm::SkEd25519, raw).unwrap();
+    let signature = SshSig::new(data.clone(), "lictor-grant", HashAlg::Sha512, signature).unwrap();
+    let key = ssh_key::PublicKey::new(data, "token");
+    (key, signature.to_pem(LineEnding::LF).unwrap())
+}
+
+#[test]
+fn a_token_signs_if_somebody_touches_it() {
+    use lictor::ledger::signature::signed_by;
+    let text = b"a grant\n";
+    let (key, touched) = token(text, 1);
+    let keys = [key.to_openssh().unwrap()];
+    assert!(keys[0].starts_with("sk-ssh-ed25519@openssh.com "));
+    assert!(signed_by(&keys, text, Some(&touched)).is_ok());
+    let refused = |text: &[u8], signature: &str, says: &str| {
+        let error = signed_by(&keys, text, Some(signature)).unwrap_err();
+        assert!(error.to_string().contains(says), "{error}");
+    };
+    refused(b"another", &touched, "one of them was changed");
+    refused(text, &token(text, 0).1, "nobody had to touch");
+    assert!(signed_by(&[public(ALICE)], text, Some(&touched)).is_err());
+
+    // ssh-keygen reads what this test takes for a token's signature.
+    let place = Place::new();
+    let signers = place.write("signers", format!("token {}\n", keys[0]));
+    let sig = place.write("text.sig", &touched);
+    let text = place.write("text", text);
+    let args = ["-Y", "verify", "-n", "lictor-grant", "-I", "token", "-f"];
+    let verify = Command::new("ssh-keygen")
+        .args(args)
+        .arg(signers)
+        .arg("-s")
+        .arg(sig)
+        .stdin(std::fs::File::open(text).unwrap())
+        .output();
+    match verify {
+        Ok(verify) if verify.stderr.starts_with(b"No user exists") => {
+            eprintln!("not compared: ssh-keygen refuses a user without a name");
+        }
+        Ok(verify) => assert!(verify.status.success(), "{verify:?}"),
+        Err(error) => eprintln!("not compared: no ssh-keygen: {error}"),
+    }
+}
+
+#[test]
+fn a_signed_grant_is_bounded_by_the_policy_whatever_it_says() {
+    let place = signed();
+    let file = grant_file(&place, "a.grant");
+    let text = std::fs::read_to_string(&file).unwrap();
+    let until = text
+        .lines()
+        .find(|line| line.contains("\"until\""))
+        .unwrap();
+    let generous = text
+        .replace("\"uses\": 1", "\"uses\": 50")
+        .replace(until, "  \"until\": \"2099-01-01T00:00:00.000000Z\",");
+    let signature = key(ALICE, "")
+        .sign(
+            "lictor-grant",
+            ssh_key::HashAlg::Sha512,
+            generous.as_bytes(),
+        )
+        .unwrap();
+    std::fs::write(&file, &generous).unwrap();
+    let other = place.root().join("elsewhere");
+    std::fs::write(&other, signature.to_pem(LineEnding::LF).unwrap()).unwrap();
+    let words = [
+        "approve",
+        "--import",
+        &file,
+        "--signature",
+        other.to_str().unwrap(),
+    ];
+    lictor(&place, &words).ends_with_code(0);
+    let grant = &grants(&place)[0];
+    assert_eq!(grant["uses"], 2);
+    let until: jiff::Timestamp = grant["until"].as_str().unwrap().parse().unwrap();
+    assert!(until < jiff::Timestamp::now() + jiff::SignedDuration::from_hours(8));
+    run(&place, &SHOW, 0);
+    run(&place, &SHOW, 0);
+    run(&place, &SHOW, 126);
+}
+
 #[test]
 fn a_key_with_a_passphrase_is_sent_to_ssh_keygen() {
     let place = signed();

@@ -13,6 +13,15 @@ pub const NAMESPACE: &str = "lictor-grant";
 /// The most bytes that a signature may have as text. Those of the keys that are read have under 400.
 const MAX_SIGNATURE_BYTES: usize = 4 * 1024;
 
+/// The kinds of keys that are read.
+const KINDS: &str = "ssh-ed25519 and sk-ssh-ed25519@openssh.com";
+
+/// Where a token's flags stand: behind the 64 bytes of an Ed25519 signature, before its counter.
+const SK_FLAGS_AT: usize = 64;
+
+/// The flag that somebody touched the token (OpenSSH's PROTOCOL.u2f).
+const SK_TOUCHED: u8 = 1;
+
 /// Why a signature does not count.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
@@ -41,6 +50,9 @@ pub enum SignatureError {
     /// It is not a signature of these bytes.
     #[error("its signature is not one of this text: one of them was changed")]
     Wrong,
+    /// A token signed that nobody touched.
+    #[error("it was signed by a token that nobody had to touch")]
+    NotTouched,
     /// A key of the policy cannot be used.
     #[error("`{}` is no key that can sign a grant: {why}", key.escape_debug())]
     Key {
@@ -60,7 +72,9 @@ pub enum SignatureError {
 /// Checks that one of `keys` signed `bytes`; without keys, that whoever it was signed these bytes.
 /// Returns the fingerprint of the key that did.
 ///
-/// A key is written as in `~/.ssh/id_ed25519.pub`: `ssh-ed25519 AAAA… comment`. Other kinds are refused.
+/// A key is written as in `~/.ssh/id_ed25519.pub`: `ssh-ed25519 AAAA… comment`, or
+/// `sk-ssh-ed25519@openssh.com AAAA… comment` for one on a FIDO token, which then has to have been touched.
+/// Other kinds are refused.
 ///
 /// # Errors
 ///
@@ -89,11 +103,17 @@ pub fn signed_by(
     }
     let fingerprint = signer.fingerprint(HashAlg::Sha256).to_string();
     check_known(keys, &signer)?;
-    if signer.algorithm() != Algorithm::Ed25519 {
+    if !is_supported(&signer) {
         return Err(unreadable(format!(
-            "keys of the kind {} are not read, only ssh-ed25519",
+            "keys of the kind {} are not read, only {KINDS}",
             signer.algorithm()
         )));
+    }
+    if signer.algorithm() == Algorithm::SkEd25519 {
+        let flags = signature.signature_bytes().get(SK_FLAGS_AT).copied();
+        if flags.is_none_or(|flags| flags & SK_TOUCHED == 0) {
+            return Err(SignatureError::NotTouched);
+        }
     }
     match signer.verify(NAMESPACE, bytes, &signature) {
         Ok(()) => Ok(fingerprint),
@@ -122,17 +142,21 @@ fn check_known(keys: &[String], signer: &PublicKey) -> Result<(), SignatureError
     }
 }
 
+fn is_supported(key: &PublicKey) -> bool {
+    [Algorithm::Ed25519, Algorithm::SkEd25519].contains(&key.algorithm())
+}
+
 fn public_key(text: &str) -> Result<PublicKey, SignatureError> {
     let fail = |why: String| SignatureError::Key {
         key: text.to_owned(),
         why,
     };
     let key = PublicKey::from_openssh(text).map_err(|error| fail(error.to_string()))?;
-    if key.algorithm() == Algorithm::Ed25519 {
+    if is_supported(&key) {
         return Ok(key);
     }
     Err(fail(format!(
-        "only ssh-ed25519 is supported, and it is {}",
+        "only {KINDS} are read, and it is {}",
         key.algorithm()
     )))
 }
