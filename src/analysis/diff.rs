@@ -92,6 +92,7 @@ impl Diff {
 
     /// What the second policy allows and the first does not, in a few words; none if it is proved that there
     /// is nothing. The settings that are a child's own do not count.
+    #[cfg(feature = "run")]
     pub(crate) fn what_is_new(&self) -> Option<String> {
         let is_new =
             |change: &&Change| matches!(change.kind, Kind::NewlyAllowed | Kind::ChangedTool);
