@@ -42,6 +42,10 @@ const CHECKPOINT_ENTRIES: u64 = 256;
 /// After this time a checkpoint goes along too, however few the entries are.
 const CHECKPOINT_INTERVAL: Duration = Duration::from_secs(1);
 
+/// As often a process is believed when it says that it is about to end, and a checkpoint goes along. One that
+/// says so more often answers many requests: then the two bounds above hold, and [`Writer::close`].
+const ENDS: u32 = 16;
+
 /// The one in this process who writes.
 #[derive(Debug)]
 pub(super) struct Writer {
@@ -68,6 +72,8 @@ pub(super) struct Writer {
     /// This process has written lines that no checkpoint of it covers.
     unsigned: bool,
     last_checkpoint: Instant,
+    /// How many checkpoints this process has written.
+    checkpoints: u32,
 }
 
 impl Writer {
@@ -170,6 +176,7 @@ impl Writer {
             ballast: None,
             unsigned: false,
             last_checkpoint: Instant::now(),
+            checkpoints: 0,
         };
         writer.take_back_key(options)?;
         let settling = writer.settle_key_or_wait()?;
@@ -343,6 +350,7 @@ impl Writer {
         self.unsigned = true;
         if composed.signed {
             self.last_checkpoint = Instant::now();
+            self.checkpoints = self.checkpoints.saturating_add(1);
         }
         if self.head.segment != segment {
             // Whoever comes after a crash reads one segment at most. It can be made again, so it may fail.
@@ -436,7 +444,7 @@ impl Writer {
             };
         }
         let unsigned = lines.head.seq().saturating_sub(lines.head.signed);
-        let due = last
+        let due = last && self.checkpoints < ENDS
             || unsigned > CHECKPOINT_ENTRIES
             || self.last_checkpoint.elapsed() > CHECKPOINT_INTERVAL;
         if due && !lines.is_empty() {
