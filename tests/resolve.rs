@@ -220,10 +220,18 @@ proptest! {
     ) {
         let tree = Tree::new();
         for (place, target) in &made {
-            let path = tree.work().join(place.join("/"));
-            let above = path.parent().unwrap();
-            // Where something else stands already, or a link would lead out, the tree is another one.
-            if fs::create_dir_all(above).is_err() || above.canonicalize().ok().as_deref() != Some(above) {
+            let (name, above) = place.split_last().unwrap();
+            // Where something else stands already the tree is another one. No link is followed: some lead out.
+            let mut path = tree.work();
+            let is_free = above.iter().all(|part| {
+                path.push(part);
+                match fs::symlink_metadata(&path) {
+                    Ok(found) => found.is_dir(),
+                    Err(_) => fs::create_dir(&path).is_ok(),
+                }
+            });
+            path.push(name);
+            if !is_free || fs::symlink_metadata(&path).is_ok() {
                 continue;
             }
             let _ = match target {
