@@ -78,6 +78,13 @@ pub enum Kind {
     ChangedTool,
 }
 
+impl Kind {
+    /// Whether the second policy may allow there what the first does not.
+    pub(crate) fn may_allow(self) -> bool {
+        matches!(self, Kind::NewlyAllowed | Kind::ChangedTool)
+    }
+}
+
 impl Diff {
     /// Whether the policies decide alike: proved, refuted, or unknown. Where only settings differ there
     /// is no change to show.
@@ -94,9 +101,7 @@ impl Diff {
     /// is nothing. The settings that are a child's own do not count.
     #[cfg(feature = "run")]
     pub(crate) fn what_is_new(&self) -> Option<String> {
-        let is_new =
-            |change: &&Change| matches!(change.kind, Kind::NewlyAllowed | Kind::ChangedTool);
-        if let Some(change) = self.changes.iter().find(is_new) {
+        if let Some(change) = self.changes.iter().find(|change| change.kind.may_allow()) {
             let path = change
                 .after
                 .path
@@ -119,10 +124,11 @@ impl Diff {
     /// Whether everything the second policy allows was allowed by the first, on the same declarations of
     /// tools and the same settings but those of the ledger.
     pub fn allows_nothing_new(&self) -> Answer<Option<&Change>> {
-        let is_new =
-            |change: &&Change| matches!(change.kind, Kind::NewlyAllowed | Kind::ChangedTool);
         let may_allow = |setting: &Setting| !setting.key.starts_with("ledger.");
-        match (self.changes.iter().find(is_new), self.unknown.first()) {
+        match (
+            self.changes.iter().find(|change| change.kind.may_allow()),
+            self.unknown.first(),
+        ) {
             (Some(change), _) => Answer::Fails(Some(change)),
             (None, _) if self.settings.iter().any(may_allow) => Answer::Fails(None),
             (None, Some(cap)) => Answer::Unknown(*cap),

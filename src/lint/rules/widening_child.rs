@@ -2,7 +2,7 @@
 
 #![forbid(unsafe_code)]
 
-use crate::analysis::diff::{self, Kind};
+use crate::analysis::diff;
 use crate::lint::exact;
 use crate::lint::rule::{Findings, declare_rule};
 use crate::lint::subject::Subject;
@@ -56,8 +56,7 @@ pub(super) fn check(subject: &Subject<'_>, out: &mut Findings<'_>) {
     for parent in &narrow.parents {
         let budget = exact::budget(subject);
         let diff = diff::diff(&parent.parent, &narrow.child, &budget);
-        let is_new = |kind: Kind| matches!(kind, Kind::NewlyAllowed | Kind::ChangedTool);
-        for change in diff.changes.iter().filter(|change| is_new(change.kind)) {
+        for change in diff.changes.iter().filter(|change| change.kind.may_allow()) {
             let rule = change.after.decision.rules().first().map(|rule| rule.id.as_str());
             let at = subject
                 .rules()
