@@ -567,13 +567,16 @@ fn a_hole_of_a_million_segments_is_found_at_once() {
 
 /// A state of the ledger as it is now.
 fn state(fixture: &Fixture) -> Resume {
-    let report = fixture.verify();
+    let mut options = VerifyOptions::default();
+    options.resumable = true;
+    let report = fixture.verify_with(&options);
     Resume::parse(&report.resume.unwrap().text()).unwrap()
 }
 
 fn since(state: &Resume, anchors: Vec<String>) -> VerifyOptions {
     let mut options = VerifyOptions::default();
     options.since = Some(state.clone());
+    options.resumable = true;
     options.anchors = anchors;
     options
 }

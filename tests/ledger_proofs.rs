@@ -225,6 +225,7 @@ fn an_anchor_is_recorded_and_covers_its_own_record() {
 fn verification_goes_on_where_it_ended_and_finds_what_happened_to_the_old_part() {
     let dir = tempfile::tempdir().unwrap();
     let mut since = VerifyOptions::default();
+    since.resumable = true;
     for entries in [20, 200, 0, 300] {
         write(dir.path(), entries);
         let whole = report(dir.path(), &VerifyOptions::default());

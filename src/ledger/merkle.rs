@@ -23,11 +23,11 @@ pub fn leaf_hash(line: &[u8]) -> Hash {
 /// The hash of a node: SHA-256 of a one byte and its two children.
 #[must_use]
 pub fn node_hash(left: &Hash, right: &Hash) -> Hash {
-    let mut bytes = [1; 65];
-    for (to, from) in bytes.iter_mut().skip(1).zip(left.iter().chain(right)) {
-        *to = *from;
-    }
-    Sha256::digest(bytes).into()
+    let mut sha = Sha256::new();
+    sha.update([1]);
+    sha.update(left);
+    sha.update(right);
+    sha.finalize().into()
 }
 
 /// A tree that grows at its right edge.

@@ -56,6 +56,7 @@ pub(super) fn main(args: &Verify, directory: &Path, global: &Global) -> Result<E
     }
     if let Some(file) = &args.since {
         options.since = state(file)?;
+        options.resumable = true;
     }
     let mut progress = Progress::default();
     let report = verify(directory, &options, &mut |done, total| {

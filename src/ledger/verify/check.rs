@@ -25,11 +25,42 @@ use super::{LeftBehind, Problem, Report, TornEnd, Verdict};
 const MAX_PROBLEMS: usize = 100;
 
 /// Where a line stands.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Copy, Debug, Default)]
 struct Place {
-    segment: String,
+    file: Named,
     line: u64,
     byte: u64,
+}
+
+/// A file of the ledger. There is a place for each line, so it has to cost nothing to make.
+#[derive(Clone, Copy, Debug, Default)]
+enum Named {
+    /// Before the first segment.
+    #[default]
+    Nothing,
+    Segment(u64),
+    Other(&'static str),
+}
+
+impl Place {
+    /// A file that is looked at as a whole.
+    fn top_of(file: &'static str) -> Place {
+        Place {
+            file: Named::Other(file),
+            line: 1,
+            byte: 0,
+        }
+    }
+}
+
+impl Named {
+    fn name(self) -> String {
+        match self {
+            Named::Nothing => String::new(),
+            Named::Segment(index) => segment_name(index),
+            Named::Other(name) => name.to_owned(),
+        }
+    }
 }
 
 /// A line with zero bytes.
@@ -63,8 +94,8 @@ pub(super) struct Checker {
     /// The last line, and the one before it.
     last: Place,
     before_last: Place,
-    /// The segment that is read.
-    segment: String,
+    /// The segment that is read, and which one it is.
+    file: Named,
     index: u64,
     lines: u64,
     /// Where lines of zeros begin in a segment that nobody has ended.
@@ -103,7 +134,7 @@ impl Checker {
         checker.hash = unhex(&state.hash)?;
         checker.next_seq = checker.tree.size();
         checker.index = state.segment;
-        checker.segment = segment_name(state.segment);
+        checker.file = Named::Segment(state.segment);
         checker.lines = state.lines;
         checker.last = checker.place(state.lines, state.offset);
         checker.origin = Some(state.origin.clone());
@@ -123,7 +154,7 @@ impl Checker {
         for (size, root) in &state.known {
             checker.known.insert(*size, unhex(root)?);
         }
-        checker.meaning = Meaning::resume(state, &checker.last)?;
+        checker.meaning = Meaning::resume(state, checker.last)?;
         checker.last_ts = state.last_ts.as_bytes().try_into().ok()?;
         checker.segments = state.segment.saturating_add(1);
         checker.mark();
@@ -131,9 +162,9 @@ impl Checker {
     }
 
     /// Where another checker can go on; `None` where there is nothing to go on from.
-    fn resume_point(&self, verdict: Verdict) -> Option<Resume> {
+    pub(super) fn resume_point(&self) -> Option<Resume> {
         let unaccounted = self.torn.iter().any(|torn| !torn.accounted);
-        if !verdict.is_intact() || unaccounted || self.lines == 0 || self.handover.is_some() {
+        if unaccounted || self.lines == 0 || self.handover.is_some() {
             return None;
         }
         let last = self.ended.last()?;
@@ -175,7 +206,7 @@ impl Checker {
             link: Link::Fits,
             last: Place::default(),
             before_last: Place::default(),
-            segment: String::new(),
+            file: Named::Nothing,
             index: 0,
             lines: 0,
             zeros_at: None,
@@ -205,10 +236,10 @@ impl Checker {
     }
 
     /// Begins a segment.
-    pub(super) fn enter(&mut self, index: usize, name: &str) {
+    pub(super) fn enter(&mut self, index: usize) {
         self.segments = self.segments.saturating_add(1);
         self.index = u64::try_from(index).unwrap_or(u64::MAX);
-        name.clone_into(&mut self.segment);
+        self.file = Named::Segment(self.index);
         self.lines = 0;
         self.zeros_at = None;
     }
@@ -224,7 +255,7 @@ impl Checker {
         self.ended.push(Ended::new(self.index, valid, torn));
         let Some(torn) = torn else { return };
         self.torn.push(TornEnd {
-            segment: self.segment.clone(),
+            segment: self.file.name(),
             byte: valid,
             bytes: torn.bytes,
             accounted,
@@ -243,7 +274,7 @@ impl Checker {
     }
 
     /// Takes the next line.
-    pub(super) fn line(&mut self, line: Scanned) {
+    pub(super) fn line(&mut self, line: &Scanned) {
         if let Some(zeros) = self.zeros_at {
             // A machine that crashes loses whole sectors; a hole inside one, with entries behind it, was made.
             if line.read.is_ok() && !zeros.sectors && !zeros.told {
@@ -271,18 +302,18 @@ impl Checker {
         }
         self.lines = self.lines.saturating_add(1);
         let place = self.place(self.lines, line.at);
-        match line.read {
+        match &line.read {
             Ok(seen) => {
-                self.link(&place, &seen);
-                self.says(&place, &seen);
-                self.times(&seen);
+                self.link(place, seen);
+                self.says(place, seen);
+                self.times(seen);
             }
             Err(Unread { why, .. }) => {
                 self.settle_broken_link();
                 let at = u64::try_from(why.at).unwrap_or(0);
                 let exact = Place {
                     byte: place.byte.saturating_add(at),
-                    ..place.clone()
+                    ..place
                 };
                 self.problem(exact, why.what);
                 self.link = Link::Known;
@@ -300,7 +331,7 @@ impl Checker {
         if self.link == Link::Broken {
             let line = self.last.line;
             self.problem(
-                self.before_last.clone(),
+                self.before_last,
                 &format!(
                     "the line, or `prev` in the last line ({line}), was changed: they do not fit"
                 ),
@@ -309,7 +340,7 @@ impl Checker {
         }
         if self.handover.is_some() {
             self.problem(
-                self.last.clone(),
+                self.last,
                 "the key changed and the one before did not sign it",
             );
         }
@@ -394,12 +425,7 @@ impl Checker {
                 let place = self.place(self.lines.saturating_add(1), torn.byte);
                 self.problem(place, "the rest of a line that was signed");
             }
-            let place = Place {
-                segment: "checkpoint".to_owned(),
-                line: 1,
-                byte: 0,
-            };
-            return self.note_problem(place, &what);
+            return self.note_problem(Place::top_of("checkpoint"), &what);
         }
         if Some(&checkpoint.origin) != self.origin.as_ref() {
             return self.problem_in_file("checkpoint", "the checkpoint is of another ledger");
@@ -408,7 +434,7 @@ impl Checker {
             Some(root) if root == checkpoint.root => self.signed = self.signed.max(size),
             // Each line but the last has one behind it that fits: it can only be the last.
             _ if size == self.tree.size() && !self.tampered => {
-                self.problem(self.last.clone(), "the line is not the one that was signed");
+                self.problem(self.last, "the line is not the one that was signed");
             }
             _ => {
                 let what = format!("the first {size} entries are not those that were signed");
@@ -434,11 +460,7 @@ impl Checker {
 
     /// Compares with a checkpoint that was kept elsewhere.
     pub(super) fn anchor(&mut self, note: &[u8], anchor: &Checkpoint) {
-        let place = Place {
-            segment: "anchor".to_owned(),
-            line: 1,
-            byte: 0,
-        };
+        let place = Place::top_of("anchor");
         let size = anchor.size;
         let signed = note::open(note, &self.keys);
         if signed == Err(NoteError::Unsigned) || Some(&anchor.origin) != self.origin.as_ref() {
@@ -472,7 +494,7 @@ impl Checker {
 
     /// Holds the ledger to what an earlier verification saw, all of it having been read again.
     pub(super) fn earlier(&mut self, state: &Resume) {
-        let place = self.last.clone();
+        let place = self.last;
         if self.tree.size() < state.size {
             self.rolled_back = true;
             self.note_problem(place, SHORTER);
@@ -506,7 +528,7 @@ impl Checker {
 
     /// The conclusion where the ledger does not go on from what was verified earlier.
     pub(super) fn without(mut self, why: LeftBehind) -> Report {
-        let place = self.last.clone();
+        let place = self.last;
         match why {
             LeftBehind::Shorter => {
                 self.rolled_back = true;
@@ -531,14 +553,7 @@ impl Checker {
         } else if self.rolled_back {
             Verdict::RolledBack
         } else if entries == 0 {
-            self.note_problem(
-                Place {
-                    segment: self.segment.clone(),
-                    line: 1,
-                    byte: 0,
-                },
-                "the ledger has no entry",
-            );
+            self.note_problem(self.place(1, 0), "the ledger has no entry");
             Verdict::Missing
         } else if self.anchored > 0 {
             Verdict::Anchored
@@ -558,10 +573,9 @@ impl Checker {
         // A broken link is understood one line late.
         self.problems
             .sort_by(|a, b| (&a.segment, a.line, a.byte).cmp(&(&b.segment, b.line, b.byte)));
-        let resume = self.resume_point(verdict);
         Report {
             v: 1,
-            resume,
+            resume: None,
             verdict,
             entries,
             unsigned_tail,
@@ -627,7 +641,7 @@ impl Checker {
     }
 
     /// Chain and numbers.
-    fn link(&mut self, place: &Place, seen: &Seen) {
+    fn link(&mut self, place: Place, seen: &Seen) {
         let fits = seen.prev == self.hash;
         if seen.seq != self.next_seq {
             self.settle_broken_link();
@@ -635,7 +649,7 @@ impl Checker {
                 "entry {} stands where entry {} belongs",
                 seen.seq, self.next_seq
             );
-            self.problem(place.clone(), &what);
+            self.problem(place, &what);
             self.next_seq = seen.seq.saturating_add(1);
             self.link = Link::Fits;
             return;
@@ -646,13 +660,13 @@ impl Checker {
             (Link::Known, _) => Link::Fits,
             // A checkpoint that holds vouches for all before it, so the fault is in this line's `prev`.
             (Link::Fits, false) if self.checkpoint_holds(seen) => {
-                self.problem(place.clone(), "`prev` was changed");
+                self.problem(place, "`prev` was changed");
                 Link::Fits
             }
             (Link::Fits, false) => Link::Broken,
             (Link::Broken, false) => {
                 self.problem(
-                    self.last.clone(),
+                    self.last,
                     "the line was changed: neither of its neighbours fits it",
                 );
                 Link::Fits
@@ -668,7 +682,7 @@ impl Checker {
     fn settle_broken_link(&mut self) {
         if self.link == Link::Broken {
             self.problem(
-                self.before_last.clone(),
+                self.before_last,
                 "the line was changed: the next one has the digest of another",
             );
             self.link = Link::Fits;
@@ -679,20 +693,17 @@ impl Checker {
         matches!(&seen.says, Says::Checkpoint(line) if self.open_checkpoint(line).is_ok())
     }
 
-    fn says(&mut self, place: &Place, seen: &Seen) {
+    fn says(&mut self, place: Place, seen: &Seen) {
         let first = self.lines == 1;
         if first != matches!(seen.says, Says::Segment(_)) {
             self.problem(
-                place.clone(),
+                place,
                 "a segment begins with its description, and only there",
             );
         }
         // A crash may have ended the segment before the old key could sign; then the next one follows.
         if self.handover.is_some() && !matches!(seen.says, Says::Checkpoint(_) | Says::Segment(_)) {
-            self.problem(
-                place.clone(),
-                "the key changed and the one before did not sign it",
-            );
+            self.problem(place, "the key changed and the one before did not sign it");
             self.handover = None;
         }
         match &seen.says {
@@ -716,18 +727,15 @@ impl Checker {
             | Says::Other => {}
         }
         for what in self.meaning.see(seen, place) {
-            self.problem(place.clone(), &what);
+            self.problem(place, &what);
         }
     }
 
-    fn segment_line(&mut self, place: &Place, line: &str) {
+    fn segment_line(&mut self, place: Place, line: &str) {
         let body: SegmentBody = match serde_json::from_str(line) {
             Ok(body) => body,
             Err(_) => {
-                return self.problem(
-                    place.clone(),
-                    "the first line does not describe its segment",
-                );
+                return self.problem(place, "the first line does not describe its segment");
             }
         };
         if let Err(what) = body.check(self.index, &self.tree, &self.ended) {
@@ -737,20 +745,20 @@ impl Checker {
         let is_first = self.origin.is_none();
         match &self.origin {
             Some(origin) if *origin != body.origin => {
-                self.problem(place.clone(), "the segment is of another ledger");
+                self.problem(place, "the segment is of another ledger");
             }
             Some(_) => {}
             None => self.origin = Some(body.origin.clone()),
         }
         let key = match body.checked_key() {
             Ok(key) => key,
-            Err(what) => return self.problem(place.clone(), &what),
+            Err(what) => return self.problem(place, &what),
         };
         if !is_first && key != self.key {
             match self.key.take() {
                 // Whoever still has to sign stays the one: a key that nobody handed over to hands over nothing.
                 Some(old) => self.handover = self.handover.take().or(Some(old)),
-                None => self.problem(place.clone(), "a ledger that did not sign does so now"),
+                None => self.problem(place, "a ledger that did not sign does so now"),
             }
         }
         if is_first || self.in_force.last().is_none_or(|(_, last)| *last != key) {
@@ -802,7 +810,7 @@ impl Checker {
 
     fn place(&self, line: u64, byte: u64) -> Place {
         Place {
-            segment: self.segment.clone(),
+            file: self.file,
             line,
             byte,
         }
@@ -818,29 +826,22 @@ impl Checker {
     }
 
     /// A problem that follows from any earlier one, and is one of its own only if there is none.
-    fn consequence(&mut self, place: &Place, what: &str) {
+    fn consequence(&mut self, place: Place, what: &str) {
         if self.link == Link::Broken {
             // This line does not fit the last one, and does not vouch for it either.
             self.problem(
-                self.last.clone(),
+                self.last,
                 "the line was changed: the next one has the digest of another",
             );
             self.link = Link::Fits;
         }
         if !self.tampered {
-            self.problem(place.clone(), what);
+            self.problem(place, what);
         }
     }
 
-    pub(super) fn problem_in_file(&mut self, file: &str, what: &str) {
-        self.problem(
-            Place {
-                segment: file.to_owned(),
-                line: 1,
-                byte: 0,
-            },
-            what,
-        );
+    pub(super) fn problem_in_file(&mut self, file: &'static str, what: &str) {
+        self.problem(Place::top_of(file), what);
     }
 
     /// Somebody changed something.
@@ -851,13 +852,9 @@ impl Checker {
 
     fn note_problem(&mut self, place: Place, what: &str) {
         if self.problems.len() < MAX_PROBLEMS {
-            let Place {
-                segment,
-                line,
-                byte,
-            } = place;
+            let Place { file, line, byte } = place;
             self.problems.push(Problem {
-                segment,
+                segment: file.name(),
                 line,
                 byte,
                 what: what.to_owned(),

@@ -41,7 +41,7 @@ struct Open<P> {
     place: P,
 }
 
-impl<P: Clone> Meaning<P> {
+impl<P: Copy> Meaning<P> {
     pub(super) fn new() -> Meaning<P> {
         Meaning {
             decided: HashSet::new(),
@@ -53,7 +53,7 @@ impl<P: Clone> Meaning<P> {
     }
 
     /// What an earlier verification left; runs that were open then stand at `place`.
-    pub(super) fn resume(state: &Resume, place: &P) -> Option<Meaning<P>> {
+    pub(super) fn resume(state: &Resume, place: P) -> Option<Meaning<P>> {
         let mut meaning = Meaning::new();
         for (run, command) in &state.allowed {
             let command = match command {
@@ -70,7 +70,7 @@ impl<P: Clone> Meaning<P> {
             let open = Open {
                 boot: unhex(boot)?,
                 stopped: false,
-                place: place.clone(),
+                place,
             };
             meaning.open.insert(run, open);
         }
@@ -107,12 +107,12 @@ impl<P: Clone> Meaning<P> {
         self.open
             .values()
             .filter(|open| open.boot != self.boot)
-            .map(|open| open.place.clone())
+            .map(|open| open.place)
             .collect()
     }
 
     /// Takes the next entry; returns what about it does not fit those before.
-    pub(super) fn see(&mut self, seen: &Seen, place: &P) -> Vec<String> {
+    pub(super) fn see(&mut self, seen: &Seen, place: P) -> Vec<String> {
         let mut wrong = Vec::new();
         match &seen.says {
             Says::Decision {
@@ -172,7 +172,7 @@ impl<P: Clone> Meaning<P> {
         self.grants.spend(id);
     }
 
-    fn start(&mut self, seen: &Seen, command: Option<Hash>, place: &P, wrong: &mut Vec<String>) {
+    fn start(&mut self, seen: &Seen, command: Option<Hash>, place: P, wrong: &mut Vec<String>) {
         let Some(run) = seen.run else {
             return wrong.push("a start without a run".to_owned());
         };
@@ -186,7 +186,7 @@ impl<P: Clone> Meaning<P> {
         let open = Open {
             boot: seen.boot,
             stopped: false,
-            place: place.clone(),
+            place,
         };
         self.open.insert(run, open);
     }

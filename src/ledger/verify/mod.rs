@@ -34,6 +34,9 @@ pub struct VerifyOptions {
     pub anchors: Vec<String>,
     /// Where an earlier verification ended: only what came after is read.
     pub since: Option<Resume>,
+    /// Whether [`Report::resume`] is asked for. It names every run that was allowed and not started, so it is not
+    /// made for nothing.
+    pub resumable: bool,
 }
 
 /// What verification concludes. Never a bare "valid".
@@ -117,7 +120,8 @@ pub struct Report {
     pub torn: Vec<TornEnd>,
     /// Runs that have no outcome yet.
     pub open_runs: u64,
-    /// Where the next verification can go on; not part of the JSON form.
+    /// Where the next verification can go on, if that was asked for and there is such a place; not part of the
+    /// JSON form.
     #[serde(skip)]
     pub resume: Option<Resume>,
 }
@@ -268,7 +272,7 @@ pub fn verify(
             enter(&mut checker, &seen.segments, entered)?;
             entered = entered.saturating_add(1);
         }
-        for line in lines {
+        for line in &lines {
             done = done.saturating_add(line.bytes);
             checker.line(line);
         }
@@ -299,7 +303,10 @@ pub fn verify(
     for (note, checkpoint) in &anchors {
         checker.anchor(note, checkpoint);
     }
-    Ok(checker.report())
+    let resume = options.resumable.then(|| checker.resume_point()).flatten();
+    let mut report = checker.report();
+    report.resume = resume.filter(|_| report.verdict.is_intact());
+    Ok(report)
 }
 
 /// Why a ledger is not the continuation of what was verified, if it is not.
@@ -364,7 +371,7 @@ fn enter(checker: &mut Checker, segments: &[SnapSegment], index: usize) -> io::R
         leave(checker, before)?;
     }
     if let Some(segment) = segments.get(index) {
-        checker.enter(index, &segment.name);
+        checker.enter(index);
         if let Some(why) = segment.why_not {
             checker.problem_here(&format!("the segment {why}"));
         }

@@ -6,19 +6,25 @@
 #![forbid(unsafe_code)]
 
 use std::io;
-use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::sync::mpsc::{Receiver, SyncSender, channel, sync_channel};
+
+use memchr::{memchr, memchr_iter, memrchr};
+use sha2::{Digest, Sha256};
 
 use super::super::decode::{Decoder, Line, Malformed};
 use super::super::entry::{Kind, MAX_LINE_BYTES, RunId, sha256};
+use super::super::head::unhex;
 use super::super::merkle::{Hash, leaf_hash};
 use super::super::segment::{MAX_TORN_BYTES, Zeros, zeros};
 use super::super::store::{SegmentFile, read_full};
 
 /// Bytes that are read and scanned at once.
-const BLOCK_BYTES: usize = 1 << 20;
+///
+/// Few enough that a block is still in the cache of the core that reads it when it is hashed.
+const BLOCK_BYTES: usize = 1 << 18;
 
 /// Blocks that wait for or at each thread.
-const BLOCKS_IN_FLIGHT: usize = 2;
+const BLOCKS_IN_FLIGHT: usize = 4;
 
 /// More threads than this have nothing to do: the checks that need the order take their time too.
 const MAX_THREADS: usize = 8;
@@ -109,29 +115,30 @@ pub(super) fn scan(
         .map_or(1, usize::from)
         .min(MAX_THREADS);
     if small || threads < 2 {
-        let mut decoder = Decoder::new();
+        let mut scanner = Scanner::default();
         return read_blocks(parts, &mut |block| {
-            let lines = scan_block(&mut decoder, &block);
-            take(block.index, lines).map(|()| true)
+            take(block.index, scanner.scan(&block))?;
+            Ok(Some(block.bytes))
         });
     }
     std::thread::scope(|scope| {
         let mut inputs: Vec<SyncSender<Block>> = Vec::new();
         let mut outputs: Vec<Receiver<(usize, Vec<Scanned>)>> = Vec::new();
+        let (done, spares) = channel();
         for _ in 0..threads {
             let (input, blocks) = sync_channel::<Block>(BLOCKS_IN_FLIGHT);
             let (lines, output) = sync_channel(BLOCKS_IN_FLIGHT);
             inputs.push(input);
             outputs.push(output);
+            let done = done.clone();
             scope.spawn(move || {
-                let mut decoder = Decoder::new();
+                let mut scanner = Scanner::default();
                 for block in blocks {
-                    if lines
-                        .send((block.index, scan_block(&mut decoder, &block)))
-                        .is_err()
-                    {
+                    if lines.send((block.index, scanner.scan(&block))).is_err() {
                         return;
                     }
+                    // The reader may have ended already.
+                    let _ = done.send(block.bytes);
                 }
             });
         }
@@ -139,7 +146,9 @@ pub(super) fn scan(
             // Blocks go round; so what comes back is in order if it is fetched in the same round.
             let mut round = inputs.iter().cycle();
             read_blocks(parts, &mut |block| {
-                Ok(round.next().is_some_and(|input| input.send(block).is_ok()))
+                let sent = round.next().map(|input| input.send(block));
+                let sent = sent.is_some_and(|sent| sent.is_ok());
+                Ok(sent.then(|| spares.try_recv().unwrap_or_default()))
             })
         });
         let mut taken = Ok(());
@@ -168,22 +177,21 @@ struct Block {
     bytes: Vec<u8>,
 }
 
-/// Cuts `parts` into blocks at line ends, until `give` wants no more.
+/// Cuts `parts` into blocks at line ends; `give` takes each and returns memory for the next, or nothing when
+/// it wants no more.
 fn read_blocks(
     parts: Vec<Part>,
-    give: &mut dyn FnMut(Block) -> io::Result<bool>,
+    give: &mut dyn FnMut(Block) -> io::Result<Option<Vec<u8>>>,
 ) -> io::Result<()> {
+    let mut bytes = Vec::new();
     for part in parts {
         let mut at = part.from;
         while at < part.to {
             let left = usize::try_from(part.to.saturating_sub(at)).unwrap_or(usize::MAX);
-            let mut bytes = vec![0; left.min(BLOCK_BYTES)];
+            bytes.resize(left.min(BLOCK_BYTES), 0);
             let got = read_full(&part.file, at, &mut bytes)?;
             bytes.truncate(got);
-            let whole = bytes
-                .iter()
-                .rposition(|byte| *byte == b'\n')
-                .map_or(0, |end| end.saturating_add(1));
+            let whole = memrchr(b'\n', &bytes).map_or(0, |end| end.saturating_add(1));
             let last = got == left || got == 0;
             if got == 0 {
                 break;
@@ -198,12 +206,10 @@ fn read_blocks(
                 bytes.truncate(whole);
                 next = at.saturating_add(u64::try_from(whole).unwrap_or(u64::MAX));
             }
-            if !give(Block {
-                index: part.index,
-                at,
-                bytes,
-            })? {
-                return Ok(());
+            let index = part.index;
+            match give(Block { index, at, bytes })? {
+                Some(spare) => bytes = spare,
+                None => return Ok(()),
             }
             at = next;
         }
@@ -218,7 +224,7 @@ fn end_of_line(file: &SegmentFile, from: u64, to: u64) -> io::Result<u64> {
     while at < to {
         let got = read_full(file, at, &mut block)?;
         let bytes = block.get(..got).unwrap_or(&[]);
-        let end = bytes.iter().position(|byte| *byte == b'\n');
+        let end = memchr(b'\n', bytes);
         let step = end.map_or(got, |end| end.saturating_add(1));
         at = at.saturating_add(u64::try_from(step).unwrap_or(u64::MAX));
         if end.is_some() || got == 0 {
@@ -231,86 +237,104 @@ fn end_of_line(file: &SegmentFile, from: u64, to: u64) -> io::Result<u64> {
     Ok(at.min(to))
 }
 
-fn scan_block(decoder: &mut Decoder, block: &Block) -> Vec<Scanned> {
-    let mut at = block.at;
-    let mut scanned = Vec::with_capacity(block.bytes.len().checked_div(256).unwrap_or(0));
-    for bytes in block.bytes.split_inclusive(|byte| *byte == b'\n') {
-        let length = u64::try_from(bytes.len()).unwrap_or(u64::MAX);
-        let read = match decoder.decode(bytes) {
-            Ok(line) => Ok(see(&line)),
-            Err(why) => Err(Unread {
-                why,
-                zeros: zeros(bytes, at),
-            }),
-        };
-        scanned.push(Scanned {
-            at,
-            bytes: length,
-            hash: sha256(bytes),
-            leaf: leaf_hash(bytes),
-            read,
-        });
-        at = at.saturating_add(length);
-    }
-    scanned
+/// What is kept from line to line, so that most lines need no memory of their own.
+#[derive(Default)]
+struct Scanner {
+    decoder: Decoder,
+    /// The last start of the machine, and its digest.
+    boot: (String, Hash),
 }
 
-fn see(line: &Line<'_>) -> Seen {
+impl Scanner {
+    fn scan(&mut self, block: &Block) -> Vec<Scanned> {
+        let mut at = block.at;
+        let mut scanned = Vec::with_capacity(block.bytes.len().checked_div(256).unwrap_or(0));
+        let mut from = 0;
+        let ends = memchr_iter(b'\n', &block.bytes).map(|end| end.saturating_add(1));
+        for to in ends.chain([block.bytes.len()]) {
+            let bytes = block.bytes.get(from..to).unwrap_or(&[]);
+            if bytes.is_empty() {
+                continue;
+            }
+            from = to;
+            let length = u64::try_from(bytes.len()).unwrap_or(u64::MAX);
+            let read = match self.decoder.decode(bytes) {
+                Ok(line) => Ok(see(&line, &mut self.boot)),
+                Err(why) => Err(Unread {
+                    why,
+                    zeros: zeros(bytes, at),
+                }),
+            };
+            scanned.push(Scanned {
+                at,
+                bytes: length,
+                hash: sha256(bytes),
+                leaf: leaf_hash(bytes),
+                read,
+            });
+            at = at.saturating_add(length);
+        }
+        scanned
+    }
+}
+
+fn see(line: &Line<'_>, boot: &mut (String, Hash)) -> Seen {
+    if boot.0 != line.boot {
+        *boot = (line.boot.to_owned(), sha256(line.boot.as_bytes()));
+    }
     let says = match line.kind {
         Kind::Segment => Says::Segment(line.text().into()),
         Kind::Checkpoint => Says::Checkpoint(line.text().into()),
-        Kind::Decision => match line.plain("effect") {
-            Some("allow") => Says::Decision {
-                allowed: true,
-                command: command(line),
-                grants: grants(line),
-            },
-            _ => Says::Decision {
-                allowed: false,
-                command: None,
-                grants: grants(line),
-            },
-        },
+        Kind::Decision => decision(line),
         Kind::Start => Says::Start {
-            command: command(line),
+            command: command(line.field("argv"), line.field("policy")),
         },
         Kind::Stop => Says::Stop,
         Kind::Outcome => Says::Outcome,
         Kind::Grant => Says::Grant(format!("{}\n", line.text()).into()),
         Kind::Policy | Kind::Approval | Kind::Anchor | Kind::Gap | Kind::Observed => Says::Other,
     };
-    let mut ts = [0; 27];
-    for (to, from) in ts.iter_mut().zip(line.ts.bytes()) {
-        *to = from;
-    }
     Seen {
         seq: line.seq,
         prev: line.prev,
-        ts,
-        boot: sha256(line.boot.as_bytes()),
+        ts: line.ts.as_bytes().try_into().unwrap_or([0; 27]),
+        boot: boot.1,
         run: line.run,
         says,
     }
 }
 
-/// The grants that a decision spends.
-fn grants(line: &Line<'_>) -> Box<[String]> {
-    let ids = line.field("grants").map(serde_json::from_str);
-    ids.and_then(Result::ok).unwrap_or_default()
+fn decision(line: &Line<'_>) -> Says {
+    let (mut effect, mut argv, mut policy, mut grants) = (None, None, None, None);
+    for (name, value) in line.fields() {
+        match name {
+            "effect" => effect = Some(value),
+            "argv" => argv = Some(value),
+            "policy" => policy = Some(value),
+            "grants" => grants = Some(value),
+            _ => {}
+        }
+    }
+    let allowed = effect == Some("\"allow\"");
+    let grants = grants.map(serde_json::from_str).and_then(Result::ok);
+    Says::Decision {
+        allowed,
+        command: allowed.then(|| command(argv, policy)).flatten(),
+        grants: grants.unwrap_or_default(),
+    }
 }
 
 /// What has to be the same in a decision and in the start it allows: arguments and policy.
-fn command(line: &Line<'_>) -> Option<Hash> {
-    let argv = line.field("argv").filter(|argv| *argv != "null")?;
-    let policy = line.field("policy")?;
+fn command(argv: Option<&str>, policy: Option<&str>) -> Option<Hash> {
+    let argv = argv.filter(|argv| *argv != "null")?;
+    let policy = policy?;
     // A long value stands in its line by its digest only.
     let cut = argv
         .starts_with("{\"cut_json\"")
-        .then(|| argv.rsplit('"').nth(1))
+        .then(|| unhex(argv.rsplit('"').nth(1)?))
         .flatten();
-    let digest = match cut {
-        Some(digest) => digest.to_owned(),
-        None => super::super::entry::hex(&sha256(argv.as_bytes())),
-    };
-    Some(sha256(format!("{digest} {policy}").as_bytes()))
+    let mut both = Sha256::new();
+    both.update(cut.unwrap_or_else(|| sha256(argv.as_bytes())));
+    both.update(policy);
+    Some(both.finalize().into())
 }
