@@ -8,8 +8,9 @@
 
 use data_encoding::HEXLOWER;
 
-use super::entry::{HEAD_NAMES, Kind, MAX_INTEGER, MAX_LINE_BYTES, RunId};
+use super::entry::{Kind, MAX_INTEGER, MAX_LINE_BYTES, RunId};
 use super::merkle::Hash;
+use super::names::{NameAt, Names, Object};
 
 /// Values nested deeper than this are refused. The writer cuts earlier.
 pub const MAX_DEPTH: usize = 64;
@@ -18,12 +19,13 @@ pub const MAX_DEPTH: usize = 64;
 #[derive(Debug, Default)]
 pub struct Decoder {
     fields: Vec<Span>,
+    names: Names,
 }
 
 /// Where one field of a body stands, in bytes of the line, quotes of the key excluded.
 #[derive(Clone, Copy, Debug)]
 struct Span {
-    key: (usize, usize),
+    key: NameAt,
     value: (usize, usize),
 }
 
@@ -94,6 +96,15 @@ pub struct Malformed {
     pub what: &'static str,
 }
 
+impl Malformed {
+    fn twice(at: usize) -> Malformed {
+        Malformed {
+            at,
+            what: "name used twice",
+        }
+    }
+}
+
 impl Decoder {
     /// A decoder.
     #[must_use]
@@ -142,6 +153,7 @@ impl Decoder {
             line,
             at: 0,
             escapes: 0,
+            names: &mut self.names,
         };
         reader.exactly(b"{\"v\":", "not an entry")?;
         let version_at = reader.at;
@@ -178,29 +190,12 @@ impl Decoder {
         } else {
             None
         };
-        let mut names = Names::of_head();
+        let mut object = reader.names.line();
         while reader.peek() == Some(b',') {
             reader.step();
-            let span = reader.field()?;
-            let key = text.get(span.key.0..span.key.1).unwrap_or("");
-            let bit = Names::bit(key);
-            // Only where another name has the same bit can the name be one of those.
-            let maybe = names.0 & bit != 0;
-            names.0 |= bit;
-            let taken = maybe
-                && (HEAD_NAMES.contains(&key)
-                    || self
-                        .fields
-                        .iter()
-                        .any(|other| text.get(other.key.0..other.key.1) == Some(key)));
-            if taken {
-                return Err(Malformed {
-                    at: span.key.0,
-                    what: "name used twice",
-                });
-            }
-            self.fields.push(span);
+            self.fields.push(reader.field(&mut object)?);
         }
+        reader.end(&object)?;
         reader.exactly(b"}", "neither `,` nor `}`")?;
         if reader.rest() != b"\n" {
             return Err(Malformed {
@@ -223,31 +218,6 @@ impl Decoder {
     }
 }
 
-/// Which names were seen, as one bit for each of 64 classes: most lines have no two names in one class, so
-/// that no name has to be compared with any other.
-#[derive(Clone, Copy)]
-struct Names(u64);
-
-impl Names {
-    fn of_head() -> Names {
-        Names(
-            HEAD_NAMES
-                .iter()
-                .fold(0, |bits, name| bits | Names::bit(name)),
-        )
-    }
-
-    fn bit(name: &str) -> u64 {
-        let byte = |byte: Option<&u8>| usize::from(byte.copied().unwrap_or(0));
-        let bytes = name.as_bytes();
-        let class = byte(bytes.first())
-            .wrapping_mul(5)
-            .wrapping_add(byte(bytes.last()).wrapping_mul(3))
-            .wrapping_add(bytes.len());
-        1_u64.wrapping_shl(u32::try_from(class & 63).unwrap_or(0))
-    }
-}
-
 /// A place in a line.
 struct Reader<'a> {
     line: &'a [u8],
@@ -255,6 +225,7 @@ struct Reader<'a> {
     at: usize,
     /// How many escapes stand before it.
     escapes: usize,
+    names: &'a mut Names,
 }
 
 impl<'a> Reader<'a> {
@@ -367,10 +338,10 @@ impl<'a> Reader<'a> {
         Ok((start, self.at))
     }
 
-    fn field(&mut self) -> Result<Span, Malformed> {
+    fn field(&mut self, object: &mut Object) -> Result<Span, Malformed> {
         let escapes = self.escapes;
-        let key = self.string()?;
-        // The same name could be written in several ways, and twice.
+        let key = self.name(object)?;
+        // What the line itself has is asked for by name, as it stands.
         if self.escapes > escapes {
             return Err(Malformed {
                 at: key.0,
@@ -384,6 +355,19 @@ impl<'a> Reader<'a> {
             key,
             value: (start, self.at),
         })
+    }
+
+    fn name(&mut self, object: &mut Object) -> Result<NameAt, Malformed> {
+        let escapes = self.escapes;
+        let span = self.string()?;
+        let escaped = self.escapes > escapes;
+        let added = self.names.add(object, self.line, span, escaped);
+        added.map_err(Malformed::twice).map(|()| span)
+    }
+
+    fn end(&mut self, object: &Object) -> Result<(), Malformed> {
+        let ended = self.names.end(object, self.line);
+        ended.map_err(Malformed::twice)
     }
 
     fn value(&mut self, depth: usize) -> Result<(), Malformed> {
@@ -427,12 +411,13 @@ impl<'a> Reader<'a> {
                     self.step();
                     return Ok(());
                 }
+                let mut object = self.names.object();
                 loop {
-                    self.string()?;
+                    self.name(&mut object)?;
                     self.exactly(b":", "no `:` after a name")?;
                     self.value(inner)?;
                     if self.ends(b'}')? {
-                        return Ok(());
+                        return self.end(&object);
                     }
                 }
             }
@@ -575,7 +560,7 @@ mod tests {
     use serde_json::{Map, Value, json};
 
     use super::*;
-    use crate::ledger::entry::{Draft, Stamp, prepare, text_value, write_line};
+    use crate::ledger::entry::{Draft, HEAD_NAMES, Stamp, prepare, text_value, write_line};
     use crate::ledger::redact::Redactor;
 
     fn line(draft: &Draft) -> Vec<u8> {
@@ -779,6 +764,8 @@ mod tests {
         check("\"type\":\"gap\"", "\"type\":\"grap\"", "unknown type");
         check("\"a\":", "\"b\":", "name used twice");
         check("\"a\":", "\"seq\":", "name used twice");
+        check("{\"c\":null}", "{\"c\":1,\"c\":2}", "name used twice");
+        check("{\"c\":null}", "{\"c\":1,\"\\u0063\":2}", "name used twice");
         check("\"a\":", "\"\\u0062\":", "name with an escape");
         check("[1,", "[1.0,", "not an integer");
         check("[1,", "[1e3,", "not an integer");

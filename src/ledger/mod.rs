@@ -37,6 +37,7 @@ mod head;
 pub mod holder;
 mod keys;
 pub mod merkle;
+mod names;
 pub mod note;
 pub mod ocsf;
 mod owner;
