@@ -16,7 +16,7 @@ use std::path::{Path, PathBuf};
 use lictor::ledger::show::{Entry, Filter, show};
 use lictor::ledger::verify::{Report, Verdict, VerifyOptions, verify};
 use lictor::ledger::{Kind, kept_output};
-use serde_json::Value as Json;
+use serde_json::{Value as Json, json};
 
 #[path = "program/mod.rs"]
 #[expect(dead_code, reason = "other tests use more of it")]
@@ -159,12 +159,38 @@ fn a_run_that_ends_by_itself_has_no_stop_and_its_approval_and_policy_are_recorde
     let policy = one(&entries, Kind::Policy);
     assert!(policy["path"].as_str().unwrap().ends_with("/lictor.yaml"));
     assert_eq!(policy["files"][0]["sha256"].as_str().unwrap().len(), 64);
+    // A run of a shell: what it runs is not governed.
+    let lint = &policy["lint"];
+    assert!(
+        lint["codes"].as_array().unwrap().contains(&json!("X302")),
+        "{lint}"
+    );
+    assert!(lint["warnings"].as_u64().unwrap() > 0, "{lint}");
+    assert_eq!(lint["whole"], true);
     let start = one(&entries, Kind::Start);
     assert!(
         start["env_names"].to_string().contains("PASSED_ON"),
         "{start}"
     );
     check_nowhere(&place, "value-of-the-environment");
+}
+
+#[test]
+fn a_policy_is_recorded_when_it_begins_to_decide_and_again_after_another_has() {
+    let place = place();
+    let other = POLICY.replace("grace: 100ms", "grace: 200ms");
+    for policy in [POLICY, POLICY, &other, POLICY] {
+        place.write("lictor.yaml", policy);
+        assert_eq!(run(&place, "true").code, Some(0));
+    }
+    let kinds: Vec<Kind> = entries(&place).iter().map(|entry| entry.kind).collect();
+    let recorded = kinds
+        .split(|kind| *kind == Kind::Outcome)
+        .map(|run| run.contains(&Kind::Policy));
+    assert_eq!(
+        recorded.collect::<Vec<_>>(),
+        [true, false, true, true, false]
+    );
 }
 
 #[test]

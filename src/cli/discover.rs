@@ -32,6 +32,7 @@ pub(super) fn policy(global: &Global) -> Result<LoadedPolicy, Failure> {
     if let Some(ledger) = &global.ledger {
         loaded.ledger = directory.join(ledger);
     }
+    loaded.lint = Some(super::lint::in_brief);
     Ok(loaded)
 }
 

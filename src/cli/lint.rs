@@ -2,11 +2,13 @@
 
 #![forbid(unsafe_code)]
 
+use std::collections::BTreeSet;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use clap::{Args, ValueEnum};
+use serde_json::{Value as Json, json};
 
 use super::exit::Exit;
 use super::surroundings::Disk;
@@ -169,6 +171,27 @@ fn look(
         Err(LoadError::Invalid(errors)) => Ok(Report::of_errors(&errors)),
         Err(error) => Err(Failure::new(error)),
     }
+}
+
+/// How long the first decision by a policy may have to wait for lint.
+const SUMMARY_TIME: Duration = Duration::from_millis(100);
+
+/// What is recorded beside a policy when it decides for the first time: how many findings there are of each
+/// level, and of which rules; `whole` is false where time did not suffice to decide all of them. The disk is not
+/// looked at.
+pub(super) fn in_brief(policy: &CompiledPolicy) -> Json {
+    let begun = Instant::now();
+    let is_late = || begun.elapsed() >= SUMMARY_TIME;
+    let options = Options::default().until(&is_late);
+    let report = lint::run(policy, &lint::Unknown, &options);
+    let codes: BTreeSet<&str> = report.diagnostics.iter().map(|found| found.code).collect();
+    json!({
+        "errors": report.count(Level::Error),
+        "warnings": report.count(Level::Warning),
+        "infos": report.count(Level::Info),
+        "codes": codes,
+        "whole": !is_late(),
+    })
 }
 
 /// Makes the safe fixes and looks again, until nothing changes.

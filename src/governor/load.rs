@@ -7,6 +7,7 @@ use std::path::{Component, Path, PathBuf};
 
 use crate::analysis::Budget;
 use crate::analysis::diff::diff;
+use crate::ledger::LintSummary;
 use crate::path::{CanonicalPath, Switches};
 use crate::policy::source::MAX_DOCUMENT_BYTES;
 use crate::policy::{CompiledPolicy, Files, Placement, PolicyErrors, PolicyOutline, SourceFile};
@@ -23,6 +24,8 @@ pub struct LoadedPolicy {
     pub workspace: PathBuf,
     /// The absolute path of its ledger.
     pub ledger: PathBuf,
+    /// What is recorded beside the policy of what lint says of it; nothing if `None`.
+    pub lint: Option<LintSummary>,
 }
 
 impl LoadedPolicy {
@@ -245,6 +248,7 @@ impl Disk {
             files,
             workspace,
             ledger,
+            lint: None,
         }
     }
 

@@ -356,6 +356,7 @@ impl Governor {
             allow_unsafe_filesystem: settings.allow_unsafe_filesystem,
             redact: settings.redact.clone(),
             keep_output: settings.keep_output,
+            lint: self.loaded.lint,
             ..Options::default()
         };
         let options = with_signer(&self.loaded.ledger, options)?;

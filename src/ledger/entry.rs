@@ -50,7 +50,7 @@ pub const HEAD_NAMES: [&str; 8] = ["v", "seq", "prev", "ts", "mono_us", "boot", 
 pub enum Kind {
     /// First line of each file: origin, verification key, predecessor and its torn bytes.
     Segment,
-    /// The policy that the decisions after it were made by.
+    /// A policy that decides from here on: its digest, path and files, and what lint says of it.
     Policy,
     /// What was asked for, and the answer.
     Decision,

@@ -55,6 +55,8 @@ pub(super) struct Head {
     pub(super) signed: u64,
     /// Time of the last entry.
     pub(super) last_ts: String,
+    /// Digest of the policy that the last `policy` entry is about; empty before the first.
+    pub(super) policy: String,
     /// Runs that were started and have no outcome.
     pub(super) open: BTreeMap<RunId, OpenRun>,
     pub(super) grants: Grants,
@@ -96,6 +98,7 @@ impl Head {
             handover: None,
             signed: 0,
             last_ts: String::new(),
+            policy: String::new(),
             open: BTreeMap::new(),
             grants: Grants::default(),
         }
@@ -319,6 +322,10 @@ impl Head {
             (Kind::Outcome, Some(run)) => {
                 self.open.remove(&run);
             }
+            (Kind::Policy, _) => {
+                let digest = line.plain("policy").unwrap_or_default();
+                digest.clone_into(&mut self.policy);
+            }
             _ => {}
         }
         self.grants.see(line);
@@ -405,6 +412,7 @@ struct State {
     handover: Option<String>,
     signed: u64,
     last_ts: String,
+    policy: String,
     open: Vec<(String, OpenRun)>,
     grants: Grants,
 }
@@ -429,6 +437,7 @@ impl Head {
             handover: self.handover.as_ref().map(ToString::to_string),
             signed: self.signed,
             last_ts: self.last_ts.clone(),
+            policy: self.policy.clone(),
             open: self
                 .open
                 .iter()
@@ -476,6 +485,7 @@ impl Head {
             handover: verifier(state.handover)?,
             signed: state.signed,
             last_ts: state.last_ts,
+            policy: state.policy,
             open: open?,
             grants: state.grants,
         };

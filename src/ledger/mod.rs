@@ -82,6 +82,7 @@ use self::queue::{Batch, Purpose, Queue};
 use self::redact::Redactor;
 use self::store::{FileStore, SideFile, Store};
 use self::writer::{Writer, leave_gap};
+use crate::policy::CompiledPolicy;
 use crate::reason::Reason;
 
 /// How long a writer waits for the lock before it gives up, and with it the request.
@@ -90,6 +91,9 @@ pub const LOCK_WAIT: Duration = Duration::from_secs(1);
 /// Size at which a segment ends, in bytes. Small enough to copy and to check one alone, large enough that
 /// a year of a busy machine is a few dozen files.
 pub const DEFAULT_SEGMENT_BYTES: u64 = 64 << 20;
+
+/// What lint says of a policy: JSON for the field `lint` of its entry.
+pub type LintSummary = fn(&CompiledPolicy) -> Value;
 
 /// How a ledger is opened.
 #[derive(Clone, Debug)]
@@ -115,6 +119,9 @@ pub struct Options {
     pub earlier_holders: Vec<Arc<dyn KeyHolder>>,
     /// How long a holder is given to sign.
     pub sign_wait: Duration,
+    /// What lint says of the policies that decide; asked once for each change of the policy. Without it `lint` is
+    /// `null` in their entries.
+    pub lint: Option<LintSummary>,
 }
 
 impl Default for Options {
@@ -130,6 +137,7 @@ impl Default for Options {
             holder: None,
             earlier_holders: Vec::new(),
             sign_wait: SIGN_WAIT,
+            lint: None,
         }
     }
 }
@@ -151,6 +159,7 @@ pub struct Ledger {
     redactor: Redactor,
     keeps_output: bool,
     owner: Owner,
+    lint: Option<LintSummary>,
     policies: Mutex<Policies>,
     queue: Queue,
     writer: Arc<Mutex<Writer>>,
@@ -196,6 +205,7 @@ impl Ledger {
             redactor,
             keeps_output: options.keep_output,
             owner: Owner::this(),
+            lint: options.lint,
             policies: Mutex::default(),
             queue: Queue::default(),
             writer,
@@ -320,16 +330,27 @@ impl Ledger {
         result
     }
 
-    /// Has `draft`, a `policy` entry, written in front of the next commit, once for each `digest`.
+    /// Has what `draft` makes, a `policy` entry, written in front of the next commit: once for each `digest`, and
+    /// not at all where the last policy that the ledger names is that one.
     ///
     /// # Errors
     /// The draft cannot be a line.
-    pub fn ensure_policy(&self, digest: &str, draft: &Draft) -> Result<(), LedgerError> {
+    pub fn ensure_policy(
+        &self,
+        digest: &str,
+        draft: impl FnOnce() -> Draft,
+    ) -> Result<(), LedgerError> {
+        if lock(&self.policies).known.contains(digest) {
+            return Ok(());
+        }
+        let prepared = if lock(&self.writer).last_policy() == digest {
+            None
+        } else {
+            Some(prepare(&draft(), &self.redactor)?)
+        };
         let mut policies = lock(&self.policies);
-        if !policies.known.contains(digest) {
-            let prepared = prepare(draft, &self.redactor)?;
-            policies.waiting.push(prepared);
-            policies.known.insert(digest.to_owned());
+        if policies.known.insert(digest.to_owned()) {
+            policies.waiting.extend(prepared);
         }
         Ok(())
     }

@@ -160,12 +160,14 @@ impl Ledger {
     fn note_policy(&self, policy: &CompiledPolicy) -> Result<(), LedgerError> {
         let file = |file: &SourceFile| json!({"name": file.name, "sha256": hex(&sha256(file.text.as_bytes()))});
         let path = policy.files().next().map(|file| file.name.as_str());
-        let draft = Draft::new(Kind::Policy)
-            .with("policy", policy.digest())
-            .with("name", policy.name())
-            .with("path", path)
-            .with("files", policy.files().map(file).collect::<Vec<Value>>());
-        self.ensure_policy(policy.digest(), &draft)
+        self.ensure_policy(policy.digest(), || {
+            Draft::new(Kind::Policy)
+                .with("policy", policy.digest())
+                .with("name", policy.name())
+                .with("path", path)
+                .with("files", policy.files().map(file).collect::<Vec<Value>>())
+                .with("lint", self.lint.map(|lint| lint(policy)))
+        })
     }
 
     fn start_draft(&self, run: RunId, command: &Command) -> Draft {

@@ -644,6 +644,11 @@ impl Writer {
         Ok(self.head.grants.iter().cloned().collect())
     }
 
+    /// Digest of the policy that the last `policy` entry is about, as of the last time the ledger's end was read.
+    pub(super) fn last_policy(&self) -> &str {
+        &self.head.policy
+    }
+
     pub(super) fn origin(&self) -> String {
         self.head.origin.clone()
     }
