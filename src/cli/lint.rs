@@ -2,13 +2,13 @@
 
 #![forbid(unsafe_code)]
 
-use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use clap::{Args, ValueEnum};
 
 use super::exit::Exit;
+use super::replace::replace;
 use super::surroundings::Disk;
 use super::{Failure, Global, discover, print_json};
 use crate::governor::{LoadError, load_unproved};
@@ -200,48 +200,6 @@ fn fixed(
     Ok(report)
 }
 
-/// Puts a new text in a file's place in one step, if the file still is what was read.
-fn replace(file: &Path, before: &str, after: &str) -> Result<(), Failure> {
-    let tell = |what: &str, error: &std::io::Error| {
-        Failure::new(format!(
-            "`{}` cannot be fixed: {what}: {error}",
-            file.display().to_string().escape_debug()
-        ))
-    };
-    // Through a link the file it leads to is replaced, not the link.
-    let real = std::fs::canonicalize(file).map_err(|error| tell("it cannot be found", &error))?;
-    let directory = real.parent().unwrap_or(Path::new("."));
-    let name = real.file_name().unwrap_or_default().to_string_lossy();
-    let temporary = directory.join(format!(".{name}.lictor-{}", std::process::id()));
-    let written = (|| {
-        let mut new = std::fs::OpenOptions::new()
-            .write(true)
-            .create_new(true)
-            .open(&temporary)?;
-        new.write_all(after.as_bytes())?;
-        new.set_permissions(std::fs::metadata(&real)?.permissions())?;
-        new.sync_all()
-    })();
-    let outcome = written
-        .map_err(|error| tell("the new text cannot be written beside it", &error))
-        .and_then(|()| match std::fs::read(&real) {
-            Ok(now) if now == before.as_bytes() => Ok(()),
-            Ok(_) => Err(Failure::new(format!(
-                "`{}` was changed while it was looked at; nothing was written",
-                file.display().to_string().escape_debug()
-            ))),
-            Err(error) => Err(tell("it cannot be read any more", &error)),
-        })
-        .and_then(|()| {
-            std::fs::rename(&temporary, &real)
-                .map_err(|error| tell("the new text cannot take its place", &error))
-        });
-    if outcome.is_err() {
-        let _ = std::fs::remove_file(&temporary);
-    }
-    outcome
-}
-
 fn print(format: Format, reports: &[Report], least: Level) {
     let each = |render: fn(&Report) -> String| {
         let texts: Vec<String> = reports
@@ -304,4 +262,69 @@ fn summary(reports: &[Report]) -> String {
 
 fn counted(count: usize, one: &str, more: &str) -> String {
     format!("{count} {}", if count == 1 { one } else { more })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A policy with something that is safe to fix.
+    const FIXABLE: &str = "version: 1
+name: fixable
+use: lictor/files@1
+scopes: {docs: [\"docs/**\", \"docs/a/**\"]}
+rules:
+  - {id: read, allow: filesystem.read_file, within: docs}
+";
+
+    fn names(directory: &Path) -> Vec<String> {
+        std::fs::read_dir(directory)
+            .unwrap()
+            .map(|entry| entry.unwrap().file_name().to_string_lossy().into_owned())
+            .collect()
+    }
+
+    /// What comes of a fix of a file that `meanwhile` happens to between reading and fixing.
+    fn fixed_after(meanwhile: impl FnOnce(&Path)) -> (tempfile::TempDir, Result<Report, Failure>) {
+        let place = tempfile::tempdir().unwrap();
+        let file = place.path().join("lictor.yaml");
+        std::fs::write(&file, FIXABLE).unwrap();
+        let report = look(&file, place.path(), None).unwrap();
+        meanwhile(&file);
+        let outcome = fixed(&file, place.path(), None, report);
+        (place, outcome)
+    }
+
+    #[test]
+    fn a_file_that_changes_between_reading_and_fixing_is_left_as_it_is() {
+        let changed = FIXABLE.replace("docs/a/", "docs/b/");
+        let (place, outcome) = fixed_after(|file| std::fs::write(file, &changed).unwrap());
+        let failure = outcome.unwrap_err().to_string();
+        assert!(
+            failure.contains("somebody else has changed it"),
+            "{failure}"
+        );
+        let now = std::fs::read_to_string(place.path().join("lictor.yaml")).unwrap();
+        assert_eq!(
+            (now, names(place.path())),
+            (changed, vec!["lictor.yaml".to_owned()])
+        );
+    }
+
+    #[test]
+    fn a_file_that_disappears_between_reading_and_fixing_stays_away() {
+        let (place, outcome) = fixed_after(|file| std::fs::remove_file(file).unwrap());
+        let failure = outcome.unwrap_err().to_string();
+        assert!(failure.contains("it cannot be found"), "{failure}");
+        assert!(names(place.path()).is_empty());
+    }
+
+    #[test]
+    fn a_file_that_stays_is_fixed() {
+        let (place, outcome) = fixed_after(|_| {});
+        outcome.unwrap();
+        let now = std::fs::read_to_string(place.path().join("lictor.yaml")).unwrap();
+        assert_eq!(now, FIXABLE.replace(", \"docs/a/**\"", ""));
+        assert_eq!(names(place.path()), ["lictor.yaml"]);
+    }
 }

@@ -12,6 +12,7 @@ pub mod coverage;
 pub mod diagnostic;
 mod exact;
 pub mod fix;
+pub mod generate;
 mod loading;
 pub mod policy_tests;
 mod probe;
