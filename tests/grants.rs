@@ -1361,3 +1361,60 @@ fn an_ordinary_user_sees_all_of_this_too() {
         Some((program::PROGRAM, &program)),
     );
 }
+
+#[test]
+fn lint_tells_grants_that_ended_unused_until_they_are_revoked_and_writes_nothing() {
+    use lictor::ledger::{Ledger, Options};
+
+    let place = unsigned();
+    let findings = || -> Vec<String> {
+        let found = lictor(&place, &["lint", "--json", "--exit-zero"]).ends_with_code(0);
+        let found = found.json();
+        let of_grants = found.as_array().unwrap().iter().filter(|found| {
+            found["code"] == "P014" && found["message"].as_str().unwrap().contains("grant")
+        });
+        let messages = of_grants.map(|found| found["message"].as_str().unwrap().to_owned());
+        messages.collect()
+    };
+    let directory = place.root().join("state/lictor/infra");
+    assert_eq!(findings(), Vec::<String>::new());
+    assert!(!directory.exists(), "looking makes no ledger");
+    // One that counts is no finding, nor is one that is used up.
+    approve(&place, &[], &SHOW);
+    assert_eq!(findings(), Vec::<String>::new());
+
+    let file = grant_file(&place, "old.grant");
+    let mut old: Json = serde_json::from_str(&std::fs::read_to_string(file).unwrap()).unwrap();
+    old["made"] = "2026-01-01T00:00:00.000000Z".into();
+    old["until"] = "2026-01-01T08:00:00.000000Z".into();
+    old["request"]["args"]["state"] = Json::Null;
+    let policy = std::fs::read_to_string(place.work().join("lictor.yaml")).unwrap();
+    let policy = lictor::policy::CompiledPolicy::from_yaml(&policy).unwrap();
+    let is_human = |approval: &&lictor::policy::model::Approval| approval.name == "human";
+    let human = policy.approvals().iter().find(is_human).unwrap();
+    let ledger = Ledger::open(&directory, &Options::default()).unwrap();
+    ledger
+        .make_grant(&old.to_string(), None, None, human)
+        .unwrap();
+    drop(ledger);
+    let before = std::fs::read(directory.join("segments/000000000000.jsonl")).unwrap();
+    assert_eq!(
+        findings(),
+        [
+            "a grant of approval `human` has expired with uses left: it counted until 2026-01-01T08:00:00Z"
+        ]
+    );
+    let after = std::fs::read(directory.join("segments/000000000000.jsonl")).unwrap();
+    assert!(before == after, "looking writes nothing");
+    // A grant for the policy as it was says nothing about it as it is.
+    place.write(
+        "lictor.yaml",
+        format!("{}# edited\n", policy.files().next().unwrap().text),
+    );
+    assert_eq!(findings(), Vec::<String>::new());
+    place.write("lictor.yaml", policy.files().next().unwrap().text.as_str());
+
+    let id = old["id"].as_str().unwrap();
+    lictor(&place, &["revoke", "--why", "nobody needs it", id]).ends_with_code(0);
+    assert_eq!(findings(), Vec::<String>::new());
+}

@@ -99,11 +99,16 @@ pub(super) fn main(command: &Lint, global: &Global) -> Result<Exit, Failure> {
         Some(file) => Some(discover::load_document(file, &directory)?),
         None => None,
     };
+    let place = Around {
+        ledger: global.ledger.as_ref().map(|ledger| directory.join(ledger)),
+        directory,
+        baseline,
+    };
     let mut reports = Vec::new();
     for file in &files {
-        let report = look(file, &directory, baseline.as_ref())?;
+        let report = look(file, &place)?;
         reports.push(if command.fix {
-            fixed(file, &directory, baseline.as_ref(), report)?
+            fixed(file, &place, report)?
         } else {
             report
         });
@@ -148,20 +153,27 @@ fn explain(code: &str) -> Result<Exit, Failure> {
     Ok(Exit::Good)
 }
 
+/// What a policy is looked at with.
+struct Around {
+    directory: PathBuf,
+    /// The ledger, if not the one that the policy names.
+    ledger: Option<PathBuf>,
+    baseline: Option<CompiledPolicy>,
+}
+
 /// Loads one policy and looks at it.
-fn look(
-    file: &Path,
-    directory: &Path,
-    baseline: Option<&CompiledPolicy>,
-) -> Result<Report, Failure> {
-    match load_unproved(file, directory, &discover::state_directory()) {
-        Ok(loaded) => {
+fn look(file: &Path, around: &Around) -> Result<Report, Failure> {
+    match load_unproved(file, &around.directory, &discover::state_directory()) {
+        Ok(mut loaded) => {
+            if let Some(ledger) = &around.ledger {
+                loaded.ledger.clone_from(ledger);
+            }
             let begun = Instant::now();
             let is_late = || begun.elapsed() >= ANALYSIS_TIME;
             let mut options = Options::default()
                 .at(jiff::Timestamp::now())
                 .until(&is_late);
-            if let Some(baseline) = baseline {
+            if let Some(baseline) = &around.baseline {
                 options = options.against(baseline);
             }
             Ok(lint::run(&loaded.policy, &Disk::around(&loaded), &options))
@@ -172,12 +184,7 @@ fn look(
 }
 
 /// Makes the safe fixes and looks again, until nothing changes.
-fn fixed(
-    file: &Path,
-    directory: &Path,
-    baseline: Option<&CompiledPolicy>,
-    mut report: Report,
-) -> Result<Report, Failure> {
+fn fixed(file: &Path, around: &Around, mut report: Report) -> Result<Report, Failure> {
     let mut count = 0_usize;
     for _ in 0..MOST_ROUNDS {
         let Some(text) = report.files.first().map(|file| file.text.clone()) else {
@@ -188,7 +195,7 @@ fn fixed(
         };
         replace(file, &text, &made.text)?;
         count = count.saturating_add(made.settled.len());
-        report = look(file, directory, baseline)?;
+        report = look(file, around)?;
     }
     if count > 0 {
         anstream::eprintln!(
@@ -289,9 +296,14 @@ rules:
         let place = tempfile::tempdir().unwrap();
         let file = place.path().join("lictor.yaml");
         std::fs::write(&file, FIXABLE).unwrap();
-        let report = look(&file, place.path(), None).unwrap();
+        let around = Around {
+            directory: place.path().to_owned(),
+            ledger: None,
+            baseline: None,
+        };
+        let report = look(&file, &around).unwrap();
         meanwhile(&file);
-        let outcome = fixed(&file, place.path(), None, report);
+        let outcome = fixed(&file, &around, report);
         (place, outcome)
     }
 

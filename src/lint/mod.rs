@@ -29,7 +29,7 @@ mod yaml;
 pub use catalogue::{markdown, page, pages};
 pub use diagnostic::{Diagnostic, Edit, Fix, Level, NamedRequest, Related, Safety, Witness};
 pub use rule::{HEADINGS, Page};
-pub use surroundings::{Kind, Surroundings, Unknown, Writable};
+pub use surroundings::{Kind, OpenGrant, Readable, Surroundings, Unknown, Writable};
 
 use crate::policy::{CompiledPolicy, PolicyErrors, SourceFile, Span};
 use rule::Findings;
