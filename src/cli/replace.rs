@@ -29,8 +29,12 @@ pub(super) fn replace(file: &Path, before: &str, after: &str) -> Result<(), Fail
         .open(&temporary)
         .map_err(|error| tell(beside, &error))?;
     let outcome = std::fs::metadata(&real)
-        .and_then(|like| fill(new, after, &like))
-        .map_err(|error| tell(beside, &error))
+        .map_err(|error| tell("it cannot be looked at any more", &error))
+        .and_then(|like| {
+            let owner = "the new text cannot be given the owner that it has";
+            own(&new, &like).map_err(|error| tell(owner, &error))?;
+            fill(new, after, &like).map_err(|error| tell(beside, &error))
+        })
         .and_then(|()| match std::fs::read(&real) {
             Ok(now) if now == before.as_bytes() => Ok(()),
             Ok(_) => Err(Failure::new(format!(
@@ -51,13 +55,18 @@ pub(super) fn replace(file: &Path, before: &str, after: &str) -> Result<(), Fail
     Ok(())
 }
 
-/// Fills a new file, and gives it the mode and the owner of another one.
+/// Gives a new file the owner of another one.
+fn own(new: &File, like: &Metadata) -> std::io::Result<()> {
+    let made = new.metadata()?;
+    if (made.uid(), made.gid()) == (like.uid(), like.gid()) {
+        return Ok(());
+    }
+    fchown(new, Some(like.uid()), Some(like.gid()))
+}
+
+/// Fills a new file, and gives it the mode of another one.
 fn fill(mut new: File, text: &str, like: &Metadata) -> std::io::Result<()> {
     new.write_all(text.as_bytes())?;
-    let made = new.metadata()?;
-    if (made.uid(), made.gid()) != (like.uid(), like.gid()) {
-        fchown(&new, Some(like.uid()), Some(like.gid()))?;
-    }
     new.set_permissions(like.permissions())?;
     new.sync_all()
 }

@@ -2,9 +2,11 @@
 
 #![forbid(unsafe_code)]
 
+use std::collections::HashMap;
+
 use super::Options;
 use super::policy_tests::TestOutcome;
-use super::subject::Subject;
+use super::subject::{Deed, Subject};
 use super::surroundings::Unknown;
 use crate::decision::{Decision, Effect};
 use crate::policy::glob::Pattern;
@@ -184,6 +186,17 @@ impl Boundary<'_> {
 
 /// The boundaries of all scopes that an allow rule names and that end somewhere.
 pub(super) fn boundaries<'s>(subject: &'s Subject<'_>) -> Vec<Boundary<'s>> {
+    let mut users: HashMap<&str, Vec<(&str, &str)>> = HashMap::new();
+    for rule in subject.allows() {
+        let mut scopes = subject.all_scopes_of(rule.written);
+        scopes.dedup_by_key(|scope| &scope.name);
+        let deeds = subject.deeds(rule);
+        for scope in scopes {
+            let of_it = users.entry(&scope.name).or_default();
+            let names = |deed: &Deed<'s>| (deed.tool.name.as_str(), deed.action.name.as_str());
+            of_it.extend(deeds.iter().map(names));
+        }
+    }
     let mut boundaries = Vec::new();
     for scope in &subject.model.scopes {
         let Some((_, at)) = scope.include.first() else {
@@ -194,20 +207,12 @@ pub(super) fn boundaries<'s>(subject: &'s Subject<'_>) -> Vec<Boundary<'s>> {
             .include
             .iter()
             .any(|(pattern, _)| pattern.literal_prefix().is_empty());
-        if !subject.is_allowed_scope(scope) || begins_anywhere {
+        let Some(users) = users
+            .remove(scope.name.as_str())
+            .filter(|_| !begins_anywhere)
+        else {
             continue;
-        }
-        let users = subject
-            .allows()
-            .filter(|rule| {
-                subject
-                    .all_scopes_of(rule.written)
-                    .iter()
-                    .any(|used| used.name == scope.name)
-            })
-            .flat_map(|rule| subject.deeds(rule))
-            .map(|deed| (deed.tool.name.as_str(), deed.action.name.as_str()))
-            .collect();
+        };
         let mut boundary = Boundary {
             scope,
             at: *at,

@@ -10,7 +10,7 @@
 mod requests;
 mod write;
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
 use super::coverage::{Coverage, PointKind, boundaries, untested_rules};
 use super::diagnostic::Edit;
@@ -190,6 +190,7 @@ pub(super) fn find(subject: &Subject<'_>) -> Found {
             .iter()
             .filter_map(|test| test.id.clone())
             .collect(),
+        asks: HashMap::new(),
         found: Found::default(),
     };
     let finder = Finder::new(subject);
@@ -249,10 +250,7 @@ pub(super) fn find(subject: &Subject<'_>) -> Found {
 
 /// Whether a text says what the policy's says, and the tests besides.
 fn adds_only(subject: &Subject<'_>, text: &str, made: &[Made]) -> bool {
-    if !policy::form_problems(text).is_empty() {
-        return false;
-    }
-    let Some((root, _)) = policy::reread(text) else {
+    let Some((root, _, true)) = policy::reread_strictly(text) else {
         return false;
     };
     let others = |root: &Node| -> Vec<(String, String)> {
@@ -319,6 +317,8 @@ struct Point<'a> {
 struct Maker<'a, 's> {
     subject: &'a Subject<'s>,
     ids: HashSet<String>,
+    /// What the tests ask, with their places among those that were made.
+    asks: HashMap<Vec<String>, usize>,
     found: Found,
 }
 
@@ -347,9 +347,10 @@ impl Maker<'_, '_> {
 
     fn add(&mut self, point: &Point<'_>, mut made: Made) {
         let shows = (point.kind, point.name.to_owned());
-        let same = |other: &&mut Made| other.asks == made.asks;
         // Two tests that ask the same are one (T403).
-        if let Some(other) = self.found.made.iter_mut().find(same) {
+        let next = self.found.made.len();
+        let first = *self.asks.entry(made.asks.clone()).or_insert(next);
+        if let Some(other) = self.found.made.get_mut(first) {
             other.test.shows.push(shows);
             return;
         }
@@ -428,10 +429,10 @@ fn written(
 /// One test, read as a policy's: as it stands there, and as it is meant.
 fn read(text: &str) -> Option<(Node, Test)> {
     let document = format!("version: 1\nname: one\nrules: []\ntests:\n  - {text}\n");
-    if !policy::form_problems(&document).is_empty() {
+    let (root, model, is_good) = policy::reread_strictly(&document)?;
+    if !is_good {
         return None;
     }
-    let (root, model) = policy::reread(&document)?;
     let node = yaml::items(yaml::get(&root, "tests")?).first()?.clone();
     Some((node, model.tests.into_iter().next()?))
 }

@@ -5,7 +5,7 @@
 
 #![forbid(unsafe_code)]
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 
 use super::Asked;
 use crate::analysis::cells::Analysis;
@@ -36,17 +36,32 @@ const MOST_TIMES: usize = 16;
 pub(super) struct Finder<'a, 's> {
     subject: &'a Subject<'s>,
     budget: Budget<'s>,
-    /// Every allow rule with what it speaks of.
-    allows: Vec<(RuleView<'a>, Vec<Deed<'a>>)>,
+    /// For each action the allow rules that speak of it.
+    allows: HashMap<u32, Vec<RuleView<'a>>>,
+    /// For each scope where an allow rule names it: the rule, the action, the argument.
+    uses: HashMap<&'a str, Vec<(RuleView<'a>, Deed<'a>, &'a str)>>,
 }
 
 impl<'a, 's> Finder<'a, 's> {
     pub(super) fn new(subject: &'a Subject<'s>) -> Finder<'a, 's> {
-        let allows = subject.allows().map(|rule| (rule, subject.deeds(rule)));
+        let mut allows: HashMap<u32, Vec<RuleView<'a>>> = HashMap::new();
+        let mut uses: HashMap<&str, Vec<_>> = HashMap::new();
+        for rule in subject.allows() {
+            for deed in subject.deeds(rule) {
+                allows.entry(deed.number).or_default().push(rule);
+                for argument in by_importance(deed) {
+                    for scope in subject.scopes_of(rule.written, &argument.name) {
+                        let uses = uses.entry(scope.name.as_str()).or_default();
+                        uses.push((rule, deed, argument.name.as_str()));
+                    }
+                }
+            }
+        }
         Finder {
             subject,
             budget: exact::budget(subject),
-            allows: allows.collect(),
+            allows,
+            uses,
         }
     }
 
@@ -152,13 +167,10 @@ impl<'a, 's> Finder<'a, 's> {
 
     /// Directories of which allow rules let an action have everything.
     fn tops(&self, deed: Deed<'_>, argument: &str) -> impl Iterator<Item = String> {
-        let about = self
-            .allows
-            .iter()
-            .filter(move |(_, deeds)| deeds.iter().any(|other| other.number == deed.number));
+        let about = self.allows.get(&deed.number).into_iter().flatten();
         let scopes = about
             .take(4)
-            .flat_map(move |(allow, _)| self.subject.scopes_of(allow.written, argument));
+            .flat_map(move |allow| self.subject.scopes_of(allow.written, argument));
         let patterns = scopes.flat_map(|scope| scope.include.first());
         patterns
             .filter(|(pattern, _)| pattern.reaches_down())
@@ -178,19 +190,17 @@ impl<'a, 's> Finder<'a, 's> {
             return made.map(of_named).into_iter().collect();
         }
         let actor = probe::actor(rule.written);
-        let would_allow = |allow: &RuleView<'_>, deeds: &[Deed<'_>]| {
+        let would_allow = |allow: &&RuleView<'_>| {
             let holds = set.is_none_or(|(argument, path)| {
                 probe::holds(self.subject, allow.written, argument, path)
             });
-            holds
-                && allow.compiled.is_for(&actor)
-                && deeds.iter().any(|other| other.number == deed.number)
+            holds && allow.compiled.is_for(&actor)
         };
-        let allows = self.allows.iter();
-        let allows = allows.filter(|(allow, deeds)| would_allow(allow, deeds));
-        allows
+        let about = self.allows.get(&deed.number).into_iter().flatten();
+        about
+            .filter(would_allow)
             .take(4)
-            .filter_map(|(allow, _)| probe::request(self.subject, allow.written, deed, set))
+            .filter_map(|allow| probe::request(self.subject, allow.written, deed, set))
             .map(|made| Asked {
                 actor: actor.clone(),
                 approved: Vec::new(),
@@ -267,19 +277,10 @@ impl<'a, 's> Finder<'a, 's> {
         let scope = boundary.scope;
         let mut beside = Vec::new();
         let mut climbing = Vec::new();
-        let mut places = Vec::new();
-        for (rule, deeds) in &self.allows {
-            for deed in deeds {
-                for argument in by_importance(*deed) {
-                    let scopes = self.subject.scopes_of(rule.written, &argument.name);
-                    if scopes.iter().any(|used| used.name == scope.name) {
-                        places.push((*rule, *deed, argument.name.as_str()));
-                    }
-                }
-            }
-        }
+        let places = self.uses.get(scope.name.as_str());
+        let places = places.map_or(&[][..], Vec::as_slice);
         let mut tried = 0_usize;
-        for (rule, deed, argument) in &places {
+        for (rule, deed, argument) in places {
             for (pattern, _) in &scope.include {
                 tried = tried.saturating_add(1);
                 if tried > MOST_TRIED || !beside.is_empty() {

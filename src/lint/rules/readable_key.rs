@@ -45,7 +45,7 @@ pub(super) fn check(subject: &Subject<'_>, out: &mut Findings<'_>) {
         .or_else(|| yaml::entry(&subject.root, "version").map(|(key, _)| key.at))
         .unwrap_or(subject.root.at);
     let message = format!(
-        "the ledger's key `{}` can be read by {}: it protects nothing after the last anchor from an agent that runs so",
+        "the ledger's key `{}` can be read by {}; from an agent that can, the record is protected only up to the last anchor",
         readable.path.escape_debug(),
         readable.by
     );
