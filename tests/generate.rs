@@ -259,6 +259,49 @@ rules:
 }
 
 #[test]
+fn a_rule_that_decides_about_arguments_only_with_others_is_shown_by_one() {
+    // Alone, `build` decides about the directory that the command starts in; about its argument with `all`.
+    let text = "version: 1
+name: builds
+tools:
+  make: {program: make, actions: {run: {args: {file: {type: path, required: true}}}}}
+scopes: {build: [\"build/**\"], all: [\"**\"]}
+rules:
+  - {id: build, allow: make.run, within: build}
+  - {id: all, allow: make.run, within: {file: all}}
+";
+    let new = complete(text);
+    assert!(
+        new.contains("run: [make, build/a], expect: allow, rule: build}"),
+        "{new}"
+    );
+}
+
+#[test]
+fn a_rule_that_only_the_starting_directory_shows_is_told_as_such() {
+    let text = "version: 1
+name: starts
+tools:
+  make: {program: make, actions: {run: {args: {file: {type: path}}}}}
+scopes: {build: [\"build/**\"], all: [\"**\"]}
+rules:
+  - {id: anywhere, allow: make.run, within: all}
+  - {id: not-there, deny: make.run, touching: {cwd: build}}
+";
+    let made = generated(text);
+    let left: Vec<_> = made
+        .left
+        .iter()
+        .map(|left| (left.name.as_str(), left.is_unknown))
+        .collect();
+    assert_eq!(left, [("not-there", false)]);
+    assert!(
+        made.left.iter().all(|left| left.why.contains("(`--cwd`)")),
+        "{made:?}"
+    );
+}
+
+#[test]
 fn names_are_unique_and_fit() {
     let long = "a".repeat(64);
     let made = generated(&format!(
@@ -456,7 +499,11 @@ proptest! {
         let left: BTreeSet<_> = made.left.iter().map(|left| (left.kind.word(), left.name.clone())).collect();
         prop_assert_eq!(&missing, &left, "{}", &new);
         prop_assert!(generated(&new).tests.is_empty(), "{new}");
-        // A rule that is told as dead decides nothing.
+        // A rule that is told as dead decides nothing; one that only the directory shows, nothing without one.
+        let without: BTreeSet<&str> = made.left.iter()
+            .filter(|left| left.kind.word() == "rule" && !left.is_unknown)
+            .map(|left| left.name.as_str())
+            .collect();
         let never: BTreeSet<&str> = made.left.iter()
             .filter(|left| left.why.contains("never decide"))
             .map(|left| left.name.as_str())
@@ -466,6 +513,8 @@ proptest! {
             let decision = decide(&old, &ask.request(), &given.context());
             for rule in decision.rules() {
                 prop_assert!(!never.contains(rule.id.as_str()), "{} decides {ask:?}\n{text}", rule.id);
+                let is_shown = ask.cwd.is_none() && without.contains(rule.id.as_str());
+                prop_assert!(!is_shown, "{} decides {ask:?}\n{text}", rule.id);
             }
         }
     }

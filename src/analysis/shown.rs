@@ -52,9 +52,28 @@ impl Analysis {
     /// # Ok::<(), lictor::policy::PolicyErrors>(())
     /// ```
     pub fn never_decides(&self, rule: &str, budget: &Budget<'_>) -> Answer<Witness> {
+        self.never_decides_arguments(rule, budget)
+            .and(|| self.never_decides_where(rule, budget, true))
+    }
+
+    /// As [`Analysis::never_decides`], of the arguments of requests only: whether the rule decides about the
+    /// directory that a command starts in is not asked.
+    pub fn never_decides_arguments(&self, rule: &str, budget: &Budget<'_>) -> Answer<Witness> {
+        self.never_decides_where(rule, budget, false)
+    }
+
+    fn never_decides_where(
+        &self,
+        rule: &str,
+        budget: &Budget<'_>,
+        is_cwd: bool,
+    ) -> Answer<Witness> {
         let mut last = Answer::Holds;
         for way in WAYS {
             last = self.each(rule, budget, &mut |id, rule, cell, situation| {
+                if cell.is_cwd() != is_cwd {
+                    return Answer::Holds;
+                }
                 // What a deny keeps out would be allowed if all were granted.
                 if rule.effect == RuleEffect::Deny && way != Way::Anyhow && !situation.most {
                     return Answer::Holds;

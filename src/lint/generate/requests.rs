@@ -71,17 +71,22 @@ impl<'a, 's> Finder<'a, 's> {
         let mut why_not = None;
         if requests.is_empty() {
             let id = &rule.written.id;
-            match self.never_decides(id) {
-                Answer::Fails(witness) if witness.request.cwd.is_some() => {
-                    why_not = Some((ONLY_CWD.to_owned(), false));
+            let by_argument =
+                |analysis: &Analysis| analysis.never_decides_arguments(id, &self.budget);
+            let at_all = |analysis: &Analysis| analysis.never_decides(id, &self.budget);
+            why_not = match self.at_any_time(&by_argument) {
+                Answer::Fails(witness) if witness.request.cwd.is_none() => {
+                    requests = self.better(rule, of_witness(&witness), shown);
+                    None
                 }
-                Answer::Fails(witness) => requests = self.better(rule, of_witness(&witness), shown),
-                Answer::Holds => why_not = Some((self.never(rule), false)),
-                Answer::Unknown(cap) => {
-                    let why = format!("whether it ever decides is not known: {cap}");
-                    why_not = Some((why, true));
-                }
-            }
+                Answer::Fails(_) => Some((WITH_CWD.to_owned(), true)),
+                Answer::Holds => match self.at_any_time(&at_all) {
+                    Answer::Holds => Some((self.never(rule), false)),
+                    Answer::Fails(_) => Some((ONLY_CWD.to_owned(), false)),
+                    Answer::Unknown(cap) => Some((not_known(cap), true)),
+                },
+                Answer::Unknown(cap) => Some((not_known(cap), true)),
+            };
         }
         let named = requests.into_iter().map(|asked| {
             let effect = asked.decided(self.subject.policy).effect().word();
@@ -93,10 +98,10 @@ impl<'a, 's> Finder<'a, 's> {
         }
     }
 
-    /// As the analysis answers it, and where no rule has lapsed nothing shows it, for later times as well:
-    /// other rules may lapse before it.
-    fn never_decides(&self, id: &str) -> Answer<Witness> {
-        let mut answer = self.subject.analysis().never_decides(id, &self.budget);
+    /// What is answered where no rule has lapsed; where that shows nothing, for later times as well: other
+    /// rules may lapse before this one.
+    fn at_any_time(&self, ask: &dyn Fn(&Analysis) -> Answer<Witness>) -> Answer<Witness> {
+        let mut answer = ask(self.subject.analysis());
         let lapses: BTreeSet<_> = self
             .subject
             .policy
@@ -104,12 +109,9 @@ impl<'a, 's> Finder<'a, 's> {
             .filter_map(|(_, rule)| rule.lapses)
             .collect();
         for (nth, time) in lapses.into_iter().enumerate() {
-            answer = answer.and(|| {
-                if nth >= MOST_TIMES {
-                    return Answer::Unknown(Cap::Combinations);
-                }
-                let later = Analysis::of(self.subject.policy).at(time);
-                later.never_decides(id, &self.budget)
+            answer = answer.and(|| match nth < MOST_TIMES {
+                true => ask(&Analysis::of(self.subject.policy).at(time)),
+                false => Answer::Unknown(Cap::Combinations),
             });
         }
         answer
@@ -411,6 +413,14 @@ fn by_importance(deed: Deed<'_>) -> Vec<&Argument> {
 /// Why nothing that a test can ask shows it.
 const ONLY_CWD: &str =
     "only the directory that a command starts in (`--cwd`) shows it, and a test cannot give one";
+
+/// The same, where a request without one was not ruled out.
+const WITH_CWD: &str =
+    "only a request with a directory to start in (`--cwd`) was found, and a test cannot give one";
+
+fn not_known(cap: Cap) -> String {
+    format!("whether it ever decides is not known: {cap}")
+}
 
 /// What a test is called: `allow-run-tests`. A rule that begins with the effect keeps its name.
 fn name(effect: &str, of: &str) -> String {
