@@ -1,7 +1,7 @@
 //! What the program prints, word for word: `tests/golden/<command>/<case>/`.
 //!
-//! A case is a directory with a `lictor.yaml`, perhaps a `baseline.yaml` (beside the workspace) or a
-//! `before.yaml` (in it, for `diff`), `expected.txt`, and in `args`, where there are any, the words after
+//! A case is a directory with a `lictor.yaml`, perhaps a `baseline.yaml`, a `base.yaml` (for `extends`;
+//! both beside the workspace) or a `before.yaml` (in it, for `diff`), `expected.txt`, and in `args`, where there are any, the words after
 //! the command, one on a line; the lines of `env` set variables. `UPDATE_EXPECT=1` writes
 //! `expected.txt` anew; read the difference.
 
@@ -22,7 +22,7 @@ use std::path::{Path, PathBuf};
 use program::Place;
 
 /// The commands that have cases.
-const COMMANDS: &[&str] = &["lint", "explain", "check", "diff", "prove"];
+const COMMANDS: &[&str] = &["lint", "explain", "check", "diff", "prove", "test"];
 
 fn cases(command: &str) -> Vec<PathBuf> {
     let mut cases: Vec<_> = fs::read_dir(Path::new("tests/golden").join(command))
@@ -46,8 +46,11 @@ fn answer(command: &str, case: &Path) -> String {
     if let Ok(before) = fs::read(case.join("before.yaml")) {
         place.write("before.yaml", before);
     }
-    if let Ok(baseline) = fs::read(case.join("baseline.yaml")) {
-        fs::write(place.root().join("baseline.yaml"), baseline).unwrap();
+    // A baseline, and what a policy extends.
+    for name in ["baseline.yaml", "base.yaml"] {
+        if let Ok(text) = fs::read(case.join(name)) {
+            fs::write(place.root().join(name), text).unwrap();
+        }
     }
     let mut words = vec![command.to_owned()];
     words.extend(lines(case.join("args")));

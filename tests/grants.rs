@@ -156,6 +156,19 @@ fn approve(place: &Place, options: &[&str], words: &[&str]) -> String {
     json["grant"].as_str().unwrap().to_owned()
 }
 
+/// The words that approve `SHOW`.
+fn approving<'w>(options: &[&'w str]) -> Vec<&'w str> {
+    [&["approve", "--why", "x"], options, &["--"], &SHOW].concat()
+}
+
+/// Writes a grant for `SHOW` to a file and returns its name. Nothing is recorded.
+fn grant_file(place: &Place, name: &str, options: &[&str]) -> String {
+    let file = place.root().join(name).to_str().unwrap().to_owned();
+    let words = approving(&[options, &["--out", &file]].concat());
+    lictor(place, &words).ends_with_code(0);
+    file
+}
+
 fn grants(place: &Place) -> Vec<Json> {
     let json = lictor(place, &["approvals", "--json"])
         .ends_with_code(0)
@@ -602,21 +615,7 @@ fn what_does_not_run_spends_nothing() {
 fn jobs_that_race_with_the_same_signed_file_use_it_once() {
     let place = signed();
     let alice = key_file(&place, ALICE);
-    let file = place.root().join("a.grant").to_str().unwrap().to_owned();
-    let words = [
-        "approve",
-        "--why",
-        "x",
-        "--key",
-        &alice,
-        "--out",
-        &file,
-        "--",
-        "terraform",
-        "show",
-        "states/a",
-    ];
-    lictor(&place, &words).ends_with_code(0);
+    let file = grant_file(&place, "a.grant", &["--key", &alice]);
     let job = [
         "run",
         "--grant",
@@ -794,59 +793,20 @@ fn a_plan_that_changes_while_it_is_applied_is_told() {
     assert!(ran.stderr.contains("PINNED_FILE_CHANGED"), "{ran:?}");
 }
 
-/// Writes an unsigned grant for `SHOW` and returns its file.
-fn grant_file(place: &Place, name: &str) -> String {
-    let file = place.root().join(name).to_str().unwrap().to_owned();
-    let words = [
-        "approve",
-        "--why",
-        "x",
-        "--out",
-        &file,
-        "--",
-        "terraform",
-        "show",
-        "states/a",
-    ];
-    lictor(place, &words).ends_with_code(0);
-    file
-}
-
 #[test]
 fn where_keys_are_named_an_unsigned_grant_does_not_count() {
     let place = signed();
-    let direct = lictor(
-        &place,
-        &[
-            "approve",
-            "--why",
-            "x",
-            "--",
-            "terraform",
-            "show",
-            "states/a",
-        ],
-    );
+    let direct = lictor(&place, &approving(&[]));
     let direct = direct.ends_with_code(2);
     assert!(
         direct.stderr.contains("ssh-keygen -Y sign -n lictor-grant"),
         "{direct:?}"
     );
-    let file = grant_file(&place, "a.grant");
+    let file = grant_file(&place, "a.grant", &[]);
     let import = lictor(&place, &["approve", "--import", &file]).ends_with_code(2);
     assert!(import.stderr.contains("it is not signed"), "{import:?}");
     let mallory = key_file(&place, MALLORY);
-    let words = [
-        "approve",
-        "--why",
-        "x",
-        "--key",
-        &mallory,
-        "--",
-        "terraform",
-        "show",
-        "states/a",
-    ];
+    let words = approving(&["--key", &mallory]);
     let stranger = lictor(&place, &words).ends_with_code(2);
     assert!(
         stranger.stderr.contains("none of the keys that may"),
@@ -862,21 +822,7 @@ fn where_keys_are_named_an_unsigned_grant_does_not_count() {
 fn a_signature_is_one_of_these_bytes_only() {
     let place = signed();
     let alice = key_file(&place, ALICE);
-    let file = place.root().join("a.grant").to_str().unwrap().to_owned();
-    let words = [
-        "approve",
-        "--why",
-        "x",
-        "--key",
-        &alice,
-        "--out",
-        &file,
-        "--",
-        "terraform",
-        "show",
-        "states/a",
-    ];
-    lictor(&place, &words).ends_with_code(0);
+    let file = grant_file(&place, "a.grant", &["--key", &alice]);
     let text = std::fs::read_to_string(&file).unwrap();
     for changed in [
         text.replace("\"uses\": 1", "\"uses\": 2"),
@@ -929,7 +875,7 @@ fn ssh_keygen(place: &Place, args: &[&str]) -> Option<std::process::Output> {
 fn ssh_keygen_signs_what_lictor_reads_and_checks_what_lictor_signs() {
     let place = signed();
     let (alice, mallory) = (key_file(&place, ALICE), key_file(&place, MALLORY));
-    let file = grant_file(&place, "a.grant");
+    let file = grant_file(&place, "a.grant", &[]);
     let sig = format!("{file}.sig");
     let sign = |key: &str, namespace: &str| {
         let _ = std::fs::remove_file(&sig);
@@ -954,21 +900,7 @@ fn ssh_keygen_signs_what_lictor_reads_and_checks_what_lictor_signs() {
     import().ends_with_code(0);
     run(&place, &SHOW, 0);
 
-    let ours = place.root().join("b.grant").to_str().unwrap().to_owned();
-    let words = [
-        "approve",
-        "--why",
-        "x",
-        "--key",
-        &alice,
-        "--out",
-        &ours,
-        "--",
-        "terraform",
-        "show",
-        "states/a",
-    ];
-    lictor(&place, &words).ends_with_code(0);
+    let ours = grant_file(&place, "b.grant", &["--key", &alice]);
     let signers = place.root().join("signers");
     std::fs::write(&signers, format!("alice {}\n", public(ALICE))).unwrap();
     let signers = signers.to_str().unwrap();
@@ -1160,7 +1092,7 @@ fn a_token_signs_if_somebody_touches_it() {
 #[test]
 fn a_signed_grant_is_bounded_by_the_policy_whatever_it_says() {
     let place = signed();
-    let file = grant_file(&place, "a.grant");
+    let file = grant_file(&place, "a.grant", &[]);
     let text = std::fs::read_to_string(&file).unwrap();
     let until = text
         .lines()
@@ -1209,17 +1141,7 @@ fn a_key_with_a_passphrase_is_sent_to_ssh_keygen() {
     if made.is_none() {
         return;
     }
-    let words = [
-        "approve",
-        "--why",
-        "x",
-        "--key",
-        &file,
-        "--",
-        "terraform",
-        "show",
-        "states/a",
-    ];
+    let words = approving(&["--key", &file]);
     let locked = lictor(&place, &words).ends_with_code(2);
     assert!(
         locked.stderr.contains("sign it with ssh-keygen"),
@@ -1250,21 +1172,7 @@ fn an_entry_that_gives_more_than_was_signed_does_not_count() {
     use lictor::ledger::{Draft, Kind, Ledger, Options};
     let place = signed();
     let alice = key_file(&place, ALICE);
-    let file = place.root().join("a.grant").to_str().unwrap().to_owned();
-    let words = [
-        "approve",
-        "--why",
-        "x",
-        "--key",
-        &alice,
-        "--out",
-        &file,
-        "--",
-        "terraform",
-        "show",
-        "states/a",
-    ];
-    lictor(&place, &words).ends_with_code(0);
+    let file = grant_file(&place, "a.grant", &["--key", &alice]);
     let body = std::fs::read_to_string(&file).unwrap();
     let signature = std::fs::read_to_string(format!("{file}.sig")).unwrap();
     let terms: Json = serde_json::from_str(&body).unwrap();
@@ -1333,7 +1241,7 @@ fn approvals_tells_people_what_there_is() {
 #[test]
 fn a_file_from_elsewhere_cannot_speak_to_the_terminal() {
     let place = unsigned();
-    let file = grant_file(&place, "a.grant");
+    let file = grant_file(&place, "a.grant", &[]);
     let text = std::fs::read_to_string(&file).unwrap();
     let escape = "\\u001b]0;x\\u0007";
     let hostile = text
@@ -1360,4 +1268,61 @@ fn an_ordinary_user_sees_all_of_this_too() {
         "an_ordinary_user_sees_all_of_this_too",
         Some((program::PROGRAM, &program)),
     );
+}
+
+#[test]
+fn lint_tells_grants_that_ended_unused_until_they_are_revoked_and_writes_nothing() {
+    use lictor::ledger::{Ledger, Options};
+
+    let place = unsigned();
+    let findings = || -> Vec<String> {
+        let found = lictor(&place, &["lint", "--json", "--exit-zero"]).ends_with_code(0);
+        let found = found.json();
+        let of_grants = found.as_array().unwrap().iter().filter(|found| {
+            found["code"] == "P014" && found["message"].as_str().unwrap().contains("grant")
+        });
+        let messages = of_grants.map(|found| found["message"].as_str().unwrap().to_owned());
+        messages.collect()
+    };
+    let directory = place.root().join("state/lictor/infra");
+    assert_eq!(findings(), Vec::<String>::new());
+    assert!(!directory.exists(), "looking makes no ledger");
+    // One that counts is no finding, nor is one that is used up.
+    approve(&place, &[], &SHOW);
+    assert_eq!(findings(), Vec::<String>::new());
+
+    let file = grant_file(&place, "old.grant", &[]);
+    let mut old: Json = serde_json::from_str(&std::fs::read_to_string(file).unwrap()).unwrap();
+    old["made"] = "2026-01-01T00:00:00.000000Z".into();
+    old["until"] = "2026-01-01T08:00:00.000000Z".into();
+    old["request"]["args"]["state"] = Json::Null;
+    let policy = std::fs::read_to_string(place.work().join("lictor.yaml")).unwrap();
+    let policy = lictor::policy::CompiledPolicy::from_yaml(&policy).unwrap();
+    let is_human = |approval: &&lictor::policy::model::Approval| approval.name == "human";
+    let human = policy.approvals().iter().find(is_human).unwrap();
+    let ledger = Ledger::open(&directory, &Options::default()).unwrap();
+    ledger
+        .make_grant(&old.to_string(), None, None, human)
+        .unwrap();
+    drop(ledger);
+    let before = std::fs::read(directory.join("segments/000000000000.jsonl")).unwrap();
+    assert_eq!(
+        findings(),
+        [
+            "a grant of approval `human` has expired with uses left: it counted until 2026-01-01T08:00:00Z"
+        ]
+    );
+    let after = std::fs::read(directory.join("segments/000000000000.jsonl")).unwrap();
+    assert!(before == after, "looking writes nothing");
+    // A grant for the policy as it was says nothing about it as it is.
+    place.write(
+        "lictor.yaml",
+        format!("{}# edited\n", policy.files().next().unwrap().text),
+    );
+    assert_eq!(findings(), Vec::<String>::new());
+    place.write("lictor.yaml", policy.files().next().unwrap().text.as_str());
+
+    let id = old["id"].as_str().unwrap();
+    lictor(&place, &["revoke", "--why", "nobody needs it", id]).ends_with_code(0);
+    assert_eq!(findings(), Vec::<String>::new());
 }

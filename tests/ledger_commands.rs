@@ -869,3 +869,37 @@ fn the_commands_of_the_documentation_work_as_they_are_printed() {
         assert!(of("sed -n 3p").unwrap().starts_with(prev.trim()));
     }
 }
+
+#[test]
+fn lint_tells_who_can_read_the_key_of_the_ledger() {
+    use std::os::unix::fs::{MetadataExt, PermissionsExt};
+
+    let place = place();
+    let key = place.ledger().join("key");
+    let told = || {
+        let ledger = place.ledger();
+        let words = ["lint", "--json", "--ledger", ledger.to_str().unwrap()];
+        let found = place.lictor(words).end().json();
+        let found = found.as_array().unwrap().clone();
+        let mut of_key = found.iter().filter(|found| found["code"] == "X314");
+        of_key
+            .next()
+            .map(|found| found["message"].as_str().unwrap().to_owned())
+    };
+    let is_root = std::fs::metadata(&key).unwrap().uid() == 0;
+    match told() {
+        // Root can read every key, which says nothing about an agent.
+        None => assert!(is_root),
+        Some(message) => {
+            assert!(
+                !is_root && message.contains("can be read by the user who runs this"),
+                "{message}"
+            );
+        }
+    }
+    std::fs::set_permissions(&key, std::fs::Permissions::from_mode(0o604)).unwrap();
+    let message = told().unwrap();
+    assert!(message.contains("can be read by everybody"), "{message}");
+    std::fs::remove_file(&key).unwrap();
+    assert_eq!(told(), None);
+}

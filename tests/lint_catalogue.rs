@@ -11,14 +11,18 @@
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
-use lictor::lint::{self, Kind, Options, Report, Surroundings};
+use lictor::lint::{self, Kind, Options, Readable, Report, Surroundings};
 use lictor::policy::{CompiledPolicy, Files, SourceFile};
 
 /// A small project with a policy in it.
-struct Project(Vec<(String, Kind)>);
+struct Project {
+    names: Vec<(String, Kind)>,
+    /// The ledger is one that the user who lints can sign for: below `/srv`, it is another user's.
+    own_key: bool,
+}
 
 impl Project {
-    fn new() -> Project {
+    fn of(policy: &str) -> Project {
         let names = [
             ("docs", Kind::Directory),
             ("docs/a.md", Kind::File),
@@ -27,13 +31,23 @@ impl Project {
             ("runtime/tests", Kind::Directory),
             ("runtime/tests/test_a.py", Kind::File),
         ];
-        Project(names.map(|(name, kind)| (name.to_owned(), kind)).into())
+        Project {
+            names: names.map(|(name, kind)| (name.to_owned(), kind)).into(),
+            own_key: !policy.contains("path: /srv/"),
+        }
     }
 }
 
 impl Surroundings for Project {
     fn names(&self) -> Option<&[(String, Kind)]> {
-        Some(&self.0)
+        Some(&self.names)
+    }
+    fn key_readable(&self) -> Option<Readable> {
+        let own = self.own_key.then_some("the user who runs this")?;
+        Some(Readable::new(
+            "/home/me/.local/state/lictor/example/key",
+            own,
+        ))
     }
     fn policy_file(&self) -> Option<&str> {
         Some("lictor.yaml")
@@ -71,7 +85,8 @@ fn found(policies: &[String]) -> Report {
         CompiledPolicy::load(main, &Base(&policies[0]))
     };
     let baseline = (policies.len() > 1).then(|| load(&policies[0]).unwrap());
-    match load(policies.last().unwrap()) {
+    let text = policies.last().unwrap();
+    match load(text) {
         Ok(policy) => {
             // Two of the examples are costly on purpose.
             let begun = Instant::now();
@@ -82,7 +97,7 @@ fn found(policies: &[String]) -> Report {
             if let Some(baseline) = &baseline {
                 options = options.against(baseline);
             }
-            lint::run(&policy, &Project::new(), &options)
+            lint::run(&policy, &Project::of(text), &options)
         }
         Err(errors) => Report::of_errors(&errors),
     }

@@ -30,6 +30,7 @@ mod ordinary;
 pub mod paths;
 pub mod rules;
 mod search;
+mod shown;
 mod situations;
 mod told;
 mod tree;

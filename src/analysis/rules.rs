@@ -226,7 +226,7 @@ impl Analysis {
     }
 
     /// Asks about each cell that a rule is about and each situation of one whom it is for.
-    fn each(
+    pub(super) fn each(
         &self,
         rule: &str,
         budget: &Budget<'_>,
@@ -285,7 +285,7 @@ impl Analysis {
         answer
     }
 
-    fn claim<'a>(
+    pub(super) fn claim<'a>(
         &'a self,
         cell: &'a Cell,
         situation: &'a Situation,

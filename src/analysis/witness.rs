@@ -366,7 +366,16 @@ impl Claim<'_> {
                 Err(NoRequest::Never)
             }
             Answer::Holds if self.expected == Expected::Is(Effect::Allow) => {
-                Err(NoRequest::Unknown(Cap::NotReproduced))
+                // Nothing below the base may still be nothing at all.
+                match self
+                    .analysis
+                    .space(cell)
+                    .is_empty(&self.wanted(cell), budget)
+                {
+                    Answer::Holds => Err(NoRequest::Never),
+                    Answer::Fails(_) => Err(NoRequest::Unknown(Cap::NotReproduced)),
+                    Answer::Unknown(cap) => Err(NoRequest::Unknown(cap)),
+                }
             }
             // It is not to be allowed anyhow: any path will do.
             Answer::Holds if argument.required => Ok(Some("a".to_owned())),

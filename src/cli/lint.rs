@@ -3,7 +3,6 @@
 #![forbid(unsafe_code)]
 
 use std::collections::BTreeSet;
-use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -11,6 +10,7 @@ use clap::{Args, ValueEnum};
 use serde_json::{Value as Json, json};
 
 use super::exit::Exit;
+use super::replace::replace;
 use super::surroundings::Disk;
 use super::{Failure, Global, discover, print_json};
 use crate::governor::{LoadError, load_unproved};
@@ -101,11 +101,16 @@ pub(super) fn main(command: &Lint, global: &Global) -> Result<Exit, Failure> {
         Some(file) => Some(discover::load_document(file, &directory)?),
         None => None,
     };
+    let place = Around {
+        ledger: global.ledger.as_ref().map(|ledger| directory.join(ledger)),
+        directory,
+        baseline,
+    };
     let mut reports = Vec::new();
     for file in &files {
-        let report = look(file, &directory, baseline.as_ref())?;
+        let report = look(file, &place)?;
         reports.push(if command.fix {
-            fixed(file, &directory, baseline.as_ref(), report)?
+            fixed(file, &place, report)?
         } else {
             report
         });
@@ -150,20 +155,27 @@ fn explain(code: &str) -> Result<Exit, Failure> {
     Ok(Exit::Good)
 }
 
+/// What a policy is looked at with.
+struct Around {
+    directory: PathBuf,
+    /// The ledger, if not the one that the policy names.
+    ledger: Option<PathBuf>,
+    baseline: Option<CompiledPolicy>,
+}
+
 /// Loads one policy and looks at it.
-fn look(
-    file: &Path,
-    directory: &Path,
-    baseline: Option<&CompiledPolicy>,
-) -> Result<Report, Failure> {
-    match load_unproved(file, directory, &discover::state_directory()) {
-        Ok(loaded) => {
+fn look(file: &Path, around: &Around) -> Result<Report, Failure> {
+    match load_unproved(file, &around.directory, &discover::state_directory()) {
+        Ok(mut loaded) => {
+            if let Some(ledger) = &around.ledger {
+                loaded.ledger.clone_from(ledger);
+            }
             let begun = Instant::now();
             let is_late = || begun.elapsed() >= ANALYSIS_TIME;
             let mut options = Options::default()
                 .at(jiff::Timestamp::now())
                 .until(&is_late);
-            if let Some(baseline) = baseline {
+            if let Some(baseline) = &around.baseline {
                 options = options.against(baseline);
             }
             Ok(lint::run(&loaded.policy, &Disk::around(&loaded), &options))
@@ -195,12 +207,7 @@ pub(super) fn in_brief(policy: &CompiledPolicy) -> Json {
 }
 
 /// Makes the safe fixes and looks again, until nothing changes.
-fn fixed(
-    file: &Path,
-    directory: &Path,
-    baseline: Option<&CompiledPolicy>,
-    mut report: Report,
-) -> Result<Report, Failure> {
+fn fixed(file: &Path, around: &Around, mut report: Report) -> Result<Report, Failure> {
     let mut count = 0_usize;
     for _ in 0..MOST_ROUNDS {
         let Some(text) = report.files.first().map(|file| file.text.clone()) else {
@@ -211,7 +218,7 @@ fn fixed(
         };
         replace(file, &text, &made.text)?;
         count = count.saturating_add(made.settled.len());
-        report = look(file, directory, baseline)?;
+        report = look(file, around)?;
     }
     if count > 0 {
         anstream::eprintln!(
@@ -221,48 +228,6 @@ fn fixed(
         );
     }
     Ok(report)
-}
-
-/// Puts a new text in a file's place in one step, if the file still is what was read.
-fn replace(file: &Path, before: &str, after: &str) -> Result<(), Failure> {
-    let tell = |what: &str, error: &std::io::Error| {
-        Failure::new(format!(
-            "`{}` cannot be fixed: {what}: {error}",
-            file.display().to_string().escape_debug()
-        ))
-    };
-    // Through a link the file it leads to is replaced, not the link.
-    let real = std::fs::canonicalize(file).map_err(|error| tell("it cannot be found", &error))?;
-    let directory = real.parent().unwrap_or(Path::new("."));
-    let name = real.file_name().unwrap_or_default().to_string_lossy();
-    let temporary = directory.join(format!(".{name}.lictor-{}", std::process::id()));
-    let written = (|| {
-        let mut new = std::fs::OpenOptions::new()
-            .write(true)
-            .create_new(true)
-            .open(&temporary)?;
-        new.write_all(after.as_bytes())?;
-        new.set_permissions(std::fs::metadata(&real)?.permissions())?;
-        new.sync_all()
-    })();
-    let outcome = written
-        .map_err(|error| tell("the new text cannot be written beside it", &error))
-        .and_then(|()| match std::fs::read(&real) {
-            Ok(now) if now == before.as_bytes() => Ok(()),
-            Ok(_) => Err(Failure::new(format!(
-                "`{}` was changed while it was looked at; nothing was written",
-                file.display().to_string().escape_debug()
-            ))),
-            Err(error) => Err(tell("it cannot be read any more", &error)),
-        })
-        .and_then(|()| {
-            std::fs::rename(&temporary, &real)
-                .map_err(|error| tell("the new text cannot take its place", &error))
-        });
-    if outcome.is_err() {
-        let _ = std::fs::remove_file(&temporary);
-    }
-    outcome
 }
 
 fn print(format: Format, reports: &[Report], least: Level) {
@@ -327,4 +292,74 @@ fn summary(reports: &[Report]) -> String {
 
 fn counted(count: usize, one: &str, more: &str) -> String {
     format!("{count} {}", if count == 1 { one } else { more })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A policy with something that is safe to fix.
+    const FIXABLE: &str = "version: 1
+name: fixable
+use: lictor/files@1
+scopes: {docs: [\"docs/**\", \"docs/a/**\"]}
+rules:
+  - {id: read, allow: filesystem.read_file, within: docs}
+";
+
+    fn names(directory: &Path) -> Vec<String> {
+        std::fs::read_dir(directory)
+            .unwrap()
+            .map(|entry| entry.unwrap().file_name().to_string_lossy().into_owned())
+            .collect()
+    }
+
+    /// What comes of a fix of a file that `meanwhile` happens to between reading and fixing.
+    fn fixed_after(meanwhile: impl FnOnce(&Path)) -> (tempfile::TempDir, Result<Report, Failure>) {
+        let place = tempfile::tempdir().unwrap();
+        let file = place.path().join("lictor.yaml");
+        std::fs::write(&file, FIXABLE).unwrap();
+        let around = Around {
+            directory: place.path().to_owned(),
+            ledger: None,
+            baseline: None,
+        };
+        let report = look(&file, &around).unwrap();
+        meanwhile(&file);
+        let outcome = fixed(&file, &around, report);
+        (place, outcome)
+    }
+
+    #[test]
+    fn a_file_that_changes_between_reading_and_fixing_is_left_as_it_is() {
+        let changed = FIXABLE.replace("docs/a/", "docs/b/");
+        let (place, outcome) = fixed_after(|file| std::fs::write(file, &changed).unwrap());
+        let failure = outcome.unwrap_err().to_string();
+        assert!(
+            failure.contains("somebody else has changed it"),
+            "{failure}"
+        );
+        let now = std::fs::read_to_string(place.path().join("lictor.yaml")).unwrap();
+        assert_eq!(
+            (now, names(place.path())),
+            (changed, vec!["lictor.yaml".to_owned()])
+        );
+    }
+
+    #[test]
+    fn a_file_that_disappears_between_reading_and_fixing_stays_away() {
+        let (place, outcome) = fixed_after(|file| std::fs::remove_file(file).unwrap());
+        let failure = outcome.unwrap_err().to_string();
+        assert!(failure.contains("it cannot be found"), "{failure}");
+        assert!(names(place.path()).is_empty());
+    }
+
+    #[test]
+    fn a_file_that_stays_is_fixed() {
+        let (place, outcome) = fixed_after(|_| {});
+        outcome.unwrap();
+        let now = std::fs::read_to_string(place.path().join("lictor.yaml")).unwrap();
+        assert_eq!(now, FIXABLE.replace(", \"docs/a/**\"", ""));
+        assert_eq!(names(place.path()), ["lictor.yaml"]);
+    }
 }

@@ -13,11 +13,13 @@ mod discover;
 mod doctor;
 mod exit;
 mod explain;
+mod generate;
 mod ledger;
 mod lint;
 mod list;
 mod prove;
 mod recorded;
+mod replace;
 mod request;
 mod revoke;
 mod run;
@@ -46,7 +48,7 @@ struct Cli {
 
 const EXIT_CODES: &str = "\
 Exit codes: 0 allowed or clean, 1 denied or findings, 2 could not decide (nothing was allowed),
-3 a person has to be asked, 4 unknown (`diff`, `prove`: a cap was reached). `run` ends with the command's own code; 124 timed out, 125 lictor failed
+3 a person has to be asked, 4 unknown (a cap was reached). `run` ends with the command's own code; 124 timed out, 125 lictor failed
 or the outcome is not recorded, 126 denied or not approved, 127 program not found, 128+n died of
 signal n.";
 

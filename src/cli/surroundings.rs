@@ -6,8 +6,11 @@
 use std::os::unix::fs::MetadataExt;
 use std::path::{Component, Path, PathBuf};
 
-use crate::governor::LoadedPolicy;
-use crate::lint::{Kind, Surroundings, Writable};
+use crate::governor::{LoadedPolicy, user_id};
+use crate::ledger::{Grant, place, recorded_grants};
+use crate::lint::{Kind, OpenGrant, Readable, Surroundings, Writable};
+use crate::policy::CompiledPolicy;
+use crate::policy::model::ApprovalKind;
 
 /// The most names of a workspace that are looked at: beyond, rules about names stay silent. Reading this
 /// many takes about a tenth of a second.
@@ -22,6 +25,8 @@ pub(super) struct Disk {
     workspace: Option<String>,
     ledger: Option<String>,
     workspace_path: PathBuf,
+    ledger_path: PathBuf,
+    grants: Vec<OpenGrant>,
 }
 
 impl Disk {
@@ -39,6 +44,8 @@ impl Disk {
             workspace: workspace.to_str().map(str::to_owned),
             ledger: below(&loaded.ledger),
             workspace_path: workspace,
+            ledger_path: loaded.ledger.clone(),
+            grants: grants(loaded),
         }
     }
 }
@@ -73,6 +80,25 @@ impl Surroundings for Disk {
         self.ledger.as_deref()
     }
 
+    fn key_readable(&self) -> Option<Readable> {
+        let key = place::look(&self.ledger_path).ok()?.key?;
+        let by = if key.mode & 0o004 != 0 {
+            "everybody"
+        } else if key.mode & 0o040 != 0 {
+            "its group"
+        } else if key.readable && user_id() != 0 {
+            "the user who runs this"
+        } else {
+            return None;
+        };
+        let path = self.ledger_path.join("key");
+        Some(Readable::new(path.display().to_string(), by))
+    }
+
+    fn grants(&self) -> &[OpenGrant] {
+        &self.grants
+    }
+
     fn program_writable(&self, program: &str, program_path: &[&str]) -> Option<Writable> {
         let found = if program.starts_with('/') {
             PathBuf::from(program)
@@ -86,6 +112,38 @@ impl Surroundings for Disk {
         let found = std::fs::canonicalize(found).ok()?;
         found.ancestors().find_map(writable_by_others)
     }
+}
+
+/// The grants of the ledger that are not used up. A ledger that cannot be read says nothing: telling why is
+/// what other commands are for.
+fn grants(loaded: &LoadedPolicy) -> Vec<OpenGrant> {
+    let policy = &loaded.policy;
+    let mut kinds = policy.approvals().iter().map(|approval| &approval.kind);
+    // A long record is not read for a policy that grants have no part in.
+    if !kinds.any(|kind| matches!(kind, ApprovalKind::Grant { .. })) {
+        return Vec::new();
+    }
+    let recorded = recorded_grants(&loaded.ledger).unwrap_or_default();
+    recorded
+        .iter()
+        .filter(|grant| !grant.revoked && grant.left() != Some(0))
+        .filter_map(|grant| open_grant(policy, grant))
+        .collect()
+}
+
+fn open_grant(policy: &CompiledPolicy, grant: &Grant) -> Option<OpenGrant> {
+    let terms = grant.read()?.terms;
+    let mut approvals = policy.approvals().iter();
+    let approval = approvals.find(|approval| approval.name == terms.approval)?;
+    let (_, until) = terms.bounds(approval)?;
+    let until = until.parse().ok()?;
+    let covers = match &terms.rule {
+        Some(rule) => format!("rule {rule} {:?} {:?}", terms.within, terms.actor),
+        None => format!("{:?} {:?} {:?}", terms.request, terms.pins, terms.actor),
+    };
+    let made = terms.made.parse().ok()?;
+    (terms.policy == policy.digest())
+        .then(|| OpenGrant::new(&grant.id, &terms.approval, covers, made, until))
 }
 
 /// Who besides its owner may write to a file or directory. A directory with the sticky bit lets nobody

@@ -8,6 +8,7 @@ use clap::{Args, ValueEnum};
 use serde_json::json;
 
 use super::exit::Exit;
+use super::generate::{self, Wanted};
 use super::{Failure, Global, discover, print_json};
 use crate::lint::coverage::{Coverage, PointKind};
 use crate::lint::policy_tests::{self, TestOutcome};
@@ -27,6 +28,12 @@ pub(super) struct Test {
     /// End with 1 if the tests of a policy show less than this per cent of its rules and boundaries
     #[arg(long, value_name = "PERCENT", value_parser = clap::value_parser!(u8).range(0..=100))]
     min_coverage: Option<u8>,
+    /// Make the tests that bring coverage to 100 %, and print them as a change to review; existing tests stay
+    #[arg(long)]
+    generate: bool,
+    /// With --generate: put the tests into the policy's file
+    #[arg(long, requires = "generate")]
+    write: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -50,6 +57,24 @@ pub(super) fn main(command: &Test, global: &Global) -> Result<Exit, Failure> {
             .map(|file| discover::load_file(file, &directory))
             .collect::<Result<_, _>>()?
     };
+    let format = if global.json {
+        Format::Json
+    } else {
+        command.format
+    };
+    if command.generate {
+        if format == Format::Junit {
+            return Err(Failure::new(
+                "generated tests are told as text or JSON; leave `--format junit` out",
+            ));
+        }
+        let wanted = Wanted {
+            write: command.write,
+            json: format == Format::Json,
+            least: command.min_coverage.unwrap_or(100),
+        };
+        return generate::main(&policies, &wanted);
+    }
     let outcomes: Vec<TestOutcome> = policies
         .iter()
         .flat_map(|loaded| policy_tests::run(&loaded.policy))
@@ -63,11 +88,6 @@ pub(super) fn main(command: &Test, global: &Global) -> Result<Exit, Failure> {
             .collect()
     } else {
         Vec::new()
-    };
-    let format = if global.json {
-        Format::Json
-    } else {
-        command.format
     };
     match format {
         Format::Human => {
@@ -102,10 +122,12 @@ pub(super) fn main(command: &Test, global: &Global) -> Result<Exit, Failure> {
 
 fn human(outcomes: &[TestOutcome]) {
     for outcome in outcomes.iter().filter(|outcome| !outcome.passed()) {
+        let id = outcome.id.as_ref();
         anstream::println!(
-            "FAILED {}:{}: {}",
+            "FAILED {}:{}: {}{}",
             outcome.at.file,
             outcome.at.line,
+            id.map_or(String::new(), |id| format!("{id}: ")),
             outcome.request
         );
         for failure in &outcome.failures {
@@ -166,7 +188,8 @@ fn junit(outcomes: &[TestOutcome]) -> String {
                 why.push_str(&format!("\ndecision: {}", outcome.decision.message()));
                 why
             });
-            Case::new(&outcome.request, &outcome.at.file, outcome.at.line, failure)
+            let name = outcome.id.as_ref().unwrap_or(&outcome.request);
+            Case::new(name, &outcome.at.file, outcome.at.line, failure)
         })
         .collect();
     render::junit("lictor test", &cases)
@@ -176,6 +199,7 @@ fn to_json(outcome: &TestOutcome) -> serde_json::Value {
     json!({
         "file": outcome.at.file,
         "line": outcome.at.line,
+        "id": outcome.id,
         "request": outcome.request,
         "passed": outcome.passed(),
         "failures": outcome.failures,

@@ -429,11 +429,12 @@ impl<'r> Reader<'r> {
             .or_else(|| self.bundle(word, &candidates().collect::<Vec<_>>()))
     }
 
-    /// `-xvs` as `-x -v -s`; the first letter that takes a value ends the bundle.
+    /// `-xvs` as `-x -v -s`; the first letter that takes a value ends the bundle. Letters are ASCII, as no other
+    /// byte alone is a name; the value may be anything.
     fn bundle(&self, word: &'r [u8], candidates: &[(Slot, &Argument)]) -> Option<Spelled<'r>> {
         let letters = word
             .strip_prefix(b"-")
-            .filter(|letters| self.tool.bundle && letters.len() > 1 && letters.is_ascii())?;
+            .filter(|letters| self.tool.bundle && letters.len() > 1)?;
         let mut flags = Vec::new();
         for (nth, letter) in letters.iter().enumerate() {
             let name = [b'-', *letter];

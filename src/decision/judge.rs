@@ -465,40 +465,35 @@ impl About<'_> {
 
     fn allowed_scopes(&self) -> String {
         let context = Context::default();
-        let mut shown: Vec<String> = Vec::new();
+        // Names of patterns only: of a thousand, three are shown.
+        let mut all: Vec<&str> = Vec::new();
         for rule in speaking(self.policy, self.tool, self.action, self.actor, &context) {
-            let scopes: Vec<ScopeId> = match (&rule.scope, self.path) {
-                (Some(RuleScope::All(scopes)), _) => scopes.clone(),
-                (Some(RuleScope::PerArgument(entries)), Some(path)) => entries
-                    .iter()
-                    .filter(|(name, _)| *name == path.argument)
-                    .flat_map(|(_, scopes)| scopes.clone())
-                    .collect(),
-                _ => Vec::new(),
-            };
-            let all = self.policy.scopes();
-            for scope in scopes
-                .iter()
-                .filter_map(|id| all.get(usize::try_from(id.0).ok()?))
-            {
-                shown.extend(
-                    scope
-                        .include
-                        .iter()
-                        .map(|pattern| format!("`{}`", pattern.as_str())),
-                );
+            match (&rule.scope, self.path) {
+                (Some(RuleScope::All(scopes)), _) => all.extend(self.patterns(scopes)),
+                (Some(RuleScope::PerArgument(entries)), Some(path)) => {
+                    let meant = entries.iter().filter(|(name, _)| *name == path.argument);
+                    all.extend(meant.flat_map(|(_, scopes)| self.patterns(scopes)));
+                }
+                _ => {}
             }
         }
-        shown.dedup();
-        match shown.len() {
+        all.dedup();
+        let shown: Vec<String> = all.iter().take(3).map(|text| format!("`{text}`")).collect();
+        match all.len() {
             0 => "no path at all".to_owned(),
             1..=3 => shown.join(", "),
-            more => format!(
-                "{} and {} more",
-                shown.iter().take(3).cloned().collect::<Vec<_>>().join(", "),
-                more.saturating_sub(3)
-            ),
+            more => format!("{} and {} more", shown.join(", "), more.saturating_sub(3)),
         }
+    }
+
+    fn patterns(&self, scopes: &[ScopeId]) -> impl Iterator<Item = &str> {
+        let known = self.policy.scopes();
+        let scopes = scopes
+            .iter()
+            .filter_map(|id| known.get(usize::try_from(id.0).ok()?));
+        scopes
+            .flat_map(|scope| &scope.include)
+            .map(|pattern| pattern.as_str())
     }
 
     fn action_name(&self) -> String {

@@ -389,6 +389,32 @@ pub fn decide(policy: &CompiledPolicy, request: &Request, context: &Context) -> 
     decision
 }
 
+/// The command line that a person would write for a request by name: the program's name and the rendered
+/// words without those that are fixed, whether it is allowed or not. None if its tool has no program, or its
+/// arguments or paths are refused. That it is read as that request has to be seen by deciding it.
+pub(crate) fn command_line(policy: &CompiledPolicy, request: &Request) -> Option<Vec<String>> {
+    let Form::Named { tool, action, args } = &request.form else {
+        return None;
+    };
+    let call = named::parse(policy, tool, action, args).ok()?;
+    let (tool, action, _) = policy.action(call.tool, call.action)?;
+    let program = tool.program.clone()?;
+    let paths = paths::read(policy, tool, action, &call, request);
+    if !paths.refused.is_empty() {
+        return None;
+    }
+    let (mut tool, mut action) = (tool.clone(), action.clone());
+    tool.fixed = Vec::new();
+    action.fixed = Vec::new();
+    let mut words = vec![program];
+    words.extend(render::render(&tool, &action, &call, &paths.decided));
+    // Nothing stands behind it.
+    if words.last().is_some_and(|word| word == "--") {
+        words.pop();
+    }
+    Some(words)
+}
+
 /// The terms that rules allow an action on together; none if they state what cannot hold together.
 pub(crate) fn terms_of(
     policy: &CompiledPolicy,

@@ -13,11 +13,14 @@
 #![forbid(unsafe_code)]
 
 use std::collections::BTreeMap;
+use std::io;
+use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
-use super::decode::Line;
+use super::decode::{Decoder, Line};
 use super::entry::Kind;
+use super::show::raw_lines;
 
 /// The most grants that are kept in view. Those that are over go first.
 const MAX_GRANTS: usize = 10_000;
@@ -151,11 +154,33 @@ impl Grants {
     }
 }
 
+/// The grants of the ledger in `dir` as it stands, with what was spent and revoked; none without a ledger.
+/// Nothing is written, and no lock is held while lines are read. A line that is damaged says nothing here:
+/// finding those is what `verify` is for.
+///
+/// ```
+/// let nowhere = std::env::temp_dir().join("no-ledger-here");
+/// assert!(lictor::ledger::recorded_grants(&nowhere)?.is_empty());
+/// # Ok::<(), std::io::Error>(())
+/// ```
+///
+/// # Errors
+/// The directory cannot be read.
+pub fn recorded_grants(dir: &Path) -> io::Result<Vec<Grant>> {
+    let mut grants = Grants::default();
+    let mut decoder = Decoder::new();
+    for line in raw_lines(dir)?.into_iter().flatten() {
+        if let Ok(line) = decoder.decode(&line?) {
+            grants.see(&line);
+        }
+    }
+    Ok(grants.0.into_values().collect())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::ledger::Draft;
-    use crate::ledger::decode::Decoder;
     use crate::ledger::entry::{Stamp, prepare, write_line};
     use crate::ledger::redact::Redactor;
 

@@ -72,7 +72,7 @@ pub use self::entry::{
     Draft, DraftError, HEAD_NAMES, Kind, MAX_INTEGER, MAX_LINE_BYTES, NotARunId, RunId, text_value,
 };
 use self::entry::{Prepared, prepare};
-pub use self::grants::Grant;
+pub use self::grants::{Grant, recorded_grants};
 use self::holder::{KeyHolder, SIGN_WAIT};
 use self::note::Verifier;
 use self::owner::Owner;

@@ -186,3 +186,39 @@ pub fn sign(private_key: &str, bytes: &[u8]) -> Result<String, SignatureError> {
         .and_then(|signature| signature.to_pem(LineEnding::LF))
         .map_err(|error| fail(error.to_string()))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::policy::signers;
+
+    /// What is refused when a policy is loaded, and what could not be used when a grant is checked, are the
+    /// same.
+    #[test]
+    fn a_key_that_loads_is_one_that_can_be_used_and_no_other() {
+        let mut checked = 0;
+        for key in signers::tests::KEYS {
+            // One character changed, the end cut off, something added.
+            let kind_and_data = key.rsplit_once(' ').unwrap().0.len();
+            for at in 0..kind_and_data {
+                let (cut, rest) = key.split_at(at);
+                let (letter, after) = rest.split_at(1);
+                let other = if letter == "B" { "C" } else { "B" };
+                for text in [
+                    cut.to_owned(),
+                    format!("{cut}{other}{after}"),
+                    format!("{cut}AAAA{rest}"),
+                ] {
+                    assert_eq!(
+                        signers::check(&text).is_ok(),
+                        public_key(&text).is_ok(),
+                        "{text}"
+                    );
+                    checked += 1;
+                }
+            }
+            assert!(signers::check(key).is_ok() && public_key(key).is_ok());
+        }
+        assert!(checked > 500);
+    }
+}

@@ -2,12 +2,15 @@
 
 #![forbid(unsafe_code)]
 
+use std::collections::HashMap;
+
 use super::Options;
 use super::policy_tests::TestOutcome;
-use super::subject::Subject;
+use super::subject::{Deed, Subject};
 use super::surroundings::Unknown;
-use crate::decision::Effect;
+use crate::decision::{Decision, Effect};
 use crate::policy::glob::Pattern;
+use crate::policy::model::Scope;
 use crate::policy::{CompiledPolicy, Place, Span};
 
 /// How much of a policy its tests show.
@@ -90,7 +93,7 @@ impl Coverage {
         });
         let boundaries = boundaries(&subject).into_iter().map(|boundary| Point {
             kind: PointKind::Boundary,
-            name: boundary.scope,
+            name: boundary.scope.name.clone(),
             at: policy.place(boundary.at),
             is_covered: boundary.is_tested,
         });
@@ -143,78 +146,84 @@ pub(super) fn untested_rules(policy: &CompiledPolicy, tests: &[TestOutcome]) -> 
 }
 
 /// Where a scope of an allow rule ends.
-pub(super) struct Boundary {
-    pub(super) scope: String,
+pub(super) struct Boundary<'s> {
+    pub(super) scope: &'s Scope,
     pub(super) at: Span,
     pub(super) is_tested: bool,
-    prefix: String,
+    /// Tool and action of whatever an allow rule that names the scope speaks of.
+    users: Vec<(&'s str, &'s str)>,
 }
 
-impl Boundary {
-    /// A path beside the scope that shares the beginning of its name.
-    pub(super) fn sibling(&self) -> String {
-        format!("{}_evil", self.prefix)
+impl Boundary<'_> {
+    /// Whether a decision shows that the scope ends: it keeps out a path that lies outside, or climbs.
+    pub(super) fn is_shown_by(&self, decision: &Decision) -> bool {
+        let asked = decision.asked();
+        let is_of_it = asked
+            .tool
+            .as_deref()
+            .zip(asked.action.as_deref())
+            .is_some_and(|asked| self.users.contains(&asked));
+        is_of_it
+            && decision.effect() == Effect::Deny
+            && decision.findings().iter().any(|finding| {
+                let text = String::from_utf8_lossy(finding.path.as_deref().unwrap_or_default());
+                let climbs = text.split(['/', '\\']).any(|part| part == "..");
+                let is_outside = finding
+                    .canonical
+                    .as_deref()
+                    .is_some_and(|path| !self.is_inside(path));
+                finding.reason.is_some() && (climbs || is_outside)
+            })
+    }
+
+    fn is_inside(&self, path: &str) -> bool {
+        let matches = |patterns: &[(Pattern, Span)]| {
+            patterns.iter().any(|(pattern, _)| pattern.matches(path))
+        };
+        matches(&self.scope.include) && !matches(&self.scope.exclude)
     }
 }
 
 /// The boundaries of all scopes that an allow rule names and that end somewhere.
-pub(super) fn boundaries(subject: &Subject<'_>) -> Vec<Boundary> {
+pub(super) fn boundaries<'s>(subject: &'s Subject<'_>) -> Vec<Boundary<'s>> {
+    let mut users: HashMap<&str, Vec<(&str, &str)>> = HashMap::new();
+    for rule in subject.allows() {
+        let mut scopes = subject.all_scopes_of(rule.written);
+        scopes.dedup_by_key(|scope| &scope.name);
+        let deeds = subject.deeds(rule);
+        for scope in scopes {
+            let of_it = users.entry(&scope.name).or_default();
+            let names = |deed: &Deed<'s>| (deed.tool.name.as_str(), deed.action.name.as_str());
+            of_it.extend(deeds.iter().map(names));
+        }
+    }
     let mut boundaries = Vec::new();
     for scope in &subject.model.scopes {
-        let prefixes: Vec<String> = scope
-            .include
-            .iter()
-            .map(|(pattern, _)| pattern.literal_prefix())
-            .collect();
-        let Some((prefix, (_, at))) = prefixes.first().zip(scope.include.first()) else {
+        let Some((_, at)) = scope.include.first() else {
             continue;
         };
         // A pattern that begins with a wildcard has siblings everywhere.
-        if !subject.is_allowed_scope(scope) || prefixes.iter().any(String::is_empty) {
+        let begins_anywhere = scope
+            .include
+            .iter()
+            .any(|(pattern, _)| pattern.literal_prefix().is_empty());
+        let Some(users) = users
+            .remove(scope.name.as_str())
+            .filter(|_| !begins_anywhere)
+        else {
             continue;
-        }
-        let users: Vec<_> = subject
-            .allows()
-            .filter(|rule| {
-                subject
-                    .all_scopes_of(rule.written)
-                    .iter()
-                    .any(|used| used.name == scope.name)
-            })
-            .flat_map(|rule| subject.deeds(rule))
-            .map(|deed| (deed.tool.name.as_str(), deed.action.name.as_str()))
-            .collect();
-        let is_inside = |path: &str| {
-            let matches = |patterns: &[(Pattern, Span)]| {
-                patterns.iter().any(|(pattern, _)| pattern.matches(path))
-            };
-            matches(&scope.include) && !matches(&scope.exclude)
         };
-        let is_tested = subject.tests.iter().any(|test| {
-            let asked = test.decision.asked();
-            let is_of_it = asked
-                .tool
-                .as_deref()
-                .zip(asked.action.as_deref())
-                .is_some_and(|asked| users.contains(&asked));
-            is_of_it
-                && test.decision.effect() == Effect::Deny
-                && test.decision.findings().iter().any(|finding| {
-                    let text = String::from_utf8_lossy(finding.path.as_deref().unwrap_or_default());
-                    let climbs = text.split(['/', '\\']).any(|part| part == "..");
-                    let is_outside = finding
-                        .canonical
-                        .as_deref()
-                        .is_some_and(|path| !is_inside(path));
-                    finding.reason.is_some() && (climbs || is_outside)
-                })
-        });
-        boundaries.push(Boundary {
-            scope: scope.name.clone(),
+        let mut boundary = Boundary {
+            scope,
             at: *at,
-            is_tested,
-            prefix: prefix.clone(),
-        });
+            is_tested: false,
+            users,
+        };
+        boundary.is_tested = subject
+            .tests
+            .iter()
+            .any(|test| boundary.is_shown_by(&test.decision));
+        boundaries.push(boundary);
     }
     boundaries
 }

@@ -12,6 +12,7 @@ pub mod coverage;
 pub mod diagnostic;
 mod exact;
 pub mod fix;
+pub mod generate;
 mod loading;
 pub mod policy_tests;
 mod probe;
@@ -28,7 +29,7 @@ mod yaml;
 pub use catalogue::{markdown, page, pages};
 pub use diagnostic::{Diagnostic, Edit, Fix, Level, NamedRequest, Related, Safety, Witness};
 pub use rule::{HEADINGS, Page};
-pub use surroundings::{Kind, Surroundings, Unknown, Writable};
+pub use surroundings::{Kind, OpenGrant, Readable, Surroundings, Unknown, Writable};
 
 use crate::policy::{CompiledPolicy, PolicyErrors, SourceFile, Span};
 use rule::Findings;

@@ -16,6 +16,8 @@ const ACTOR: &str = "test";
 pub struct TestOutcome {
     /// Where it stands.
     pub at: Place,
+    /// Its name, if it has one.
+    pub id: Option<String>,
     /// The request, for people.
     pub request: String,
     /// What differs; empty if it passed.
@@ -61,7 +63,8 @@ pub fn run(policy: &CompiledPolicy) -> Vec<TestOutcome> {
         .collect()
 }
 
-fn run_one(policy: &CompiledPolicy, test: &Test) -> TestOutcome {
+/// Runs one test, of the policy or not.
+pub(super) fn run_one(policy: &CompiledPolicy, test: &Test) -> TestOutcome {
     let decision = decide(policy, &request(test), &context(test));
     let mut failures = Vec::new();
     let got = decision.effect().word();
@@ -98,6 +101,7 @@ fn run_one(policy: &CompiledPolicy, test: &Test) -> TestOutcome {
     }
     TestOutcome {
         at: policy.place(test.at),
+        id: test.id.clone(),
         request: shown(&test.request),
         failures,
         decision,

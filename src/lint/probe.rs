@@ -116,7 +116,8 @@ fn filler(subject: &Subject<'_>, rule: &Rule, argument: &Argument) -> Option<Str
         ArgumentKind::Text { pattern, .. } => ["a", "main", "1", "1.0.0", "HEAD", "a/b", "a@b.c"]
             .into_iter()
             .find(|text| pattern.as_ref().is_none_or(|pattern| pattern.matches(text)))
-            .map(str::to_owned),
+            .map(str::to_owned)
+            .or_else(|| pattern.as_ref()?.example()),
         ArgumentKind::Int { min, max } => Some(1_i64.clamp(*min, *max).to_string()),
         ArgumentKind::Choice(words) => words.first().cloned(),
         ArgumentKind::Flag => Some("true".to_owned()),

@@ -8,6 +8,7 @@ use std::collections::HashMap;
 
 use super::Options;
 use super::exact::{self, Exact};
+use super::generate::{self, Found};
 use super::policy_tests::{self, TestOutcome};
 use super::surroundings::Surroundings;
 use super::yaml;
@@ -35,6 +36,7 @@ pub(crate) struct Subject<'s> {
     scope_by_name: HashMap<String, usize>,
     analysis: OnceCell<Analysis>,
     exact: OnceCell<Exact>,
+    generated: OnceCell<Found>,
 }
 
 /// A rule as it was written and as it was compiled.
@@ -77,6 +79,7 @@ impl<'s> Subject<'s> {
             scope_by_name,
             analysis: OnceCell::new(),
             exact: OnceCell::new(),
+            generated: OnceCell::new(),
         })
     }
 
@@ -88,6 +91,11 @@ impl<'s> Subject<'s> {
     /// What exact analysis says about the rules. Asked when first needed.
     pub(crate) fn exact(&self) -> &Exact {
         self.exact.get_or_init(|| exact::ask(self))
+    }
+
+    /// The tests that the policy lacks. Asked when first needed.
+    pub(crate) fn generated(&self) -> &Found {
+        self.generated.get_or_init(|| generate::find(self))
     }
 
     /// The policy's own rules, in the order of the document.

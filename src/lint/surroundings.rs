@@ -33,6 +33,64 @@ impl Writable {
     }
 }
 
+/// A grant of the ledger that could still be used if its time were not over: not used up, not taken back,
+/// made for the policy as it is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct OpenGrant {
+    /// Its name.
+    pub id: String,
+    /// The approval that it grants.
+    pub approval: String,
+    /// What for: the same text for the same thing.
+    pub covers: String,
+    /// When it was made.
+    pub made: jiff::Timestamp,
+    /// Until when it counts.
+    pub until: jiff::Timestamp,
+}
+
+impl OpenGrant {
+    /// A grant of `approval` for `covers` that counts from `made` to `until`.
+    #[must_use]
+    pub fn new(
+        id: impl Into<String>,
+        approval: impl Into<String>,
+        covers: impl Into<String>,
+        made: jiff::Timestamp,
+        until: jiff::Timestamp,
+    ) -> OpenGrant {
+        OpenGrant {
+            id: id.into(),
+            approval: approval.into(),
+            covers: covers.into(),
+            made,
+            until,
+        }
+    }
+}
+
+/// Who can read a ledger's key.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Readable {
+    /// The file.
+    pub path: String,
+    /// Who: a fragment such as `everybody` or `the user who runs this`.
+    pub by: &'static str,
+}
+
+impl Readable {
+    /// That `by` may read `path`.
+    #[must_use]
+    pub fn new(path: impl Into<String>, by: &'static str) -> Readable {
+        Readable {
+            path: path.into(),
+            by,
+        }
+    }
+}
+
 /// The disk around a policy. Every answer may be "not known", which is what each method says by itself;
 /// rules that need the answer then stay silent.
 pub trait Surroundings {
@@ -60,6 +118,16 @@ pub trait Surroundings {
     /// The ledger's directory, relative to the workspace, if it lies in it.
     fn ledger(&self) -> Option<&str> {
         None
+    }
+
+    /// Who besides root can read the key that signs the ledger, as far as that can be an agent.
+    fn key_readable(&self) -> Option<Readable> {
+        None
+    }
+
+    /// The grants of the ledger that are not used up.
+    fn grants(&self) -> &[OpenGrant] {
+        &[]
     }
 
     /// Whether others may write to the program that a tool starts, or to a directory above it.

@@ -229,7 +229,7 @@ impl Loader {
         })
     }
 
-    /// Decisions and findings name rules and invariants.
+    /// Decisions and findings name rules, invariants and tests.
     fn unique_ids(&mut self, policy: &Policy) {
         let rules = policy.rules.iter().map(|rule| (rule.id.as_str(), rule.at));
         self.unique("rule", rules.filter(|(id, _)| !id.is_empty()));
@@ -237,6 +237,11 @@ impl Loader {
         self.unique(
             "invariant",
             invariants.map(|known| (known.id.as_str(), known.at)),
+        );
+        let tests = policy.tests.iter();
+        self.unique(
+            "test",
+            tests.filter_map(|test| Some((test.id.as_deref()?, test.at))),
         );
     }
 

@@ -20,6 +20,7 @@ pub mod matcher;
 pub mod model;
 pub mod pattern;
 pub(crate) mod protection;
+pub(crate) mod signers;
 pub mod source;
 pub mod steering;
 pub mod terms;
@@ -52,9 +53,15 @@ pub fn parse_time(text: &str) -> Option<jiff::Timestamp> {
 /// A policy's own document once more, as a tree and as its author meant it: what compiling leaves behind
 /// is where everything stands. None for a document that is none.
 pub(crate) fn reread(text: &str) -> Option<(source::Node, model::Policy)> {
+    reread_strictly(text).map(|(root, policy, _)| (root, policy))
+}
+
+/// The same, and whether nothing is wrong with its form.
+pub(crate) fn reread_strictly(text: &str) -> Option<(source::Node, model::Policy, bool)> {
     let parsed = source::parse(text, 0);
     let root = parsed.root.clone()?;
-    Some((root, decode::policy(parsed).value))
+    let decoded = decode::policy(parsed);
+    Some((root, decoded.value, decoded.problems.is_empty()))
 }
 
 /// What is wrong with the form of a document: all that is seen without looking up names.

@@ -432,6 +432,8 @@ pub(crate) struct Invariant {
 pub struct Test {
     /// Where it stands.
     pub at: Span,
+    /// The name it is told by, if it has one.
+    pub id: Option<String>,
     /// The request, as argv or by name.
     pub request: TestRequest,
     /// Environment switches.

@@ -2,7 +2,8 @@
 
 #![forbid(unsafe_code)]
 
-use crate::lint::coverage;
+use crate::lint::coverage::{self, PointKind};
+use crate::lint::diagnostic::{Fix, Safety};
 use crate::lint::rule::{Findings, declare_rule};
 use crate::lint::subject::Subject;
 
@@ -41,10 +42,21 @@ pub(super) fn check(subject: &Subject<'_>, out: &mut Findings<'_>) {
         if boundary.is_tested {
             continue;
         }
-        let sibling = boundary.sibling();
-        let message = format!("no test shows where the scope `{}` ends", boundary.scope);
+        let name = &boundary.scope.name;
+        let message = format!("no test shows where the scope `{name}` ends");
         out.at(boundary.at, message, |d| {
-            d.help(format!("add a test that expects a denial of `{sibling}`, of what is above, or of a path with `..`"));
+            let generated = subject.generated();
+            if let Some((test, edit)) = generated.test_for(PointKind::Boundary, name) {
+                d.help(format!("add a test that is denied beside it, for example: - {test}"));
+                d.fix(edit.map(|edit| Fix::new(Safety::Suggested, "add a test", vec![edit])));
+                return;
+            }
+            match generated.left(PointKind::Boundary, name) {
+                Some(left) if !left.is_unknown => d.help(format!("none can: {}", left.why)),
+                Some(_) | None => {
+                    d.help("add a test that expects a denial beside it, above it, or of a path with `..`")
+                }
+            };
         });
     }
 }

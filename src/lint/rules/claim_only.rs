@@ -28,7 +28,7 @@ declare_rule! {
     /// ```yaml
     /// use: lictor/pytest@1
     /// scopes: {tests: "tests/**"}
-    /// approvals: {council: {grant: true, by: ["ssh-ed25519 AAAA alice"]}}
+    /// approvals: {council: {grant: true, by: ["ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIIqI4910CfGV/VLbLTy6XXLKZwm/HZQSG/N0iAG0D29c alice"]}}
     /// rules:
     ///   - {id: run, allow: pytest.run, within: tests, approval: council}
     /// ```

@@ -54,6 +54,7 @@ rules! {
     unconfined::UNCONFINED,
     tree_unstated::TREE_UNSTATED,
     unsigned_grant::UNSIGNED_GRANT,
+    readable_key::READABLE_KEY,
     untested_rule::UNTESTED_RULE,
     boundary_untested::BOUNDARY_UNTESTED,
     duplicate_test::DUPLICATE_TEST,

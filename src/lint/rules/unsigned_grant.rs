@@ -27,7 +27,7 @@ declare_rule! {
     /// ```yaml
     /// use: lictor/pytest@1
     /// scopes: {tests: "tests/**"}
-    /// approvals: {human: {grant: true, by: ["ssh-ed25519 AAAA alice"], max_age: 8h}}
+    /// approvals: {human: {grant: true, by: ["ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIIqI4910CfGV/VLbLTy6XXLKZwm/HZQSG/N0iAG0D29c alice"], max_age: 8h}}
     /// rules:
     ///   - {id: run, allow: pytest.run, within: tests, approval: human}
     /// ```

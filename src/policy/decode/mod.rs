@@ -17,6 +17,7 @@ use super::model::{
     Approval, ApprovalKind, DiskRules, LedgerSettings, Parent, PathRules, Policy, Scope,
     ShellSettings, Tool,
 };
+use super::signers;
 use super::source::{Node, Parsed, Span, Value};
 use crate::path::{
     Backslash, Braces, Colon, Dot, Edges, Expansion, Nfc, Percent, ShortNames, Unicode,
@@ -295,6 +296,16 @@ impl Decoder {
         scope
     }
 
+    /// A public key that can sign grants.
+    fn key(&mut self, node: &Node) -> Option<String> {
+        let text = self.text(node)?;
+        if let Err(no_key) = signers::check(&text) {
+            self.invalid(node.at, no_key.why, no_key.help);
+            return None;
+        }
+        Some(text)
+    }
+
     fn approval(&mut self, name: String, at: Span, node: &Node) -> Option<Approval> {
         let keys = &[
             "env",
@@ -330,7 +341,7 @@ impl Decoder {
                 }
                 ApprovalKind::Grant {
                     by: self
-                        .optional(&fields, "by", |d, n| d.list_of(n, "a key", Self::text))
+                        .optional(&fields, "by", |d, n| d.list_of(n, "a key", Self::key))
                         .unwrap_or_default(),
                     max_age: self.optional(&fields, "max_age", Self::duration),
                     max_uses: self.optional(&fields, "max_uses", Self::positive),

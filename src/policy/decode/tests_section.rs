@@ -12,12 +12,13 @@ use crate::reason::Reason;
 impl Decoder {
     pub(super) fn test(&mut self, node: &Node) -> Option<Test> {
         let keys = &[
-            "run", "tool", "action", "args", "given", "expect", "rule", "reason",
+            "id", "run", "tool", "action", "args", "given", "expect", "rule", "reason",
         ];
         let fields = self.fields(node, "a test", keys)?;
         let request = self.test_request(&fields)?;
         let mut test = Test {
             at: fields.start(),
+            id: self.optional(&fields, "id", Self::name),
             request,
             env: Vec::new(),
             approved: Vec::new(),
