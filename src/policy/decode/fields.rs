@@ -185,11 +185,12 @@ impl Decoder {
     pub(super) fn only_with(&mut self, fields: &Fields<'_>, keys: &[&str], with: &str) {
         for key in keys {
             if let Some(node) = fields.get(key) {
-                self.invalid(
-                    node.at,
-                    format!("`{key}` goes with `{with}` only"),
-                    "take it out",
-                );
+                let help = match *key {
+                    "within" => "say what the rule is about with `touching`",
+                    "touching" => "say where the rule allows with `within`",
+                    _ => "take it out",
+                };
+                self.invalid(node.at, format!("`{key}` goes with `{with}` only"), help);
             }
         }
     }
