@@ -472,7 +472,7 @@ type Prefix = [String; 2];
 type Entry = (u8, usize);
 
 /// The two plain names that each pattern of a set begins with, in no case; none if one does not.
-fn prefixes(set: &Formula) -> Option<Vec<Prefix>> {
+pub(super) fn prefixes(set: &Formula) -> Option<Vec<Prefix>> {
     let of = |pattern: &Pattern| match pattern.segments() {
         [Segment::Literal(a), Segment::Literal(b), ..] => Some([fold_text(a), fold_text(b)]),
         _ => None,

@@ -5,7 +5,7 @@
 //! A path language of globs by segment is regular, so these questions are decided. [`paths`] is about
 //! sets of paths: which there are, and whether one is empty, inside others, or meets another.
 //! [`cells`] says of a policy which paths one argument of one action may have, for whom and with which
-//! approvals granted; [`rules`] asks about single rules; [`invariants`] proves what the policy claims
+//! approvals granted; [`rules`] and [`reach`] ask about single rules; [`invariants`] proves what the policy claims
 //! of itself; [`diff`] compares two policies. A witness is a whole request, and was decided by the real
 //! [`decide`](crate::decision::decide) before it is handed out.
 //!
@@ -28,6 +28,7 @@ mod nfa;
 mod odd;
 mod ordinary;
 pub mod paths;
+pub mod reach;
 pub mod rules;
 mod search;
 mod situations;

@@ -126,6 +126,7 @@ impl Tree {
             alphabet: Alphabet {
                 odd: builder.odd,
                 bytes: builder.odd || !builder.bounded,
+                composed: builder.bounded,
             },
         }
     }

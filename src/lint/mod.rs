@@ -11,8 +11,10 @@ mod catalogue;
 pub mod coverage;
 pub mod diagnostic;
 mod exact;
+mod exposed;
 pub mod fix;
 mod loading;
+mod places;
 pub mod policy_tests;
 mod probe;
 #[cfg(feature = "cli")]

@@ -8,6 +8,8 @@ use std::collections::HashMap;
 
 use super::Options;
 use super::exact::{self, Exact};
+use super::exposed::{self, Exposures};
+use super::places;
 use super::policy_tests::{self, TestOutcome};
 use super::surroundings::Surroundings;
 use super::yaml;
@@ -35,6 +37,8 @@ pub(crate) struct Subject<'s> {
     scope_by_name: HashMap<String, usize>,
     analysis: OnceCell<Analysis>,
     exact: OnceCell<Exact>,
+    hidden: OnceCell<Exposures>,
+    secrets: OnceCell<Exposures>,
 }
 
 /// A rule as it was written and as it was compiled.
@@ -77,6 +81,8 @@ impl<'s> Subject<'s> {
             scope_by_name,
             analysis: OnceCell::new(),
             exact: OnceCell::new(),
+            hidden: OnceCell::new(),
+            secrets: OnceCell::new(),
         })
     }
 
@@ -88,6 +94,18 @@ impl<'s> Subject<'s> {
     /// What exact analysis says about the rules. Asked when first needed.
     pub(crate) fn exact(&self) -> &Exact {
         self.exact.get_or_init(|| exact::ask(self))
+    }
+
+    /// The hidden files that its rules let through. Asked when first needed.
+    pub(crate) fn hidden(&self) -> &Exposures {
+        self.hidden
+            .get_or_init(|| exposed::look(self, places::HIDDEN_READ, places::HIDDEN_WRITE))
+    }
+
+    /// The secrets that its rules let through. Asked when first needed.
+    pub(crate) fn secrets(&self) -> &Exposures {
+        self.secrets
+            .get_or_init(|| exposed::look(self, places::SECRETS, places::SECRETS))
     }
 
     /// The policy's own rules, in the order of the document.

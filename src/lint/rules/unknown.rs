@@ -33,7 +33,9 @@ declare_rule! {
 }
 
 pub(super) fn check(subject: &Subject<'_>, out: &mut Findings<'_>) {
-    for (at, what, cap) in &subject.exact().unknown {
+    let exact = subject.exact().unknown.iter();
+    let exposed = subject.hidden().unknown.iter().chain(&subject.secrets().unknown);
+    for (at, what, cap) in exact.chain(exposed) {
         out.at(*at, format!("{what} cannot be decided: {cap}"), |d| {
             d.help("say it with fewer wildcards, or with several rules");
         });
