@@ -6,7 +6,7 @@
 //! sets of paths: which there are, and whether one is empty, inside others, or meets another.
 //! [`cells`] says of a policy which paths one argument of one action may have, for whom and with which
 //! approvals granted; [`rules`] and [`reach`] ask about single rules; [`invariants`] proves what the policy claims
-//! of itself; [`diff`] compares two policies. A witness is a whole request, and was decided by the real
+//! of itself; [`diff`] compares two policies, `both` the command lines that two actions accept. A witness is a whole request, and was decided by the real
 //! [`decide`](crate::decision::decide) before it is handed out.
 //!
 //! Below stand the parts that do it: `formula` and `tree` (sets put together), `search` (automata over
@@ -15,7 +15,9 @@
 
 #![forbid(unsafe_code)]
 
+pub(crate) mod argv;
 mod atoms;
+pub(crate) mod both;
 mod budget;
 pub mod cells;
 mod declared;
@@ -37,6 +39,7 @@ mod tree;
 #[cfg(feature = "run")]
 mod trees;
 mod witness;
+mod words;
 
 pub use budget::{Budget, Cap};
 pub use paths::{PathSet, Space};

@@ -6,10 +6,10 @@ use serde_json::{Map, Value as Json, json};
 
 use super::cells::{Analysis, Cell, above, arguments, path_arguments};
 use super::{Answer, Budget, Cap, PathSet};
-use crate::decision::{Context, Decision, Effect, Request, Value, decide};
+use crate::decision::{Context, Decision, Effect, Request, Value, decide, positional_shares};
 use crate::path::CanonicalPath;
 use crate::policy::CompiledPolicy;
-use crate::policy::model::{Argument, ArgumentKind};
+use crate::policy::model::{Action, Argument, ArgumentKind, Spelling, Tool};
 
 /// A request that shows something, what is given with it, and what was decided.
 #[derive(Clone, Debug)]
@@ -119,6 +119,8 @@ const ATTEMPTS: usize = 4;
 enum NoRequest {
     /// Another argument has no path that is allowed: no request like it is ever allowed.
     Never,
+    /// No request can name it at all.
+    Impossible,
     Unknown(Cap),
 }
 
@@ -239,6 +241,7 @@ impl Claim<'_> {
                 Err(NoRequest::Never) if self.expected == Expected::Is(Effect::Allow) => {
                     return Answer::Holds;
                 }
+                Err(NoRequest::Impossible) => return Answer::Holds,
                 Err(NoRequest::Never) => {}
                 Err(NoRequest::Unknown(cap)) => unknown = cap,
             }
@@ -273,8 +276,15 @@ impl Claim<'_> {
             request = request.with_cwd(above);
             (base, text) = (Some(above), Some(name));
         }
+        let beside = match self.cell.argument() {
+            Some(asked) if !self.cell.is_cwd() => {
+                in_front(tool, action, asked).ok_or(NoRequest::Impossible)?
+            }
+            _ => Vec::new(),
+        };
         for argument in arguments(tool, action) {
             let is_asked = self.cell.argument() == Some(argument.name.as_str());
+            let is_needed = argument.required || beside.contains(&argument.name.as_str());
             if is_asked && let Some(text) = text {
                 // The workspace where it cannot be written: left out, it is meant.
                 let is_implied = text == "." && policy.switches().dot == crate::path::Dot::Deny;
@@ -289,12 +299,12 @@ impl Claim<'_> {
                 continue;
             }
             match &argument.kind {
-                ArgumentKind::Path(kind) if argument.required || kind.absent_is_workspace => {
-                    if let Some(other) = self.other(argument, base, budget)? {
+                ArgumentKind::Path(kind) if is_needed || kind.absent_is_workspace => {
+                    if let Some(other) = self.other(argument, is_needed, base, budget)? {
                         request = request.with_arg(&argument.name, other.as_str());
                     }
                 }
-                _ if !argument.required => {}
+                _ if !is_needed => {}
                 ArgumentKind::Path(_) => {}
                 ArgumentKind::Flag => request = request.with_arg(&argument.name, Value::Flag(true)),
                 ArgumentKind::Text { pattern, .. } => {
@@ -322,6 +332,7 @@ impl Claim<'_> {
     fn other(
         &self,
         argument: &Argument,
+        is_needed: bool,
         base: Option<&str>,
         budget: &Budget<'_>,
     ) -> Result<Option<String>, NoRequest> {
@@ -330,7 +341,7 @@ impl Claim<'_> {
         };
         let mut allowed = self.wanted(cell);
         // Left out, it means the workspace, wherever the command starts.
-        if !argument.required && allowed.formula.holds(".") {
+        if !is_needed && allowed.formula.holds(".") {
             return Ok(None);
         }
         let below = match base {
@@ -369,10 +380,35 @@ impl Claim<'_> {
                 Err(NoRequest::Unknown(Cap::NotReproduced))
             }
             // It is not to be allowed anyhow: any path will do.
-            Answer::Holds if argument.required => Ok(Some("a".to_owned())),
+            Answer::Holds if is_needed => Ok(Some("a".to_owned())),
             Answer::Holds => Ok(None),
         }
     }
+}
+
+/// The positional arguments that have to be given so that `asked`, known by its place, is read as itself.
+/// None if others take every word that could be its.
+fn in_front<'p>(tool: &'p Tool, action: &'p Action, asked: &str) -> Option<Vec<&'p str>> {
+    let own = action.command.is_empty().then_some(&tool.args);
+    let groups: [Vec<&Argument>; 2] = [
+        own.into_iter().flatten().chain(&action.args).collect(),
+        action.after.iter().flatten().collect(),
+    ];
+    for group in groups {
+        let takers: Vec<&Argument> = group
+            .into_iter()
+            .filter(|argument| argument.spelling == Spelling::Positional)
+            .collect();
+        let Some(place) = takers.iter().position(|argument| argument.name == asked) else {
+            continue;
+        };
+        let shares = (1..=takers.len()).map(|words| positional_shares(&takers, words));
+        let reaches = |shares: &Vec<usize>| shares.get(place).is_some_and(|share| *share > 0);
+        let shares = shares.into_iter().find(reaches)?;
+        let given = takers.iter().zip(shares).filter(|(_, share)| *share > 0);
+        return Some(given.map(|(argument, _)| argument.name.as_str()).collect());
+    }
+    Some(Vec::new())
 }
 
 /// The path with plain names in place of odd ones, where the set holds that too: on its way to what it has

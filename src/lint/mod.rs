@@ -8,6 +8,7 @@
 #![forbid(unsafe_code)]
 
 mod catalogue;
+mod commands;
 pub mod coverage;
 pub mod diagnostic;
 mod exact;

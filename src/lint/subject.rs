@@ -7,6 +7,7 @@ use std::cell::OnceCell;
 use std::collections::HashMap;
 
 use super::Options;
+use super::commands::{self, Ambiguous};
 use super::exact::{self, Exact};
 use super::exposed::{self, Exposures};
 use super::places;
@@ -39,6 +40,7 @@ pub(crate) struct Subject<'s> {
     exact: OnceCell<Exact>,
     hidden: OnceCell<Exposures>,
     secrets: OnceCell<Exposures>,
+    commands: OnceCell<Ambiguous>,
 }
 
 /// A rule as it was written and as it was compiled.
@@ -83,6 +85,7 @@ impl<'s> Subject<'s> {
             exact: OnceCell::new(),
             hidden: OnceCell::new(),
             secrets: OnceCell::new(),
+            commands: OnceCell::new(),
         })
     }
 
@@ -106,6 +109,11 @@ impl<'s> Subject<'s> {
     pub(crate) fn secrets(&self) -> &Exposures {
         self.secrets
             .get_or_init(|| exposed::look(self, places::SECRETS, places::SECRETS))
+    }
+
+    /// The command lines that several of its actions accept. Asked when first needed.
+    pub(crate) fn commands(&self) -> &Ambiguous {
+        self.commands.get_or_init(|| commands::look(self))
     }
 
     /// The policy's own rules, in the order of the document.
