@@ -16,6 +16,7 @@ mod explain;
 mod ledger;
 mod lint;
 mod list;
+mod other_terms;
 mod prove;
 mod recorded;
 mod request;
