@@ -188,6 +188,67 @@ rules:
     );
 }
 
+#[test]
+fn a_name_that_is_there_is_shown_before_an_invented_one() {
+    let policy = policy(
+        "use: lictor/files@1
+scopes: {notes: \"notes/**/*.md\", drafts: \"notes/**/*draft*\"}
+rules:
+  - {id: read, allow: filesystem.read_file, within: notes}
+  - {id: no-drafts, deny: filesystem.read_file, touching: drafts}
+invariants:
+  - {id: nothing-old, never: filesystem.read_file, paths: \"notes/*/*.md\"}
+",
+    );
+    let names = [
+        "README.md",
+        "notes",
+        "notes/plan.md",
+        "notes/2026/plan.md",
+        "notes/2026/old-draft.md",
+    ];
+    let names: Vec<_> = names.map(|name| (name.to_owned(), Kind::File)).into();
+    let around = Workspace(names);
+    assert_eq!(shown(&policy, &around, "L211"), ["notes/2026/plan.md"]);
+    assert_eq!(shown(&policy, &around, "L205"), ["notes/2026/old-draft.md"]);
+    assert_eq!(shown(&policy, &Unknown, "L211"), ["notes/a/a.md"]);
+}
+
+/// `é` in its two normal forms.
+const COMPOSED: &str = "r\u{e9}sum\u{e9}s";
+const DECOMPOSED: &str = "re\u{301}sume\u{301}s";
+
+#[test]
+fn a_deny_in_another_normal_form_is_refused_or_holds_and_is_never_a_hole() {
+    let text = |paths: &str| {
+        format!(
+            "version: 1\nname: forms\nuse: lictor/files@1\n{paths}scopes: {{all: \"{COMPOSED}/**\", closed: \"{DECOMPOSED}/x\"}}\nrules:\n  \
+             - {{id: read, allow: filesystem.read_file, within: all}}\n  \
+             - {{id: closed, deny: \"*\", touching: closed}}\n"
+        )
+    };
+    let refused = CompiledPolicy::from_yaml(&text("")).unwrap_err();
+    let problem = refused.problems().first().unwrap();
+    assert!(
+        problem.message.contains("normal form C"),
+        "{}",
+        problem.message
+    );
+    assert_eq!(
+        problem.replacement.as_deref(),
+        Some(format!("\"{COMPOSED}/x\"").as_str())
+    );
+    let policy = CompiledPolicy::from_yaml(&text("paths: {nfc: ignore}\n")).unwrap();
+    for form in [COMPOSED, DECOMPOSED] {
+        let request = Request::named("filesystem", "read_file")
+            .with_arg("path", format!("{form}/x").as_str());
+        let decision = decide(&policy, &request, &Context::new("anybody"));
+        assert_eq!(decision.reason(), Some(Reason::DeniedByRule), "{form:?}");
+    }
+    let report = lint::run(&policy, &Unknown, &Options::default());
+    assert!(report.diagnostics.iter().all(|found| found.code != "G111"));
+}
+
 /// What X301 shows for two tools of one program, whose declarations are given.
 #[track_caller]
 fn check_commands(one: &str, other: &str, expected: &[&str]) {

@@ -65,8 +65,10 @@ struct Move {
 /// Several flags in one word.
 #[derive(Clone, Copy, Debug)]
 struct Bundle {
-    /// Those that it sets, as bits; none: it may set any.
+    /// Those that it sets of the flags that may not be given twice, as bits; none: it may set any.
     flags: Option<u64>,
+    /// It sets some of the flags that may be given twice.
+    others: bool,
 }
 
 /// Flags that may not be given twice and of which each set is looked at by itself.
@@ -275,7 +277,13 @@ impl<'p> Grammar<'p> {
         if any.is_empty() && often.is_empty() {
             return Ok(());
         }
-        let any = (Bundle { flags: None }, format!("[{any}{often}]+"));
+        let any = (
+            Bundle {
+                flags: None,
+                others: true,
+            },
+            format!("[{any}{often}]+"),
+        );
         for (bundle, letters) in sets(&once, &often).into_iter().chain([any]) {
             let mut moves = vec![(Words::matching("-", &letters)?, usize::MAX, false)];
             for (slot, letter, value_optional) in &valued {
@@ -438,6 +446,7 @@ impl<'p> Grammar<'p> {
                     continue;
                 }
                 next.given |= match bundle.flags {
+                    Some(flags) if !bundle.others => flags,
                     Some(flags) => flags | self.required_flags(true),
                     // Any of its flags, so all that are required.
                     None => self.required_flags(false),
@@ -561,24 +570,19 @@ fn bit(slot: usize) -> u64 {
 }
 
 /// Every set of flags that may not be given twice, with the letters of a word that gives just these, in
-/// whichever order, and others between them. None if there are too many.
+/// whichever order: alone, and with others between them. None if there are too many.
 fn sets(once: &[(u64, String)], often: &str) -> Vec<(Bundle, String)> {
     if once.len() > MOST_BUNDLED {
         return Vec::new();
     }
-    let between = if often.is_empty() {
-        String::new()
-    } else {
-        format!("[{often}]*")
-    };
-    let mut sets: Vec<(u64, Vec<String>)> = vec![(0, vec![between.clone()])];
+    let mut sets: Vec<(u64, Vec<Vec<&str>>)> = vec![(0, vec![Vec::new()])];
     let mut nth = 0_usize;
     while let Some((flags, orders)) = sets.get(nth).cloned() {
         for (bit, letter) in once.iter().filter(|(bit, _)| flags & bit == 0) {
             let longer = orders
                 .iter()
-                .map(|order| format!("{order}{letter}{between}"));
-            let longer: Vec<String> = longer.collect();
+                .map(|order| [order.as_slice(), &[letter.as_str()]].concat());
+            let longer: Vec<Vec<&str>> = longer.collect();
             let with = flags | bit;
             match sets.iter_mut().find(|(known, _)| *known == with) {
                 Some((_, orders)) => orders.extend(longer),
@@ -587,11 +591,38 @@ fn sets(once: &[(u64, String)], often: &str) -> Vec<(Bundle, String)> {
         }
         nth = nth.saturating_add(1);
     }
-    let named = sets.into_iter().map(|(flags, orders)| {
-        let flags = Some(flags);
-        (Bundle { flags }, format!("(?:{})", orders.join("|")))
-    });
-    named.collect()
+    let mut named = Vec::new();
+    for (flags, orders) in sets {
+        let mut add = |words: Vec<String>, others: bool| {
+            let flags = Some(flags);
+            if !words.is_empty() {
+                named.push((Bundle { flags, others }, format!("(?:{})", words.join("|"))));
+            }
+        };
+        let several = orders.iter().filter(|order| order.len() > 1);
+        add(several.map(|order| order.concat()).collect(), false);
+        if often.is_empty() {
+            continue;
+        }
+        let mut between: Vec<String> = Vec::new();
+        for order in &orders {
+            if order.is_empty() {
+                between.push(format!("[{often}]{{2,}}"));
+                continue;
+            }
+            // At least one other, in some gap.
+            for gap in 0..=order.len() {
+                let at = |nth: usize| if nth == gap { "+" } else { "*" };
+                let mut word = format!("[{often}]{}", at(0));
+                for (nth, letter) in (1_usize..).zip(order) {
+                    word.push_str(&format!("{letter}[{often}]{}", at(nth)));
+                }
+                between.push(word);
+            }
+        }
+        add(between, true);
+    }
+    named
 }
 
 /// The leading words by which a tool is called.

@@ -22,6 +22,7 @@ mod budget;
 pub mod cells;
 mod declared;
 pub mod diff;
+mod existing;
 mod formula;
 pub mod invariants;
 mod letters;

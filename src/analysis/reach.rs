@@ -98,6 +98,12 @@ impl Analysis {
         answer
     }
 
+    /// False if it is plain from the patterns that an allow rule speaks of none of these paths.
+    pub(crate) fn may_speak_of(&self, rule: &str, cell: &Cell, paths: &PathSet) -> bool {
+        self.rule_named(rule)
+            .is_some_and(|(_, rule)| self.of_rule(cell, rule).may_meet(&paths.formula))
+    }
+
     /// What deny rules keep everybody out of, for one argument of one action: those of them that speak of no
     /// place in particular. What is in it needs no further question.
     pub(crate) fn kept_out_everywhere(&self, cell: &Cell) -> PathSet {

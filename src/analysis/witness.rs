@@ -2,9 +2,12 @@
 
 #![forbid(unsafe_code)]
 
+use std::sync::Arc;
+
 use serde_json::{Map, Value as Json, json};
 
 use super::cells::{Analysis, Cell, above, arguments, path_arguments};
+use super::existing::Region;
 use super::{Answer, Budget, Cap, PathSet};
 use crate::decision::{Context, Decision, Effect, Request, Value, decide, positional_shares};
 use crate::path::CanonicalPath;
@@ -25,6 +28,8 @@ pub struct Witness {
     pub path: Option<String>,
     /// The decision.
     pub decision: Decision,
+    /// Where its path was taken from.
+    pub(super) region: Option<Arc<Region>>,
 }
 
 impl Witness {
@@ -33,6 +38,7 @@ impl Witness {
     pub fn decided_by(&self, policy: &CompiledPolicy) -> Witness {
         Witness {
             decision: decide(policy, &self.request, &self.context),
+            region: None,
             ..self.clone()
         }
     }
@@ -142,10 +148,17 @@ impl Claim<'_> {
                 Answer::Fails(path) => plainer(path, &possible),
             };
             match self.witness(Some(&path), budget) {
-                Answer::Unknown(Cap::NotReproduced) => answer = Answer::Unknown(Cap::NotReproduced),
-                decided @ (Answer::Holds | Answer::Fails(_) | Answer::Unknown(_)) => {
-                    return decided;
+                Answer::Fails(witness) => {
+                    let region = Region {
+                        cell: self.cell.clone(),
+                        paths: possible,
+                        expected: self.expected,
+                    };
+                    let region = Some(Arc::new(region));
+                    return Answer::Fails(Witness { region, ..witness });
                 }
+                Answer::Unknown(Cap::NotReproduced) => answer = Answer::Unknown(Cap::NotReproduced),
+                decided @ (Answer::Holds | Answer::Unknown(_)) => return decided,
             }
             // Another path may do where this one does not: one that more lies below.
             let switches = self.analysis.policy().switches();
@@ -235,6 +248,7 @@ impl Claim<'_> {
                             argument: self.cell.argument().map(str::to_owned),
                             path: path.map(str::to_owned),
                             decision,
+                            region: None,
                         });
                     }
                 }
@@ -414,15 +428,17 @@ fn in_front<'p>(tool: &'p Tool, action: &'p Action, asked: &str) -> Option<Vec<&
 /// The path with plain names in place of odd ones, where the set holds that too: on its way to what it has
 /// to match, a search takes names that match more than they have to.
 fn plainer(path: String, set: &PathSet) -> String {
-    let is_plain = |name: &str| name.starts_with(|c: char| c.is_ascii_alphanumeric());
-    if path == "." || path.split('/').all(is_plain) {
-        return path;
-    }
     let mut names: Vec<&str> = path.split('/').collect();
+    let last = names.len().saturating_sub(1);
     for nth in 0..names.len() {
-        let Some(name) = names.get(nth).copied().filter(|name| !is_plain(name)) else {
+        let Some(name) = names.get(nth).copied() else {
             continue;
         };
+        // A directory's name has no ending.
+        let begins_plain = name.starts_with(|c: char| c.is_ascii_alphanumeric());
+        if path == "." || begins_plain && (nth == last || !name.contains('.')) {
+            continue;
+        }
         names
             .iter_mut()
             .skip(nth)

@@ -3,7 +3,6 @@
 
 #![forbid(unsafe_code)]
 
-use super::exact::budget;
 use super::probe::ANYONE;
 use super::subject::Subject;
 use crate::analysis::argv::{Grammar, ways};
@@ -31,7 +30,7 @@ pub(crate) struct Line {
 
 /// Compares the actions of a policy. Those of one library are told apart by the library's own tests.
 pub(super) fn look(subject: &Subject<'_>) -> Ambiguous {
-    let budget = budget(subject);
+    let budget = subject.budget();
     let tools = subject.policy.tools();
     let mut found = Ambiguous::default();
     for (nth, tool) in tools.iter().enumerate() {
@@ -40,7 +39,7 @@ pub(super) fn look(subject: &Subject<'_>) -> Ambiguous {
             if nth == other_nth && !is_own || !may_be_called_alike(tool, other) {
                 continue;
             }
-            compare(subject, &budget, tool, other, &mut found);
+            compare(subject, budget, tool, other, &mut found);
         }
     }
     found

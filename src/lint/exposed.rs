@@ -7,8 +7,8 @@ use std::cell::OnceCell;
 use std::collections::HashMap;
 
 use super::diagnostic::Witness;
-use super::exact::{budget, shown};
-use super::places::Place;
+use super::exact::shown;
+use super::places::{self, Place};
 use super::probe;
 use super::subject::{Deed, RuleView, Subject};
 use crate::analysis::cells::{Analysis, Cell};
@@ -40,12 +40,12 @@ pub(crate) fn look(
     read: &'static [Place],
     write: &'static [Place],
 ) -> Exposures {
-    let budget = budget(subject);
+    let budget = subject.budget();
     let (read, write) = (Places::new(read), Places::new(write));
     let mut looker = Looker {
         subject,
         analysis: subject.analysis(),
-        budget: &budget,
+        budget,
         covered: HashMap::new(),
         keepers: HashMap::new(),
         found: Exposures::default(),
@@ -170,9 +170,10 @@ impl<'a> Looker<'a, '_> {
         let mut open: Vec<(usize, &'static Place)> = Vec::new();
         for (nth, place) in self.uncovered(cell, places) {
             let usual = || self.usual(rule, deed, argument, places, nth);
-            match usual() {
-                Some(witness) => found.push((nth, place, witness)),
-                None => open.push((nth, place)),
+            if let Some(witness) = usual() {
+                found.push((nth, place, witness));
+            } else if self.may_reach(rule, argument, cell, places, nth) {
+                open.push((nth, place));
             }
         }
         let excluded = self.excluded(rule, argument);
@@ -197,6 +198,7 @@ impl<'a> Looker<'a, '_> {
                     Answer::Holds => {}
                     Answer::Fails(witness) => {
                         let shows = format!("is allowed by `{}`", rule.written.id);
+                        let witness = self.subject.existing(witness);
                         found.extend(shown(&witness, &shows).map(|w| (*nth, *place, w)));
                     }
                     Answer::Unknown(cap) => {
@@ -240,6 +242,25 @@ impl<'a> Looker<'a, '_> {
             }
         }
         open
+    }
+
+    /// False if it is plain from the patterns that the rule reaches nothing of a place.
+    fn may_reach(
+        &self,
+        rule: RuleView<'_>,
+        argument: &Argument,
+        cell: &Cell,
+        places: &Places,
+        nth: usize,
+    ) -> bool {
+        let (Some(place), Some(set)) = (places.all.get(nth), places.sets.get(nth)) else {
+            return false;
+        };
+        let scopes = self.subject.scopes_of(rule.written, &argument.name);
+        let mut patterns = scopes.iter().flat_map(|scope| &scope.include);
+        let holds_more =
+            !place.is_without_sources() || patterns.any(|(p, _)| !places::is_of_sources(p));
+        holds_more && self.analysis.may_speak_of(&rule.written.id, cell, set)
     }
 
     /// A request for a name that is there, or that people know.

@@ -81,6 +81,17 @@ const fn ssh(names: &'static [&'static str]) -> Place {
 /// `src/.ssh/a.rs`, and nobody has to be told.
 const SOURCES: &str = "**/*.{rs,py,pyi,js,mjs,cjs,jsx,ts,tsx,go,c,h,cc,cpp,hpp,java,kt,rb,php,cs,swift,lua,ex,hs,ml,sql,md,rst,adoc,html,css,scss,vue}";
 
+/// Whether all names of a pattern are plainly those of program text or prose.
+pub(crate) fn is_of_sources(pattern: &Pattern) -> bool {
+    let name = pattern.as_str().rsplit('/').next().unwrap_or_default();
+    let endings = SOURCES
+        .trim_start_matches("**/*.{")
+        .trim_end_matches('}')
+        .split(',');
+    let ending = name.rsplit_once('.').map(|(_, ending)| ending);
+    endings.into_iter().any(|known| ending == Some(known))
+}
+
 /// A place by the conventions of the programs that use it.
 #[derive(Debug)]
 pub(crate) struct Place {
@@ -107,6 +118,11 @@ impl Place {
     /// The pattern of a deny over it.
     pub(crate) fn deny(&self) -> &'static str {
         self.deny.unwrap_or(self.pattern)
+    }
+
+    /// Whether program text is no part of it.
+    pub(crate) fn is_without_sources(&self) -> bool {
+        self.but == SOURCES
     }
 
     /// Whether it lies below any directory.

@@ -15,6 +15,7 @@ use super::policy_tests::{self, TestOutcome};
 use super::surroundings::Surroundings;
 use super::yaml;
 use crate::analysis::cells::Analysis;
+use crate::analysis::{self, Budget};
 use crate::policy::glob::Pattern;
 use crate::policy::model::{
     Access, Action, Argument, ArgumentKind, Confine, PathArgument, Policy, Rule, RuleEffect, Scope,
@@ -22,6 +23,9 @@ use crate::policy::model::{
 };
 use crate::policy::source::Node;
 use crate::policy::{self, CompiledPolicy, CompiledRule, Span};
+
+/// Names of the workspace that a witness may be made of. Looking through as many takes about a millisecond.
+const MOST_NAMES: usize = 2_000;
 
 /// What a rule of the catalogue is given.
 pub(crate) struct Subject<'s> {
@@ -41,6 +45,8 @@ pub(crate) struct Subject<'s> {
     hidden: OnceCell<Exposures>,
     secrets: OnceCell<Exposures>,
     commands: OnceCell<Ambiguous>,
+    budget: Budget<'s>,
+    names: OnceCell<Vec<String>>,
 }
 
 /// A rule as it was written and as it was compiled.
@@ -86,12 +92,35 @@ impl<'s> Subject<'s> {
             hidden: OnceCell::new(),
             secrets: OnceCell::new(),
             commands: OnceCell::new(),
+            names: OnceCell::new(),
+            budget: match options.is_late {
+                Some(is_late) => Budget::default().until(is_late),
+                None => Budget::default(),
+            },
         })
+    }
+
+    /// What exact analysis may take. One for all questions, which remember what those before have found.
+    pub(crate) fn budget(&self) -> &Budget<'s> {
+        &self.budget
     }
 
     /// The policy made ready for exact questions.
     pub(crate) fn analysis(&self) -> &Analysis {
         self.analysis.get_or_init(|| Analysis::of(self.policy))
+    }
+
+    /// A witness that shows the same with a name of the workspace, the shortest first, if there is one.
+    pub(crate) fn existing(&self, witness: analysis::Witness) -> analysis::Witness {
+        let names = self.names.get_or_init(|| {
+            let known = self.around.names().unwrap_or_default();
+            let mut names: Vec<&str> = known.iter().map(|(name, _)| name.as_str()).collect();
+            names.sort_by_key(|name| (name.matches('/').count(), name.len()));
+            names.truncate(MOST_NAMES);
+            names.into_iter().map(str::to_owned).collect()
+        });
+        let names = names.iter().map(String::as_str);
+        witness.at_existing(self.analysis(), names, self.budget())
     }
 
     /// What exact analysis says about the rules. Asked when first needed.

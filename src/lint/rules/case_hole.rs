@@ -18,7 +18,9 @@ declare_rule! {
     /// ## Why is this bad?
     /// Deny rules match in every case; allow scopes and their `exclude` are exact. On a disk that ignores case (macOS,
     /// Windows, some mounts) `Secrets/key` is the file `secrets/key`, and the exclusion does not hold. On one that does not,
-    /// an allow for `Docs/**` beside a deny for `docs/**` allows nothing, though it looks as if it did.
+    /// an allow for `Docs/**` beside a deny for `docs/**` allows nothing, though it looks as if it did. Patterns that differ by
+    /// Unicode normal form only are no such hole: one that is not in normal form C is refused when the policy is loaded, and
+    /// with `paths: {nfc: ignore}` patterns and paths are normalised before they are compared.
     ///
     /// ## Example
     /// ```yaml
