@@ -40,7 +40,7 @@ pub(crate) static HIDDEN_WRITE: &[Place] = &[
         ..Place::new(".githooks/*", &[".githooks/pre-commit"])
     },
     env(&[".env", ".env.local"]),
-    ssh(&[".ssh/authorized_keys"]),
+    ssh(&[".ssh/authorized_keys", ".ssh/config"]),
 ];
 
 /// Where secrets are by the conventions of the tools that make them.
@@ -53,10 +53,10 @@ pub(crate) static SECRETS: &[Place] = &[
         but: "**/[Ii][Dd]_*.*",
         ..Place::new("**/id_*", &["id_rsa", "id_ed25519"])
     },
-    ssh(&[".ssh/id_ed25519"]),
+    ssh(&[".ssh/id_ed25519", ".ssh/config"]),
     Place {
         but: SOURCES,
-        ..Place::new("**/.aws/**", &[".aws/credentials"])
+        ..Place::new("**/.aws/**", &[".aws/credentials", ".aws/config"])
     },
     Place::new("**/.netrc", &[".netrc"]),
     Place::new("**/.npmrc", &[".npmrc"]),
