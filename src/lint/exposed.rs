@@ -15,7 +15,7 @@ use crate::analysis::cells::{Analysis, Cell};
 use crate::analysis::{Answer, Budget, Cap, PathSet, Space};
 use crate::policy::Span;
 use crate::policy::glob::{Case, Pattern};
-use crate::policy::model::{Access, Argument, PathArgument, Tree};
+use crate::policy::model::{Access, Argument, PathArgument, RuleEffect, Tree};
 
 /// What a rule lets through of some places, by the argument that lets most of them.
 #[derive(Debug)]
@@ -47,13 +47,21 @@ pub(crate) fn look(
         analysis: subject.analysis(),
         budget,
         covered: HashMap::new(),
+        kept_out: HashMap::new(),
         keepers: HashMap::new(),
         found: Exposures::default(),
     };
     for (nth, rule) in subject.rules().enumerate() {
-        if rule.written.effect == crate::policy::model::RuleEffect::Allow {
-            looker.rule(nth, rule, &read, &write);
+        if rule.written.effect != RuleEffect::Allow {
+            continue;
         }
+        if budget.is_spent() {
+            let what = "what the rules from here on let through".to_owned();
+            let unknown = (rule.written.at, what, Cap::Stopped);
+            looker.found.unknown.push(unknown);
+            break;
+        }
+        looker.rule(nth, rule, &read, &write);
     }
     looker.found
 }
@@ -108,6 +116,8 @@ struct Looker<'a, 's> {
     budget: &'a Budget<'a>,
     /// For what everybody is kept out of, which places (by their patterns) are all inside it.
     covered: HashMap<PathSet, HashMap<&'static str, bool>>,
+    /// What everybody is kept out of, by action and argument.
+    kept_out: HashMap<(u32, &'a str), PathSet>,
     /// The rules that can keep something out, by action and argument.
     keepers: HashMap<(u32, &'a str), Vec<u32>>,
     found: Exposures,
@@ -162,13 +172,13 @@ impl<'a> Looker<'a, '_> {
         &mut self,
         rule: RuleView<'_>,
         deed: Deed<'_>,
-        (argument, kind): (&Argument, &PathArgument),
+        (argument, kind): (&'a Argument, &PathArgument),
         cell: &Cell,
         places: &Places,
     ) -> Exposed {
         let mut found: Vec<(usize, &'static Place, Witness)> = Vec::new();
         let mut open: Vec<(usize, &'static Place)> = Vec::new();
-        for (nth, place) in self.uncovered(cell, places) {
+        for (nth, place) in self.uncovered((deed.number, argument), cell, places) {
             let usual = || self.usual(rule, deed, argument, places, nth);
             if let Some(witness) = usual() {
                 found.push((nth, place, witness));
@@ -201,6 +211,8 @@ impl<'a> Looker<'a, '_> {
                         let witness = self.subject.existing(witness);
                         found.extend(shown(&witness, &shows).map(|w| (*nth, *place, w)));
                     }
+                    // Told once for all rules.
+                    Answer::Unknown(Cap::Stopped) => {}
                     Answer::Unknown(cap) => {
                         let what = format!(
                             "whether rule `{}` lets `{}` through",
@@ -228,15 +240,23 @@ impl<'a> Looker<'a, '_> {
     }
 
     /// The places that the denies for everybody leave open.
-    fn uncovered(&mut self, cell: &Cell, places: &Places) -> Vec<(usize, &'static Place)> {
-        let kept_out = self.analysis.kept_out_everywhere(cell);
+    fn uncovered(
+        &mut self,
+        (action, argument): (u32, &'a Argument),
+        cell: &Cell,
+        places: &Places,
+    ) -> Vec<(usize, &'static Place)> {
+        let kept_out = self
+            .kept_out
+            .entry((action, argument.name.as_str()))
+            .or_insert_with(|| self.analysis.kept_out_everywhere(cell));
         let space = Space::with_workspace(self.subject.policy.switches());
         let known = self.covered.entry(kept_out.clone()).or_default();
         let mut open = Vec::new();
         for (nth, (place, set)) in places.all.iter().zip(&places.sets).enumerate() {
             let is_covered = *known
                 .entry(place.pattern)
-                .or_insert_with(|| space.covers(&kept_out, set, self.budget).holds());
+                .or_insert_with(|| space.covers(kept_out, set, self.budget).holds());
             if !is_covered {
                 open.push((nth, place));
             }

@@ -4,7 +4,7 @@
 #![forbid(unsafe_code)]
 
 use std::cell::OnceCell;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use super::Options;
 use super::commands::{self, Ambiguous};
@@ -47,6 +47,8 @@ pub(crate) struct Subject<'s> {
     commands: OnceCell<Ambiguous>,
     budget: Budget<'s>,
     names: OnceCell<Vec<String>>,
+    /// The scopes that rules allow.
+    allowed: OnceCell<HashSet<String>>,
 }
 
 /// A rule as it was written and as it was compiled.
@@ -93,6 +95,7 @@ impl<'s> Subject<'s> {
             secrets: OnceCell::new(),
             commands: OnceCell::new(),
             names: OnceCell::new(),
+            allowed: OnceCell::new(),
             budget: match options.is_late {
                 Some(is_late) => Budget::default().until(is_late),
                 None => Budget::default(),
@@ -223,11 +226,15 @@ impl<'s> Subject<'s> {
 
     /// Whether some rule that allows names the scope.
     pub(crate) fn is_allowed_scope(&self, scope: &Scope) -> bool {
-        self.model
-            .rules
-            .iter()
-            .filter(|rule| rule.effect == RuleEffect::Allow)
-            .any(|rule| scope_names(rule).contains(&scope.name.as_str()))
+        let allowed = self.allowed.get_or_init(|| {
+            let rules = self.model.rules.iter();
+            rules
+                .filter(|rule| rule.effect == RuleEffect::Allow)
+                .flat_map(scope_names)
+                .map(str::to_owned)
+                .collect()
+        });
+        allowed.contains(&scope.name)
     }
 
     /// The accesses that a rule grants to paths.
