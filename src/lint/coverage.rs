@@ -2,9 +2,11 @@
 
 #![forbid(unsafe_code)]
 
+use std::collections::HashMap;
+
 use super::Options;
 use super::policy_tests::TestOutcome;
-use super::subject::Subject;
+use super::subject::{RuleView, Subject, scope_names};
 use super::surroundings::Unknown;
 use crate::decision::Effect;
 use crate::policy::glob::Pattern;
@@ -160,6 +162,12 @@ impl Boundary {
 /// The boundaries of all scopes that an allow rule names and that end somewhere.
 pub(super) fn boundaries(subject: &Subject<'_>) -> Vec<Boundary> {
     let mut boundaries = Vec::new();
+    let mut users: HashMap<&str, Vec<RuleView<'_>>> = HashMap::new();
+    for rule in subject.allows() {
+        for name in scope_names(rule.written) {
+            users.entry(name).or_default().push(rule);
+        }
+    }
     for scope in &subject.model.scopes {
         let prefixes: Vec<String> = scope
             .include
@@ -173,15 +181,11 @@ pub(super) fn boundaries(subject: &Subject<'_>) -> Vec<Boundary> {
         if !subject.is_allowed_scope(scope) || prefixes.iter().any(String::is_empty) {
             continue;
         }
-        let users: Vec<_> = subject
-            .allows()
-            .filter(|rule| {
-                subject
-                    .all_scopes_of(rule.written)
-                    .iter()
-                    .any(|used| used.name == scope.name)
-            })
-            .flat_map(|rule| subject.deeds(rule))
+        let users: Vec<_> = users
+            .get(scope.name.as_str())
+            .into_iter()
+            .flatten()
+            .flat_map(|rule| subject.deeds(*rule))
             .map(|deed| (deed.tool.name.as_str(), deed.action.name.as_str()))
             .collect();
         let is_inside = |path: &str| {

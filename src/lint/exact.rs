@@ -54,6 +54,11 @@ pub(super) fn ask(subject: &Subject<'_>) -> Exact {
     };
     let rules: Vec<Known<'_>> = subject.rules().map(|rule| known(subject, rule)).collect();
     for (nth, rule) in rules.iter().enumerate() {
+        if budget.is_spent() {
+            let what = "whether the rules from here on ever decide, and are needed,".to_owned();
+            asker.unknown(rule.rule.written.at, what, Cap::Stopped);
+            break;
+        }
         asker.alone(nth, rule.rule);
     }
     for (nth, rule) in rules.iter().enumerate() {
