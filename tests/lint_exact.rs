@@ -330,6 +330,12 @@ fn a_command_line_that_two_tools_accept_is_found() {
         r#"args: {dir: {type: path, option: -C, required: true}}, actions: {a: {command: go, args: {w: {type: text, dash: true, required: true}}}}"#,
         &["tool -Ca go -- a"],
     );
+    // Whole numbers without bounds.
+    check_commands(
+        r#"actions: {a: {command: go, args: {n: {type: int, option: --n, required: true}}}}"#,
+        r#"actions: {a: {command: go, args: {n: {type: int, option: --n, min: 17, required: true}}}}"#,
+        &["tool go --n=17"],
+    );
     // Words that are always passed on.
     check_commands(
         r#"fixed: [-c, core.pager=cat], actions: {a: {command: go}}"#,

@@ -413,6 +413,10 @@ fn of_one_length(low: &str, high: &str) -> String {
     let (Some(a), Some(b)) = (low.chars().next(), high.chars().next()) else {
         return String::new();
     };
+    // All of that length: without this, each digit would double the expression.
+    if low.chars().all(|c| c == '0') && high.chars().all(|c| c == '9') {
+        return format!("[0-9]{{{}}}", low.len());
+    }
     let (low_rest, high_rest) = (low.get(1..).unwrap_or(""), high.get(1..).unwrap_or(""));
     if a == b {
         return format!("{a}{}", of_one_length(low_rest, high_rest));
@@ -450,7 +454,8 @@ mod tests {
         }
         check(("--x=", "[a-z]+"), ("--x=", "b|c"), Some("--x=b"));
         check(("-o", ".*"), ("-out=", "[0-9]{2}"), Some("-out=00"));
-        check(("", "[a-m]+x"), ("", "[k-z]+"), None);
+        check(("", "[a-m]+x"), ("", "[k-w]+"), None);
+        check(("", "[a-m]+x"), ("", "[k-z]+"), Some("kx"));
         check(("", "[a-m]+x"), ("", "[k-z]{2}|kk*x"), Some("kx"));
         check(("", "(ab)*c"), ("", "a?b?a?b?c"), Some("c"));
         check(("", "(?i)main"), ("", "[A-Z]+"), Some("MAIN"));
