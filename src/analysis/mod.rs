@@ -5,9 +5,10 @@
 //! A path language of globs by segment is regular, so these questions are decided. [`paths`] is about
 //! sets of paths: which there are, and whether one is empty, inside others, or meets another.
 //! [`cells`] says of a policy which paths one argument of one action may have, for whom and with which
-//! approvals granted; [`rules`] and [`reach`] ask about single rules; [`invariants`] proves what the policy claims
-//! of itself; [`diff`] compares two policies, `both` the command lines that two actions accept. A witness is a whole request, and was decided by the real
-//! [`decide`](crate::decision::decide) before it is handed out.
+//! approvals granted; [`rules`] and [`reach`] ask about single rules; [`invariants`] proves what the policy
+//! claims of itself; [`diff`] compares two policies, `both` the command lines that two actions accept. A
+//! witness is a whole request, and was decided by the real [`decide`](crate::decision::decide) before it is
+//! handed out; `existing` puts a name that is there into it.
 //!
 //! Below stand the parts that do it: `formula` and `tree` (sets put together), `search` (automata over
 //! segments, antichains), `letters` and `names` (which segment patterns one name can match together).
