@@ -1,19 +1,63 @@
 //! What exact answers cost: every rule of a policy of 100 and of 1,000 rules asked whether it can decide
 //! and whether it is needed, two policies compared, and patterns that are made to blow up.
-#![expect(clippy::unwrap_used, reason = "a benchmark fails by panicking")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::print_stdout,
+    reason = "a benchmark prints, and fails by panicking"
+)]
 
 use std::fmt::Write as _;
+use std::time::Instant;
 
 use divan::{Bencher, black_box};
 use lictor::analysis::cells::Analysis;
 use lictor::analysis::diff::diff;
 use lictor::analysis::{Answer, Budget, PathSet, Space};
+use lictor::lint::{self, Options, Unknown};
 use lictor::path::Switches;
 use lictor::policy::CompiledPolicy;
 use lictor::policy::glob::{Case, Pattern};
 
 fn main() {
+    ratios();
     divan::main();
+}
+
+/// Looking at policies against loading one of them in the same run: ratios mean the same on every machine.
+fn ratios() {
+    let quickest = |work: &dyn Fn()| {
+        let time = || {
+            let begun = Instant::now();
+            work();
+            begun.elapsed()
+        };
+        (0..7)
+            .map(|_| time())
+            .min()
+            .unwrap_or_default()
+            .as_secs_f64()
+    };
+    let (hundred, thousand) = (policy(100, None), policy(1000, None));
+    let changed = policy(100, Some(8));
+    let load = quickest(&|| {
+        black_box(policy(100, None));
+    });
+    let look = |policy: &CompiledPolicy| {
+        black_box(lint::run(policy, &Unknown, &Options::default()));
+    };
+    let compare = || {
+        black_box(diff(&hundred, &changed, &Budget::default()));
+    };
+    println!("against loading a policy of 100 rules once:");
+    println!(
+        "  lint of 100 rules    {:6.1}",
+        quickest(&|| look(&hundred)) / load
+    );
+    println!(
+        "  lint of 1,000 rules  {:6.1}",
+        quickest(&|| look(&thousand)) / load
+    );
+    println!("  diff of 100 rules    {:6.1}", quickest(&compare) / load);
 }
 
 /// A policy of so many rules: teams with directories of their own, now and then a deny, an approval or a

@@ -5,6 +5,8 @@
 use std::cell::Cell;
 use std::fmt;
 
+use super::letters::Memory;
+
 /// What bounds a run of questions. One that reaches a bound is answered with
 /// [`Answer::Unknown`](super::Answer::Unknown).
 ///
@@ -27,6 +29,7 @@ pub struct Budget<'a> {
     stop: Option<&'a dyn Fn() -> bool>,
     stopped: Cell<bool>,
     taken: Cell<u64>,
+    letters: Memory,
 }
 
 /// Steps that one question may take by default.
@@ -43,6 +46,7 @@ impl Default for Budget<'_> {
             stop: None,
             stopped: Cell::new(false),
             taken: Cell::new(0),
+            letters: Memory::default(),
         }
     }
 }
@@ -159,6 +163,16 @@ impl Meter<'_, '_> {
             return Err(Cap::Stopped);
         }
         Ok(())
+    }
+
+    /// What all questions of the budget have found of names.
+    pub(super) fn letters(&self) -> &Memory {
+        &self.budget.letters
+    }
+
+    /// Steps that this question has taken.
+    pub(super) fn taken(&self) -> u64 {
+        self.steps.get()
     }
 
     /// Holds some bytes more.

@@ -55,6 +55,8 @@ pub struct Analysis {
     /// For each scope, as an allow and as a denial takes it.
     scopes: Arc<[[Formula; 2]]>,
     known: Arc<Mutex<Known>>,
+    /// The rules by their ids.
+    ids: Arc<HashMap<String, RuleId>>,
 }
 
 /// The situations of an action, or why they cannot be looked at.
@@ -173,6 +175,10 @@ impl Analysis {
             cells: Vec::new(),
             scopes: scopes.collect(),
             known: Arc::default(),
+            ids: {
+                let ids = policy.rules().map(|(id, rule)| (rule.id.clone(), id));
+                Arc::new(ids.collect())
+            },
         };
         for (tool_nth, tool) in policy.tools().iter().enumerate() {
             for action_nth in 0..tool.actions.len() {
@@ -331,7 +337,8 @@ impl Analysis {
 
     /// The rule of that id.
     pub(super) fn rule_named(&self, id: &str) -> Option<(RuleId, &CompiledRule)> {
-        self.policy.rules().find(|(_, rule)| rule.id == id)
+        let id = *self.ids.get(id)?;
+        Some((id, self.policy.rule(id)?))
     }
 
     /// The paths of a cell that a rule speaks about.
@@ -472,7 +479,7 @@ type Prefix = [String; 2];
 type Entry = (u8, usize);
 
 /// The two plain names that each pattern of a set begins with, in no case; none if one does not.
-fn prefixes(set: &Formula) -> Option<Vec<Prefix>> {
+pub(super) fn prefixes(set: &Formula) -> Option<Vec<Prefix>> {
     let of = |pattern: &Pattern| match pattern.segments() {
         [Segment::Literal(a), Segment::Literal(b), ..] => Some([fold_text(a), fold_text(b)]),
         _ => None,

@@ -7,7 +7,9 @@
 
 #![forbid(unsafe_code)]
 
+use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::rc::Rc;
 
 use super::atoms::{Atom, AtomId, Atoms};
@@ -30,6 +32,34 @@ pub(super) struct Letters {
     /// Some name was left out that could not be judged.
     pub(super) doubtful: bool,
 }
+
+/// What questions before have found, of which the next ones make use: mostly they ask about the same
+/// patterns, with other plain names beside them.
+#[derive(Debug, Default)]
+pub(super) struct Memory {
+    known: RefCell<HashMap<Query, Rc<Remembered>>>,
+}
+
+/// A search for names, without the names that were left out of it.
+#[derive(Debug, PartialEq, Eq, Hash)]
+struct Query {
+    atoms: Vec<(Atom, Sides)>,
+    /// The spellings of the group that was asked about.
+    group: Option<Vec<String>>,
+    needs_help: bool,
+    alphabet: Alphabet,
+}
+
+#[derive(Debug)]
+struct Remembered {
+    names: Vec<Vec<u8>>,
+    doubtful: bool,
+    /// What it took. It is counted again each time, so that no answer depends on the questions before.
+    steps: u64,
+}
+
+/// Searches that are remembered, a few hundred bytes each.
+const MOST_REMEMBERED: usize = 10_000;
 
 /// Finds letters, and remembers them.
 #[derive(Debug)]
@@ -226,6 +256,9 @@ impl<'a> Sorted<'a> {
     }
 
     /// Searches for names that no atom spells out: of a group, or else of none.
+    ///
+    /// What was found for the same patterns before, with fewer names left out, is as good if none of the
+    /// names is one to leave out here: the best of all are the best of some.
     fn search(
         &self,
         group: Option<&Folded>,
@@ -235,6 +268,83 @@ impl<'a> Sorted<'a> {
         letters: &mut Letters,
         meter: &Meter<'_, '_>,
     ) -> Result<(), Cap> {
+        let query = self.query(group, needs_help, alphabet);
+        let known = meter.letters().known.borrow().get(&query).cloned();
+        let known = match known {
+            Some(known) => {
+                meter.step(known.steps)?;
+                known
+            }
+            None => {
+                let few = Excluded::new(query.group.iter().flatten().map(String::as_str), []);
+                let before = meter.taken();
+                let (names, doubtful) = self.searched(group, needs_help, &few, alphabet, meter)?;
+                let steps = meter.taken().saturating_sub(before);
+                let known = Rc::new(Remembered {
+                    names,
+                    doubtful,
+                    steps,
+                });
+                let remembered = meter.letters();
+                if remembered.known.borrow().len() < MOST_REMEMBERED {
+                    let known = Rc::clone(&known);
+                    remembered.known.borrow_mut().insert(query, known);
+                }
+                known
+            }
+        };
+        let is_left_out = |name: &Vec<u8>| {
+            let name = std::str::from_utf8(name);
+            name.is_ok_and(|name| excluded.holds(name))
+        };
+        let (names, doubtful) = if known.names.iter().any(is_left_out) {
+            self.searched(group, needs_help, excluded, alphabet, meter)?
+        } else {
+            (known.names.clone(), known.doubtful)
+        };
+        letters.doubtful |= doubtful;
+        for name in names {
+            let name = self.more_ordinary(self.judged(&name));
+            keep(&mut letters.names, name);
+        }
+        Ok(())
+    }
+
+    /// What a search depends on besides names that are left out.
+    fn query(&self, group: Option<&Folded>, needs_help: bool, alphabet: Alphabet) -> Query {
+        let hash = |(atom, _): &(Atom, Sides)| {
+            let mut hasher = DefaultHasher::new();
+            atom.hash(&mut hasher);
+            hasher.finish()
+        };
+        let mut atoms: Vec<(Atom, Sides)> = self
+            .wild
+            .iter()
+            .map(|(nth, atom)| ((*atom).clone(), self.sides(*nth)))
+            .collect();
+        atoms.sort_by_cached_key(hash);
+        let group_helps = group.is_some_and(|group| self.helps(group));
+        Query {
+            atoms,
+            group: group.map(|group| group.texts.iter().cloned().collect()),
+            needs_help: needs_help && !group_helps,
+            alphabet,
+        }
+    }
+
+    fn helps(&self, group: &Folded) -> bool {
+        group.atoms.iter().any(|nth| self.sides(*nth).helps)
+    }
+
+    /// The names of a search, and whether one was left out that could not be judged.
+    fn searched(
+        &self,
+        group: Option<&Folded>,
+        needs_help: bool,
+        excluded: &Excluded,
+        alphabet: Alphabet,
+        meter: &Meter<'_, '_>,
+    ) -> Result<(Vec<Vec<u8>>, bool), Cap> {
         let looks_for_odd =
             |(nth, atom): &(usize, &Atom)| matches!(atom, Atom::Odd(_)) && self.sides(*nth).helps;
         let depths: &[Depth] = if self.wild.iter().any(looks_for_odd) {
@@ -249,8 +359,7 @@ impl<'a> Sorted<'a> {
         let all = || self.wild.iter().map(|(_, atom)| *atom).chain(&of_group);
         let mut numbers: Vec<usize> = self.wild.iter().map(|(nth, _)| *nth).collect();
         let mut sides: Vec<Sides> = numbers.iter().map(|nth| self.sides(*nth)).collect();
-        let group_helps =
-            group.is_some_and(|group| group.atoms.iter().any(|nth| self.sides(*nth).helps));
+        let group_helps = group.is_some_and(|group| self.helps(group));
         if group.is_some() {
             numbers.push(usize::MAX);
             sides.push(Sides::default());
@@ -265,7 +374,7 @@ impl<'a> Sorted<'a> {
                 excluded,
             };
             let mut doubtful = false;
-            let mut found: Vec<Name> = Vec::new();
+            let mut found: Vec<Vec<u8>> = Vec::new();
             let mut check = |name: &Name| {
                 let real = self.judged(&name.text);
                 let is_beside = |(_, atom): &(usize, &Atom)| matches!(atom, Atom::Odd(odd) if odd.is_beside(&name.text));
@@ -273,7 +382,7 @@ impl<'a> Sorted<'a> {
                     return Seen::Skip;
                 }
                 if is_foreseen(name, &real, &numbers) {
-                    found.push(self.more_ordinary(real));
+                    found.push(real.text);
                     Seen::Fine
                 } else if *depth == Depth::Full {
                     doubtful = true;
@@ -283,14 +392,10 @@ impl<'a> Sorted<'a> {
                 }
             };
             if search.best(&mut check, meter)?.is_some() {
-                letters.doubtful |= doubtful;
-                found
-                    .into_iter()
-                    .for_each(|name| keep(&mut letters.names, name));
-                break;
+                return Ok((found, doubtful));
             }
         }
-        Ok(())
+        Ok((Vec::new(), false))
     }
 
     /// A more ordinary name that answers alike, if the patterns suggest one.

@@ -5,9 +5,10 @@
 //! A path language of globs by segment is regular, so these questions are decided. [`paths`] is about
 //! sets of paths: which there are, and whether one is empty, inside others, or meets another.
 //! [`cells`] says of a policy which paths one argument of one action may have, for whom and with which
-//! approvals granted; [`rules`] asks about single rules; [`invariants`] proves what the policy claims
-//! of itself; [`diff`] compares two policies. A witness is a whole request, and was decided by the real
-//! [`decide`](crate::decision::decide) before it is handed out.
+//! approvals granted; [`rules`] and [`reach`] ask about single rules; [`invariants`] proves what the policy
+//! claims of itself; [`diff`] compares two policies, `both` the command lines that two actions accept. A
+//! witness is a whole request, and was decided by the real [`decide`](crate::decision::decide) before it is
+//! handed out; `existing` puts a name that is there into it.
 //!
 //! Below stand the parts that do it: `formula` and `tree` (sets put together), `search` (automata over
 //! segments, antichains), `letters` and `names` (which segment patterns one name can match together).
@@ -15,11 +16,14 @@
 
 #![forbid(unsafe_code)]
 
+pub(crate) mod argv;
 mod atoms;
+pub(crate) mod both;
 mod budget;
 pub mod cells;
 mod declared;
 pub mod diff;
+mod existing;
 mod formula;
 pub mod invariants;
 mod letters;
@@ -28,6 +32,7 @@ mod nfa;
 mod odd;
 mod ordinary;
 pub mod paths;
+pub mod reach;
 pub mod rules;
 mod search;
 mod shown;
@@ -37,6 +42,7 @@ mod tree;
 #[cfg(feature = "run")]
 mod trees;
 mod witness;
+mod words;
 
 pub use budget::{Budget, Cap};
 pub use paths::{PathSet, Space};

@@ -278,6 +278,13 @@ impl Excluded {
     }
 }
 
+impl Excluded {
+    /// Whether the name is left out.
+    pub(super) fn holds(&self, name: &str) -> bool {
+        self.exact.holds(name.chars()) || self.folded.holds(name.chars().map(fold))
+    }
+}
+
 /// A set of names by their characters. Node 0 is the root.
 #[derive(Debug, Default)]
 struct Trie {
@@ -301,6 +308,11 @@ impl Trie {
         if let Some(end) = self.ends.get_mut(at) {
             *end = true;
         }
+    }
+
+    fn holds(&self, mut name: impl Iterator<Item = char>) -> bool {
+        let end = name.try_fold(0_usize, |at, c| self.children.get(&(at, c)).copied());
+        self.ends(end)
     }
 
     fn next(&self, at: Option<usize>, token: Token) -> Option<usize> {

@@ -10,6 +10,7 @@ use std::collections::BTreeMap;
 
 use super::atoms::Atom;
 use super::odd;
+use crate::path::is_composed;
 use crate::policy::casefold::{fold, variants};
 use crate::policy::glob::{Case, Class, Piece, Segment};
 
@@ -224,7 +225,9 @@ impl Nfa {
 
     fn classify(&mut self, alphabet: Alphabet) {
         let mut tokens: Vec<Token> = ORDINARY.chars().map(Token::Char).collect();
-        let mentioned = self.mentioned();
+        let mut mentioned = self.mentioned();
+        // The Kelvin sign is a `k` in another case, and no path holds it.
+        mentioned.retain(|c| !alphabet.composed || is_composed(*c));
         // For each length one character that nothing mentions and that no rule about paths minds.
         for plain in [
             [
@@ -368,6 +371,8 @@ pub(super) struct Alphabet {
     pub(super) odd: bool,
     /// Bytes that are no text, and control characters.
     pub(super) bytes: bool,
+    /// Only characters that stand in texts in normal form C.
+    pub(super) composed: bool,
 }
 
 fn index(state: State) -> usize {

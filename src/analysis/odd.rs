@@ -456,6 +456,7 @@ mod tests {
         let all = Alphabet {
             odd: true,
             bytes: true,
+            composed: false,
         };
         let literal = crate::policy::glob::Segment::Literal(name.to_owned());
         let itself = Atom::Named(literal, crate::policy::glob::Case::Exact);

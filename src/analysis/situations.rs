@@ -213,6 +213,7 @@ fn actors(
     let alphabet = Alphabet {
         odd: false,
         bytes: false,
+        composed: true,
     };
     let nfa = Nfa::new(&atoms, Depth::Usual, alphabet);
     // Wanted and unwanted, no answer is better than another, and all are found.

@@ -126,6 +126,7 @@ impl Tree {
             alphabet: Alphabet {
                 odd: builder.odd,
                 bytes: builder.odd || !builder.bounded,
+                composed: builder.bounded,
             },
         }
     }
@@ -167,24 +168,19 @@ impl Formula {
 
 /// False if it is plain that no path matches both, in whichever case.
 fn may_meet(a: &Pattern, b: &Pattern) -> bool {
+    // From the end, as far as both say what each name is.
+    let named = |segment: &&Segment| **segment != Segment::DoubleStar;
+    let ends = a.segments().iter().rev().take_while(named);
+    let mut ends = ends.zip(b.segments().iter().rev().take_while(named));
+    if ends.any(|(a, b)| !may_be_one(a, b)) {
+        return false;
+    }
     let mut pairs = a.segments().iter().zip(b.segments());
     loop {
         match pairs.next() {
             Some((Segment::DoubleStar, _) | (_, Segment::DoubleStar)) => return true,
-            Some((Segment::Literal(a), Segment::Literal(b))) => {
-                if a != b && fold_text(a) != fold_text(b) {
-                    return false;
-                }
-            }
-            Some((Segment::Literal(name), wild @ Segment::Wild(_)))
-            | Some((wild @ Segment::Wild(_), Segment::Literal(name))) => {
-                // A name in another case may match where this one does not, if bytes are counted or told
-                // apart.
-                if is_caseless(wild) && !wild.matches(name.as_bytes(), Case::Folded) {
-                    return false;
-                }
-            }
-            Some((Segment::Wild(_), Segment::Wild(_))) => {}
+            Some((a, b)) if !may_be_one(a, b) => return false,
+            Some(_) => {}
             None => break,
         }
     }
@@ -197,6 +193,19 @@ fn may_meet(a: &Pattern, b: &Pattern) -> bool {
     let common = a.segments().len().min(b.segments().len());
     let rest = longer.segments().get(common..).unwrap_or_default();
     rest.iter().all(|segment| *segment == Segment::DoubleStar)
+}
+
+/// False if it is plain that no name matches both segments, neither of which is `**`.
+fn may_be_one(a: &Segment, b: &Segment) -> bool {
+    match (a, b) {
+        (Segment::Literal(a), Segment::Literal(b)) => a == b || fold_text(a) == fold_text(b),
+        // A name in another case may match where this one does not, if bytes are counted or told apart.
+        (Segment::Literal(name), wild @ Segment::Wild(_))
+        | (wild @ Segment::Wild(_), Segment::Literal(name)) => {
+            !is_caseless(wild) || wild.matches(name.as_bytes(), Case::Folded)
+        }
+        (Segment::Wild(_) | Segment::DoubleStar, _) | (_, Segment::DoubleStar) => true,
+    }
 }
 
 /// Whether the segment, taken in any case, matches all cases of a name or none.

@@ -2,14 +2,17 @@
 
 #![forbid(unsafe_code)]
 
+use std::sync::Arc;
+
 use serde_json::{Map, Value as Json, json};
 
 use super::cells::{Analysis, Cell, above, arguments, path_arguments};
+use super::existing::Region;
 use super::{Answer, Budget, Cap, PathSet};
-use crate::decision::{Context, Decision, Effect, Request, Value, decide};
+use crate::decision::{Context, Decision, Effect, Request, Value, decide, positional_shares};
 use crate::path::CanonicalPath;
 use crate::policy::CompiledPolicy;
-use crate::policy::model::{Argument, ArgumentKind};
+use crate::policy::model::{Action, Argument, ArgumentKind, Spelling, Tool};
 
 /// A request that shows something, what is given with it, and what was decided.
 #[derive(Clone, Debug)]
@@ -25,6 +28,8 @@ pub struct Witness {
     pub path: Option<String>,
     /// The decision.
     pub decision: Decision,
+    /// Where its path was taken from.
+    pub(super) region: Option<Arc<Region>>,
 }
 
 impl Witness {
@@ -33,6 +38,7 @@ impl Witness {
     pub fn decided_by(&self, policy: &CompiledPolicy) -> Witness {
         Witness {
             decision: decide(policy, &self.request, &self.context),
+            region: None,
             ..self.clone()
         }
     }
@@ -119,6 +125,8 @@ const ATTEMPTS: usize = 4;
 enum NoRequest {
     /// Another argument has no path that is allowed: no request like it is ever allowed.
     Never,
+    /// No request can name it at all.
+    Impossible,
     Unknown(Cap),
 }
 
@@ -131,19 +139,36 @@ impl Claim<'_> {
         if self.cell.argument().is_none() {
             return self.witness(None, budget);
         }
+        if budget.is_spent() {
+            return Answer::Unknown(Cap::Stopped);
+        }
+        let space = self.analysis.space(self.cell);
+        // What other arguments ask of the path takes longer to say than most sets to search.
+        match space.is_empty(&self.empty, budget) {
+            Answer::Holds => return Answer::Holds,
+            Answer::Unknown(cap) => return Answer::Unknown(cap),
+            Answer::Fails(_) => {}
+        }
         let mut possible = self.possible();
         let mut answer = Answer::Holds;
         for _ in 0..ATTEMPTS {
-            let path = match self.analysis.space(self.cell).is_empty(&possible, budget) {
+            let path = match space.is_empty(&possible, budget) {
                 Answer::Holds => return answer,
                 Answer::Unknown(cap) => return Answer::Unknown(cap),
-                Answer::Fails(path) => path,
+                Answer::Fails(path) => plainer(&path, &possible),
             };
             match self.witness(Some(&path), budget) {
-                Answer::Unknown(Cap::NotReproduced) => answer = Answer::Unknown(Cap::NotReproduced),
-                decided @ (Answer::Holds | Answer::Fails(_) | Answer::Unknown(_)) => {
-                    return decided;
+                Answer::Fails(witness) => {
+                    let region = Region {
+                        cell: self.cell.clone(),
+                        paths: possible,
+                        expected: self.expected,
+                    };
+                    let region = Some(Arc::new(region));
+                    return Answer::Fails(Witness { region, ..witness });
                 }
+                Answer::Unknown(Cap::NotReproduced) => answer = Answer::Unknown(Cap::NotReproduced),
+                decided @ (Answer::Holds | Answer::Unknown(_)) => return decided,
             }
             // Another path may do where this one does not: one that more lies below.
             let switches = self.analysis.policy().switches();
@@ -233,12 +258,14 @@ impl Claim<'_> {
                             argument: self.cell.argument().map(str::to_owned),
                             path: path.map(str::to_owned),
                             decision,
+                            region: None,
                         });
                     }
                 }
                 Err(NoRequest::Never) if self.expected == Expected::Is(Effect::Allow) => {
                     return Answer::Holds;
                 }
+                Err(NoRequest::Impossible) => return Answer::Holds,
                 Err(NoRequest::Never) => {}
                 Err(NoRequest::Unknown(cap)) => unknown = cap,
             }
@@ -273,8 +300,15 @@ impl Claim<'_> {
             request = request.with_cwd(above);
             (base, text) = (Some(above), Some(name));
         }
+        let beside = match self.cell.argument() {
+            Some(asked) if !self.cell.is_cwd() => {
+                in_front(tool, action, asked).ok_or(NoRequest::Impossible)?
+            }
+            _ => Vec::new(),
+        };
         for argument in arguments(tool, action) {
             let is_asked = self.cell.argument() == Some(argument.name.as_str());
+            let is_needed = argument.required || beside.contains(&argument.name.as_str());
             if is_asked && let Some(text) = text {
                 // The workspace where it cannot be written: left out, it is meant.
                 let is_implied = text == "." && policy.switches().dot == crate::path::Dot::Deny;
@@ -289,12 +323,12 @@ impl Claim<'_> {
                 continue;
             }
             match &argument.kind {
-                ArgumentKind::Path(kind) if argument.required || kind.absent_is_workspace => {
-                    if let Some(other) = self.other(argument, base, budget)? {
+                ArgumentKind::Path(kind) if is_needed || kind.absent_is_workspace => {
+                    if let Some(other) = self.other(argument, is_needed, base, budget)? {
                         request = request.with_arg(&argument.name, other.as_str());
                     }
                 }
-                _ if !argument.required => {}
+                _ if !is_needed => {}
                 ArgumentKind::Path(_) => {}
                 ArgumentKind::Flag => request = request.with_arg(&argument.name, Value::Flag(true)),
                 ArgumentKind::Text { pattern, .. } => {
@@ -322,6 +356,7 @@ impl Claim<'_> {
     fn other(
         &self,
         argument: &Argument,
+        is_needed: bool,
         base: Option<&str>,
         budget: &Budget<'_>,
     ) -> Result<Option<String>, NoRequest> {
@@ -330,7 +365,7 @@ impl Claim<'_> {
         };
         let mut allowed = self.wanted(cell);
         // Left out, it means the workspace, wherever the command starts.
-        if !argument.required && allowed.formula.holds(".") {
+        if !is_needed && allowed.formula.holds(".") {
             return Ok(None);
         }
         let below = match base {
@@ -378,10 +413,65 @@ impl Claim<'_> {
                 }
             }
             // It is not to be allowed anyhow: any path will do.
-            Answer::Holds if argument.required => Ok(Some("a".to_owned())),
+            Answer::Holds if is_needed => Ok(Some("a".to_owned())),
             Answer::Holds => Ok(None),
         }
     }
+}
+
+/// The positional arguments that have to be given so that `asked`, known by its place, is read as itself.
+/// None if others take every word that could be its.
+fn in_front<'p>(tool: &'p Tool, action: &'p Action, asked: &str) -> Option<Vec<&'p str>> {
+    let own = action.command.is_empty().then_some(&tool.args);
+    let groups: [Vec<&Argument>; 2] = [
+        own.into_iter().flatten().chain(&action.args).collect(),
+        action.after.iter().flatten().collect(),
+    ];
+    for group in groups {
+        let takers: Vec<&Argument> = group
+            .into_iter()
+            .filter(|argument| argument.spelling == Spelling::Positional)
+            .collect();
+        let Some(place) = takers.iter().position(|argument| argument.name == asked) else {
+            continue;
+        };
+        let shares = (1..=takers.len()).map(|words| positional_shares(&takers, words));
+        let reaches = |shares: &Vec<usize>| shares.get(place).is_some_and(|share| *share > 0);
+        let shares = shares.into_iter().find(reaches)?;
+        let given = takers.iter().zip(shares).filter(|(_, share)| *share > 0);
+        return Some(given.map(|(argument, _)| argument.name.as_str()).collect());
+    }
+    Some(Vec::new())
+}
+
+/// The path with plain names in place of odd ones, where the set holds that too: on its way to what it has
+/// to match, a search takes names that match more than they have to.
+fn plainer(path: &str, set: &PathSet) -> String {
+    let mut names: Vec<&str> = path.split('/').collect();
+    let last = names.len().saturating_sub(1);
+    for nth in 0..names.len() {
+        let Some(name) = names.get(nth).copied() else {
+            continue;
+        };
+        // A directory's name has no ending.
+        let begins_plain = name.starts_with(|c: char| c.is_ascii_alphanumeric());
+        if path == "." || begins_plain && (nth == last || !name.contains('.')) {
+            continue;
+        }
+        names
+            .iter_mut()
+            .skip(nth)
+            .take(1)
+            .for_each(|name| *name = "a");
+        if !set.formula.holds(&names.join("/")) {
+            names
+                .iter_mut()
+                .skip(nth)
+                .take(1)
+                .for_each(|old| *old = name);
+        }
+    }
+    names.join("/")
 }
 
 /// Where the path of a request starts from.

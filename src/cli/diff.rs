@@ -9,6 +9,7 @@ use clap::{Args, ValueEnum};
 use serde_json::{Value as Json, json};
 
 use super::exit::Exit;
+use super::other_terms::other_terms;
 use super::prove::LONGEST;
 use super::recorded::{self, Recorded};
 use super::{Failure, Global, discover, print_json};
@@ -137,63 +138,6 @@ fn print_change(change: &Change) {
     for (what, was, now) in other_terms(decisions.0, decisions.1) {
         anstream::println!("    {what}: {was} -> {now}");
     }
-}
-
-/// The terms of two allowed requests that differ: the name of each, and its values.
-fn other_terms(before: &Decision, after: &Decision) -> Vec<(String, String, String)> {
-    let (Some(first), Some(second)) = (before.terms(), after.terms()) else {
-        return Vec::new();
-    };
-    let mut told = Vec::new();
-    let (was, now) = (before.limits_json(), after.limits_json());
-    for (name, now) in now.as_object().into_iter().flatten() {
-        let was = was.get(name).unwrap_or(&Json::Null);
-        if was != now {
-            told.push((name.clone(), was.to_string(), now.to_string()));
-        }
-    }
-    let mut tell = |name: &str, was: String, now: String| {
-        if was != now {
-            told.push((name.to_owned(), was, now));
-        }
-    };
-    let command = |decision: &Decision| {
-        decision
-            .argv()
-            .map(|words| words.join(" ").escape_debug().to_string())
-    };
-    tell(
-        "command",
-        command(before).unwrap_or_default(),
-        command(after).unwrap_or_default(),
-    );
-    let stated = |debug: String| debug.escape_debug().to_string();
-    tell(
-        "containment",
-        stated(format!("{:?}", first.containment)),
-        stated(format!("{:?}", second.containment)),
-    );
-    tell(
-        "environment",
-        stated(format!("{:?}", first.env)),
-        stated(format!("{:?}", second.env)),
-    );
-    tell(
-        "confine",
-        stated(format!("{:?}", first.confine)),
-        stated(format!("{:?}", second.confine)),
-    );
-    tell(
-        "stop",
-        stated(format!("{:?}", first.stop)),
-        stated(format!("{:?}", second.stop)),
-    );
-    tell(
-        "leaks",
-        stated(format!("{:?}", first.leaks)),
-        stated(format!("{:?}", second.leaks)),
-    );
-    told
 }
 
 /// A decision in a few fields.

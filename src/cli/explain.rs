@@ -9,9 +9,10 @@ use super::check::Given;
 use super::exit::Exit;
 use super::request::RequestArgs;
 use super::{Failure, Global, discover, print_json};
-use crate::decision::{Effect, Explanation, RuleOutcome, RuleView, explain};
+use crate::decision::{Decision, Effect, Explanation, RuleOutcome, RuleView, explain};
 use crate::governor::{Governor, OnDisk};
 use crate::policy::Place;
+use crate::reason::Reason;
 
 #[derive(Args, Debug)]
 pub(super) struct Explain {
@@ -106,25 +107,85 @@ fn print_human(explanation: &Explanation) {
         anstream::println!("  instead  {instead}");
     }
     anstream::println!();
-    let width = explanation
-        .rules
+    print_rules(explanation);
+}
+
+/// Rules that are told one by one. A screen has about twice as many lines.
+const MOST_RULES: usize = 12;
+
+/// The rules that had a say, and of the others those that came near; the rest is counted.
+fn print_rules(explanation: &Explanation) {
+    let rules = &explanation.rules;
+    if !rules.is_empty()
+        && rules
+            .iter()
+            .all(|rule| rule.outcome == RuleOutcome::NotAsked)
+    {
+        anstream::println!("    no rule was asked: the request was refused before");
+        return;
+    }
+    let is_beside = |rule: &&RuleView| {
+        matches!(
+            rule.outcome,
+            RuleOutcome::OtherAction | RuleOutcome::OtherActor(_)
+        )
+    };
+    let mut told: Vec<&RuleView> = rules.iter().filter(|rule| !is_beside(rule)).collect();
+    // In the order of the policy otherwise.
+    told.sort_by_key(|rule| {
+        let is_about_approval = matches!(
+            rule.outcome,
+            RuleOutcome::NeedsApproval(_) | RuleOutcome::Lifted(_)
+        );
+        (rule.outcome != RuleOutcome::Applies, !is_about_approval)
+    });
+    let width = told
         .iter()
+        .take(MOST_RULES)
         .map(|rule| rule.id.chars().count())
         .max()
         .unwrap_or(0);
-    for rule in &explanation.rules {
-        let mark = if rule.outcome == RuleOutcome::Applies {
-            '*'
-        } else {
-            ' '
-        };
-        anstream::println!(
-            "  {mark} {:<5} {:<width$}  {}",
-            rule.effect,
-            rule.id,
-            rule.outcome.text()
-        );
+    for rule in told.iter().take(MOST_RULES) {
+        let (mark, outcome) = said(rule, &explanation.decision);
+        anstream::println!("  {mark} {:<5} {:<width$}  {outcome}", rule.effect, rule.id);
     }
+    let counted = |count: usize, what: &str| {
+        if count > 0 {
+            let rules = if count == 1 { "rule" } else { "rules" };
+            anstream::println!("    and {count} {rules} {what}");
+        }
+    };
+    counted(
+        told.len().saturating_sub(MOST_RULES),
+        "more about this action, which do not decide",
+    );
+    counted(
+        rules.iter().filter(is_beside).count(),
+        "about other actions or actors",
+    );
+}
+
+/// What a rule says, and a mark for those that the decision rests on.
+fn said(rule: &RuleView, decision: &Decision) -> (char, String) {
+    if rule.outcome != RuleOutcome::Applies {
+        return (' ', rule.outcome.text());
+    }
+    if decision.rules().iter().any(|by| by.id == rule.id) {
+        return ('*', format!("decides{}", place(rule.at.as_ref())));
+    }
+    let would = match rule.effect {
+        "allow" => "would allow it",
+        "ask" => "would ask",
+        _ => "applies",
+    };
+    let outcome = if decision.reason() == Some(Reason::DeniedByRule) {
+        format!("{would}, but a deny is stronger")
+    } else if decision.reason() == Some(Reason::ApprovalRequired) {
+        format!("{would}, but what asks for an approval is stronger")
+    } else {
+        "applies".to_owned()
+    };
+    (' ', outcome)
 }
 
 pub(super) fn place(at: Option<&Place>) -> String {

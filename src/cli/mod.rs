@@ -17,6 +17,7 @@ mod generate;
 mod ledger;
 mod lint;
 mod list;
+mod other_terms;
 mod prove;
 mod recorded;
 mod replace;

@@ -246,7 +246,7 @@ pub(super) fn positionals<'p>(
 
 /// How many of `words` positional words each argument takes: one, in declared order, as long as there
 /// are some that the required ones behind it do not need. One argument may repeat; it takes what is free.
-pub(super) fn shares(takers: &[&Argument], words: usize) -> Vec<usize> {
+pub(crate) fn shares(takers: &[&Argument], words: usize) -> Vec<usize> {
     let mut left = words;
     let mut shares = Vec::with_capacity(takers.len());
     for (place, argument) in takers.iter().enumerate() {

@@ -61,6 +61,8 @@ pub enum RuleOutcome {
     OtherAccess,
     /// It names scopes for some arguments, and this is none of them.
     OtherArgument(String),
+    /// It denies or asks about paths, and the request has none.
+    NoPath,
     /// The path is not in its scopes.
     Outside(NearMiss),
     /// The path is in its scope, and the scope excludes it.
@@ -173,7 +175,7 @@ fn nearness(outcome: &RuleOutcome) -> Option<usize> {
         | RuleOutcome::Applies
         | RuleOutcome::Lifted(_) => None,
         RuleOutcome::OtherActor(_) => Some(1),
-        RuleOutcome::OtherAccess | RuleOutcome::OtherArgument(_) => Some(2),
+        RuleOutcome::OtherAccess | RuleOutcome::OtherArgument(_) | RuleOutcome::NoPath => Some(2),
         RuleOutcome::Outside(miss) => Some(miss.fitting.saturating_add(PATH)),
         RuleOutcome::Excluded { .. } | RuleOutcome::Lapsed | RuleOutcome::NeedsApproval(_) => {
             Some(usize::MAX)
@@ -199,6 +201,10 @@ fn outcome(
     }
     if !rule.is_for(&decision.asked().actor) {
         return RuleOutcome::OtherActor(rule.actors.clone().unwrap_or_default());
+    }
+    let is_about_paths = rule.scope.is_some() || rule.access.is_some();
+    if path.is_none() && is_about_paths && rule.effect != RuleEffect::Allow {
+        return RuleOutcome::NoPath;
     }
     if let Some(accesses) = &rule.access
         && !path.is_some_and(|path| accesses.contains(&path.access))
@@ -335,6 +341,7 @@ impl RuleOutcome {
             RuleOutcome::Lapsed => "has lapsed".to_owned(),
             RuleOutcome::OtherAccess => "is about another access".to_owned(),
             RuleOutcome::OtherArgument(name) => format!("names no scope for `{name}`"),
+            RuleOutcome::NoPath => "is about paths, and the request has none".to_owned(),
             RuleOutcome::Outside(miss) => miss.text(),
             RuleOutcome::Excluded { path, pattern } => {
                 format!("its scope excludes `{path}` by `{pattern}`")

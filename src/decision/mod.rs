@@ -32,6 +32,7 @@ use call::{Call, Misfit};
 use request::Form;
 
 pub(crate) use approval::is_granted_outright;
+pub(crate) use call::shares as positional_shares;
 
 pub use approval::ApprovalNeeded;
 pub use exact::Exact;

@@ -45,15 +45,20 @@ pub(crate) struct Dead {
 
 /// Asks everything.
 pub(super) fn ask(subject: &Subject<'_>) -> Exact {
-    let budget = budget(subject);
+    let budget = subject.budget();
     let mut asker = Asker {
         subject,
         analysis: subject.analysis(),
-        budget: &budget,
+        budget,
         found: Exact::default(),
     };
     let rules: Vec<Known<'_>> = subject.rules().map(|rule| known(subject, rule)).collect();
     for (nth, rule) in rules.iter().enumerate() {
+        if budget.is_spent() {
+            let what = "whether the rules from here on ever decide, and are needed,".to_owned();
+            asker.unknown(rule.rule.written.at, what, Cap::Stopped);
+            break;
+        }
         asker.alone(nth, rule.rule);
     }
     for (nth, rule) in rules.iter().enumerate() {
@@ -68,14 +73,6 @@ pub(super) fn ask(subject: &Subject<'_>) -> Exact {
     }
     asker.invariants();
     asker.found
-}
-
-/// What exact analysis may take.
-pub(crate) fn budget<'o>(subject: &Subject<'o>) -> Budget<'o> {
-    match subject.options.is_late {
-        Some(is_late) => Budget::default().until(is_late),
-        None => Budget::default(),
-    }
 }
 
 struct Asker<'a, 's> {
@@ -186,6 +183,7 @@ impl Asker<'_, '_> {
         let witness = match self.analysis.are_apart(a, b, self.budget) {
             Answer::Holds => return,
             Answer::Fails(witness) => {
+                let witness = self.subject.existing(witness);
                 shown(&witness, &format!("is what both `{a}` and `{b}` are about"))
             }
             Answer::Unknown(cap) => {
@@ -214,6 +212,7 @@ impl Asker<'_, '_> {
             match proof.answer {
                 Answer::Holds => {}
                 Answer::Fails(witness) => {
+                    let witness = self.subject.existing(witness);
                     let effect = witness.decision.effect();
                     let by: Vec<String> = witness
                         .decision

@@ -8,12 +8,15 @@
 #![forbid(unsafe_code)]
 
 mod catalogue;
+mod commands;
 pub mod coverage;
 pub mod diagnostic;
 mod exact;
+mod exposed;
 pub mod fix;
 pub mod generate;
 mod loading;
+mod places;
 pub mod policy_tests;
 mod probe;
 #[cfg(feature = "cli")]

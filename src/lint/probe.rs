@@ -181,14 +181,18 @@ pub(crate) fn bases(subject: &Subject<'_>, rule: &Rule, argument: &str) -> Vec<S
     for scope in subject.scopes_of(rule, argument) {
         for (pattern, _) in &scope.include {
             let mut prefix = pattern.literal_prefix();
-            if !pattern.reaches_down() {
+            let is_literal = |segment: &Segment| matches!(segment, Segment::Literal(_));
+            if pattern.segments().iter().all(is_literal) {
                 // The last name is a file's.
                 prefix = prefix
                     .rsplit_once('/')
                     .map_or(String::new(), |(above, _)| above.to_owned());
             }
+            let like = sample(pattern);
+            let beside = like.rsplit_once('/').map_or("", |(above, _)| above);
             for base in [
                 prefix.clone(),
+                beside.to_owned(),
                 join(&prefix, "app"),
                 join(&prefix, "config/app"),
             ] {

@@ -4,15 +4,19 @@
 #![forbid(unsafe_code)]
 
 use std::cell::OnceCell;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use super::Options;
+use super::commands::{self, Ambiguous};
 use super::exact::{self, Exact};
+use super::exposed::{self, Exposures};
 use super::generate::{self, Found};
+use super::places;
 use super::policy_tests::{self, TestOutcome};
 use super::surroundings::Surroundings;
 use super::yaml;
 use crate::analysis::cells::Analysis;
+use crate::analysis::{self, Budget};
 use crate::policy::glob::Pattern;
 use crate::policy::model::{
     Access, Action, Argument, ArgumentKind, Confine, PathArgument, Policy, Rule, RuleEffect, Scope,
@@ -20,6 +24,9 @@ use crate::policy::model::{
 };
 use crate::policy::source::Node;
 use crate::policy::{self, CompiledPolicy, CompiledRule, Span};
+
+/// Names of the workspace that a witness may be made of. Looking through as many takes about a millisecond.
+const MOST_NAMES: usize = 2_000;
 
 /// What a rule of the catalogue is given.
 pub(crate) struct Subject<'s> {
@@ -37,6 +44,13 @@ pub(crate) struct Subject<'s> {
     analysis: OnceCell<Analysis>,
     exact: OnceCell<Exact>,
     generated: OnceCell<Found>,
+    hidden: OnceCell<Exposures>,
+    secrets: OnceCell<Exposures>,
+    commands: OnceCell<Ambiguous>,
+    budget: Budget<'s>,
+    names: OnceCell<Vec<String>>,
+    /// The scopes that rules allow.
+    allowed: OnceCell<HashSet<String>>,
 }
 
 /// A rule as it was written and as it was compiled.
@@ -80,12 +94,39 @@ impl<'s> Subject<'s> {
             analysis: OnceCell::new(),
             exact: OnceCell::new(),
             generated: OnceCell::new(),
+            hidden: OnceCell::new(),
+            secrets: OnceCell::new(),
+            commands: OnceCell::new(),
+            names: OnceCell::new(),
+            allowed: OnceCell::new(),
+            budget: match options.is_late {
+                Some(is_late) => Budget::default().until(is_late),
+                None => Budget::default(),
+            },
         })
+    }
+
+    /// What exact analysis may take. One for all questions, which remember what those before have found.
+    pub(crate) fn budget(&self) -> &Budget<'s> {
+        &self.budget
     }
 
     /// The policy made ready for exact questions.
     pub(crate) fn analysis(&self) -> &Analysis {
         self.analysis.get_or_init(|| Analysis::of(self.policy))
+    }
+
+    /// A witness that shows the same with a name of the workspace, the shortest first, if there is one.
+    pub(crate) fn existing(&self, witness: analysis::Witness) -> analysis::Witness {
+        let names = self.names.get_or_init(|| {
+            let known = self.around.names().unwrap_or_default();
+            let mut names: Vec<&str> = known.iter().map(|(name, _)| name.as_str()).collect();
+            names.sort_by_key(|name| (name.matches('/').count(), name.len()));
+            names.truncate(MOST_NAMES);
+            names.into_iter().map(str::to_owned).collect()
+        });
+        let names = names.iter().map(String::as_str);
+        witness.at_existing(self.analysis(), names, self.budget())
     }
 
     /// What exact analysis says about the rules. Asked when first needed.
@@ -96,6 +137,23 @@ impl<'s> Subject<'s> {
     /// The tests that the policy lacks. Asked when first needed.
     pub(crate) fn generated(&self) -> &Found {
         self.generated.get_or_init(|| generate::find(self))
+    }
+
+    /// The hidden files that its rules let through. Asked when first needed.
+    pub(crate) fn hidden(&self) -> &Exposures {
+        self.hidden
+            .get_or_init(|| exposed::look(self, places::HIDDEN_READ, places::HIDDEN_WRITE))
+    }
+
+    /// The secrets that its rules let through. Asked when first needed.
+    pub(crate) fn secrets(&self) -> &Exposures {
+        self.secrets
+            .get_or_init(|| exposed::look(self, places::SECRETS, places::SECRETS))
+    }
+
+    /// The command lines that several of its actions accept. Asked when first needed.
+    pub(crate) fn commands(&self) -> &Ambiguous {
+        self.commands.get_or_init(|| commands::look(self))
     }
 
     /// The policy's own rules, in the order of the document.
@@ -176,11 +234,15 @@ impl<'s> Subject<'s> {
 
     /// Whether some rule that allows names the scope.
     pub(crate) fn is_allowed_scope(&self, scope: &Scope) -> bool {
-        self.model
-            .rules
-            .iter()
-            .filter(|rule| rule.effect == RuleEffect::Allow)
-            .any(|rule| scope_names(rule).contains(&scope.name.as_str()))
+        let allowed = self.allowed.get_or_init(|| {
+            let rules = self.model.rules.iter();
+            rules
+                .filter(|rule| rule.effect == RuleEffect::Allow)
+                .flat_map(scope_names)
+                .map(str::to_owned)
+                .collect()
+        });
+        allowed.contains(&scope.name)
     }
 
     /// The accesses that a rule grants to paths.

@@ -161,6 +161,94 @@ fn whole_lines(document: &str, at: Span) -> Option<Edit> {
     })
 }
 
+/// Takes an entry out of a section of the document, or the section if it is the only one: in braces with the
+/// comma beside it, in a block with its lines. Comments above it and behind it stay.
+///
+/// None if there is no such entry, or the layout is one that this would not fit.
+pub(crate) fn remove_definition(
+    document: &str,
+    root: &Node,
+    section: &str,
+    name: &str,
+) -> Option<Edit> {
+    let (section_key, section) = entry(root, section)?;
+    let all: Vec<(&Node, &Node)> = entries(section).collect();
+    let place = all.iter().position(|(key, _)| text(key) == Some(name))?;
+    let (key, value) = all.get(place)?;
+    if all.len() == 1 {
+        return lines_of(document, section_key, section);
+    }
+    if !is_in_braces(document, section) {
+        return lines_of(document, key, value);
+    }
+    let (from, to) = match (all.get(place.saturating_add(1)), place.checked_sub(1)) {
+        (Some((next, _)), _) => (start(key.at), start(next.at)),
+        (None, Some(before)) => (
+            last_byte(document, all.get(before)?.1),
+            last_byte(document, value),
+        ),
+        (None, None) => return None,
+    };
+    // A comment in between is not to go with it.
+    let gone = document.get(from..to)?;
+    let is_plain = !gone
+        .lines()
+        .any(|line| line.contains(" #") || line.starts_with('#'));
+    is_plain.then(|| Edit {
+        start: from,
+        end: to,
+        text: String::new(),
+    })
+}
+
+/// The lines of an entry of a block.
+fn lines_of(document: &str, key: &Node, value: &Node) -> Option<Edit> {
+    let from = line_start(document, start(key.at));
+    let before = document.get(from..start(key.at))?;
+    let end = last_byte(document, value);
+    let rest = document.get(end..)?;
+    let line_end = rest.find('\n').map_or(document.len(), |found| {
+        end.saturating_add(found).saturating_add(1)
+    });
+    let tail = document.get(end..line_end)?.trim();
+    let is_alone = before.trim().is_empty() && (tail.is_empty() || tail.starts_with('#'));
+    is_alone.then(|| Edit {
+        start: from,
+        end: line_end,
+        text: String::new(),
+    })
+}
+
+/// The first byte behind the last one that belongs to a value: a block ends with its last item, and what
+/// stands in braces with the one that closes them.
+fn last_byte(document: &str, node: &Node) -> usize {
+    let ends = match &node.value {
+        Value::List(items) => items.iter().map(|item| last_byte(document, item)).max(),
+        Value::Map(entries) => {
+            let values = entries.iter().map(|(_, value)| value);
+            values.map(|value| last_byte(document, value)).max()
+        }
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::Text { .. } => {
+            return end(node.at);
+        }
+    };
+    if !is_in_braces(document, node) {
+        return ends.unwrap_or_else(|| end(node.at));
+    }
+    let mut at = ends.unwrap_or_else(|| start(node.at).saturating_add(1));
+    let mut is_comment = false;
+    for c in document.get(at..).unwrap_or_default().chars() {
+        at = at.saturating_add(c.len_utf8());
+        match c {
+            '#' => is_comment = true,
+            '\n' => is_comment = false,
+            ']' | '}' if !is_comment => break,
+            _ => {}
+        }
+    }
+    at
+}
+
 /// The first byte of the line that a byte is on.
 pub(crate) fn line_start(document: &str, at: usize) -> usize {
     document

@@ -136,6 +136,11 @@ pub(super) fn before_nfc(text: &str, at: usize) -> usize {
     raw
 }
 
+/// Whether a character can stand in a text in normal form C: some are always written as another one.
+pub(crate) fn is_composed(c: char) -> bool {
+    c.is_ascii() || is_nfc(c.encode_utf8(&mut [0; 4]))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -13,7 +13,6 @@ use crate::analysis::{Answer, Budget, Cap, PathSet, Witness};
 use crate::decision::{Decision, Effect, Value};
 use crate::lint::coverage::Boundary;
 use crate::lint::diagnostic::NamedRequest;
-use crate::lint::exact;
 use crate::lint::probe;
 use crate::lint::subject::{Deed, RuleView, Subject};
 use crate::policy::glob::{Case, Pattern};
@@ -35,7 +34,7 @@ const MOST_TIMES: usize = 16;
 
 pub(super) struct Finder<'a, 's> {
     subject: &'a Subject<'s>,
-    budget: Budget<'s>,
+    budget: &'a Budget<'s>,
     /// For each action the allow rules that speak of it.
     allows: HashMap<u32, Vec<RuleView<'a>>>,
     /// For each scope where an allow rule names it: the rule, the action, the argument.
@@ -59,7 +58,7 @@ impl<'a, 's> Finder<'a, 's> {
         }
         Finder {
             subject,
-            budget: exact::budget(subject),
+            budget: subject.budget(),
             allows,
             uses,
         }
@@ -72,8 +71,8 @@ impl<'a, 's> Finder<'a, 's> {
         if requests.is_empty() {
             let id = &rule.written.id;
             let by_argument =
-                |analysis: &Analysis| analysis.never_decides_arguments(id, &self.budget);
-            let at_all = |analysis: &Analysis| analysis.never_decides(id, &self.budget);
+                |analysis: &Analysis| analysis.never_decides_arguments(id, self.budget);
+            let at_all = |analysis: &Analysis| analysis.never_decides(id, self.budget);
             why_not = match self.at_any_time(&by_argument) {
                 Answer::Fails(witness) if witness.request.cwd.is_none() => {
                     requests = self.better(rule, of_witness(&witness), shown);
@@ -247,7 +246,7 @@ impl<'a, 's> Finder<'a, 's> {
         let id = &rule.written.id;
         match rule.written.effect {
             RuleEffect::Allow => {
-                let mut over = self.subject.analysis().rules_over(id, &self.budget);
+                let mut over = self.subject.analysis().rules_over(id, self.budget);
                 // What is compiled in stands over some of everything that is written.
                 let is_written = |id: &String| !id.starts_with("lictor/");
                 if over.iter().any(is_written) {
@@ -322,7 +321,7 @@ impl<'a, 's> Finder<'a, 's> {
                 );
                 let id = &rule.written.id;
                 let analysis = self.subject.analysis();
-                match analysis.open_outside(id, at, &inside, &self.budget) {
+                match analysis.open_outside(id, at, &inside, self.budget) {
                     Answer::Fails(witness) if witness.request.cwd.is_none() => {
                         let asked = of_witness(&witness);
                         climbing.extend(self.climbing(&asked, argument, scope.include.first()));

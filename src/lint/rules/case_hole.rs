@@ -2,13 +2,16 @@
 
 #![forbid(unsafe_code)]
 
+use std::collections::HashMap;
+
 use crate::lint::diagnostic::Witness;
 use crate::lint::probe;
 use crate::lint::rule::{Findings, declare_rule};
-use crate::lint::subject::Subject;
-use crate::policy::casefold::fold;
+use crate::lint::subject::{RuleView, Subject, scope_names};
+use crate::policy::Span;
+use crate::policy::casefold::fold_text;
 use crate::policy::glob::{Pattern, Segment};
-use crate::policy::model::{RuleEffect, Scope};
+use crate::policy::model::RuleEffect;
 
 declare_rule! {
     /// ## What it does
@@ -18,7 +21,9 @@ declare_rule! {
     /// ## Why is this bad?
     /// Deny rules match in every case; allow scopes and their `exclude` are exact. On a disk that ignores case (macOS,
     /// Windows, some mounts) `Secrets/key` is the file `secrets/key`, and the exclusion does not hold. On one that does not,
-    /// an allow for `Docs/**` beside a deny for `docs/**` allows nothing, though it looks as if it did.
+    /// an allow for `Docs/**` beside a deny for `docs/**` allows nothing, though it looks as if it did. Patterns that differ by
+    /// Unicode normal form only are no such hole: one that is not in normal form C is refused when the policy is loaded, and
+    /// with `paths: {nfc: ignore}` patterns and paths are normalised before they are compared.
     ///
     /// ## Example
     /// ```yaml
@@ -45,13 +50,19 @@ pub(super) fn check(subject: &Subject<'_>, out: &mut Findings<'_>) {
 }
 
 fn exclusions(subject: &Subject<'_>, out: &mut Findings<'_>) {
+    let mut users: HashMap<&str, Vec<RuleView<'_>>> = HashMap::new();
+    for rule in subject.allows() {
+        for name in scope_names(rule.written) {
+            users.entry(name).or_default().push(rule);
+        }
+    }
     for scope in &subject.model.scopes {
         for (pattern, at) in &scope.exclude {
             let plain = probe::sample(pattern);
             let found = in_another_case(pattern)
                 .into_iter()
                 .filter(|path| !scope.exclude.iter().any(|(other, _)| other.matches(path)))
-                .find_map(|path| Some((allowed_by_some(subject, scope, &path)?, path)));
+                .find_map(|path| Some((allowed_by_some(subject, users.get(scope.name.as_str())?, &path)?, path)));
             let Some((witness, path)) = found else {
                 continue;
             };
@@ -103,11 +114,11 @@ fn other_case(c: char) -> char {
     }
 }
 
-fn allowed_by_some(subject: &Subject<'_>, scope: &Scope, path: &str) -> Option<Witness> {
-    subject
-        .allows()
-        .filter(|rule| subject.all_scopes_of(rule.written).iter().any(|used| used.name == scope.name))
-        .flat_map(|rule| subject.deeds(rule).into_iter().map(move |deed| (rule, deed)))
+/// The witness that some of the rules lets the path pass.
+fn allowed_by_some(subject: &Subject<'_>, users: &[RuleView<'_>], path: &str) -> Option<Witness> {
+    users
+        .iter()
+        .flat_map(|rule| subject.deeds(*rule).into_iter().map(move |deed| (*rule, deed)))
         .find_map(|(rule, deed)| {
             deed.paths()
                 .find_map(|(argument, _)| probe::allowed(subject, rule, deed, argument, path))
@@ -115,35 +126,43 @@ fn allowed_by_some(subject: &Subject<'_>, scope: &Scope, path: &str) -> Option<W
 }
 
 fn twins(subject: &Subject<'_>, out: &mut Findings<'_>) {
+    // What allows say, by its text in no case: a rule, and each spelling.
+    let mut allowed: HashMap<String, Vec<(&str, &Pattern, Span)>> = HashMap::new();
+    for allow in subject.allows() {
+        for (pattern, at) in subject.all_scopes_of(allow.written).into_iter().flat_map(|scope| &scope.include) {
+            let twins = allowed.entry(fold_text(pattern.as_str())).or_default();
+            let id = allow.written.id.as_str();
+            // The first of a rule's is enough.
+            if !twins.iter().any(|(known, other, _)| *known == id && other.as_str() == pattern.as_str()) {
+                twins.push((id, pattern, *at));
+            }
+        }
+    }
     for rule in subject.rules().filter(|rule| rule.written.effect == RuleEffect::Deny) {
         for scope in subject.all_scopes_of(rule.written) {
             for (pattern, at) in &scope.include {
-                for allow in subject.allows() {
-                    let twin = subject
-                        .all_scopes_of(allow.written)
-                        .into_iter()
-                        .flat_map(|scope| &scope.include)
-                        .find(|(other, _)| is_twin(other.as_str(), pattern.as_str()));
-                    let Some((twin, twin_at)) = twin else { continue };
+                let twins = allowed.get(&fold_text(pattern.as_str())).into_iter().flatten();
+                let mut told: Vec<&str> = Vec::new();
+                for (allow, twin, twin_at) in twins.filter(|(_, twin, _)| twin.as_str() != pattern.as_str()) {
+                    if told.contains(allow) {
+                        continue;
+                    }
+                    told.push(allow);
                     let path = probe::sample(twin);
                     let message = format!(
-                        "`{pattern}` differs from `{twin}` on line {}, which rule `{}` allows, only by case: the deny holds for both",
-                        twin_at.line, allow.written.id
+                        "`{pattern}` differs from `{twin}` on line {}, which rule `{allow}` allows, only by case: the deny holds for both",
+                        twin_at.line
                     );
                     out.at(*at, message, |d| {
                         d.help("denies match in every case; name the directories so that they differ by more")
                             .related(*twin_at, "the allow that it takes away")
                             .witness(Witness::path(
                                 path.clone(),
-                                format!("is denied by `{}`, and `{}` was meant to allow it", rule.written.id, allow.written.id),
+                                format!("is denied by `{}`, and `{allow}` was meant to allow it", rule.written.id),
                             ));
                     });
                 }
             }
         }
     }
-}
-
-fn is_twin(one: &str, other: &str) -> bool {
-    one != other && one.chars().map(fold).eq(other.chars().map(fold))
 }

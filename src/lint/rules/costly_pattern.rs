@@ -3,7 +3,6 @@
 #![forbid(unsafe_code)]
 
 use crate::analysis::{Answer, PathSet, Space};
-use crate::lint::exact;
 use crate::lint::rule::{Findings, declare_rule};
 use crate::lint::subject::Subject;
 use crate::policy::glob::{Case, Pattern};
@@ -35,7 +34,7 @@ declare_rule! {
 
 pub(super) fn check(subject: &Subject<'_>, out: &mut Findings<'_>) {
     let space = Space::with_workspace(subject.policy.switches());
-    let budget = exact::budget(subject);
+    let budget = subject.budget();
     for scope in &subject.model.scopes {
         for list in [&scope.include, &scope.exclude] {
             for (nth, (pattern, at)) in list.iter().enumerate() {
@@ -44,7 +43,7 @@ pub(super) fn check(subject: &Subject<'_>, out: &mut Findings<'_>) {
                 }
                 let others = list.iter().enumerate().filter(|(other, _)| *other != nth);
                 let whole = PathSet::any(others.map(|(_, (other, _))| PathSet::of(other, Case::Folded)));
-                if let Answer::Unknown(cap) = space.covers(&whole, &PathSet::of(pattern, Case::Folded), &budget) {
+                if let Answer::Unknown(cap) = space.covers(&whole, &PathSet::of(pattern, Case::Folded), budget) {
                     let message = format!("what `{pattern}` covers cannot be decided: {cap}");
                     out.at(*at, message, |d| {
                         d.help("say it with fewer wildcards, or with several patterns");

@@ -35,32 +35,10 @@ declare_rule! {
     pub(super) static HIDDEN_FILES_EXPOSED = { code: "G110", name: "hidden-files-exposed", level: Warning, since: "0.1.0" }
 }
 
-/// Reading these gives away secrets or how to get in.
-const READ: &[&str] = &[".env", ".env.local", ".ssh/id_ed25519", ".ssh/config"];
-
-/// Writing these changes what other programs do. A leading `/`: at the top of the workspace only, which is
-/// where they are looked for.
-const WRITE: &[&str] = &[
-    "/.github/workflows/ci.yml",
-    "/.gitlab-ci.yml",
-    ".gitattributes",
-    "/.gitmodules",
-    "/.circleci/config.yml",
-    "/.travis.yml",
-    "/azure-pipelines.yml",
-    "/Jenkinsfile",
-    "/.husky/pre-commit",
-    "/.githooks/pre-commit",
-    ".env",
-    ".env.local",
-    ".ssh/authorized_keys",
-];
-
 pub(super) fn check(subject: &Subject<'_>, out: &mut Findings<'_>) {
-    for rule in subject.allows() {
-        let Some(reached) = reach::first(subject, rule, READ, WRITE) else {
-            continue;
-        };
+    let rules: Vec<_> = subject.rules().collect();
+    for (nth, reached) in &subject.hidden().by_rule {
+        let Some(rule) = rules.get(*nth) else { continue };
         let verb = reach::verb(reached.access);
         let message = format!(
             "rule `{}` lets {} be {verb}, and no rule denies it",
@@ -69,8 +47,8 @@ pub(super) fn check(subject: &Subject<'_>, out: &mut Findings<'_>) {
         );
         out.at(rule.written.at, message, |d| {
             d.help("add a deny rule that touches them: it holds over every allow")
-                .fix(reach::deny_fix(subject, "no-hidden-files", &reached.patterns()))
-                .witness(reached.witness);
+                .fix(reach::deny_fix(subject, "no-hidden-files", &reached.patterns()));
+            d.witness = reached.witness();
         });
     }
 }

@@ -50,9 +50,9 @@ declare_rule! {
 
 pub(super) fn check(subject: &Subject<'_>, out: &mut Findings<'_>) {
     let Some(baseline) = subject.options.baseline else { return };
-    let budget = exact::budget(subject);
+    let budget = subject.budget();
     let top = yaml::entry(&subject.root, "rules").map_or(subject.root.at, |(key, _)| key.at);
-    let diff = diff::diff(baseline, subject.policy, &budget);
+    let diff = diff::diff(baseline, subject.policy, budget);
     for change in diff.changes.iter().filter(|change| change.kind == Kind::NewlyAllowed) {
         let rule = change.after.decision.rules().first().map(|rule| rule.id.clone());
         let at = subject

@@ -1,83 +1,12 @@
-//! Which of some well-known files a rule reaches: names tried in ordinary directories, each decided.
+//! How it is told which well-known places a rule reaches, and the deny rule that would keep them.
 
 #![forbid(unsafe_code)]
 
 use crate::lint::diagnostic::{Edit, Fix, Safety, Witness};
-use crate::lint::probe;
-use crate::lint::subject::{RuleView, Subject};
+use crate::lint::exposed::Exposed;
+use crate::lint::subject::Subject;
 use crate::lint::yaml;
 use crate::policy::model::Access;
-
-/// What a rule reaches of a list of names.
-pub(super) struct Reached {
-    pub(super) access: Access,
-    /// The first, which the others are listed behind.
-    pub(super) witness: Witness,
-    /// A path for each name that is reached.
-    pub(super) paths: Vec<String>,
-    names: Vec<&'static str>,
-}
-
-/// The action and argument of a rule that reaches most, and what it reaches; none if it reaches nothing.
-/// A name with a leading `/` is looked for at the top of the workspace only.
-pub(super) fn first(
-    subject: &Subject<'_>,
-    rule: RuleView<'_>,
-    read: &'static [&'static str],
-    write: &'static [&'static str],
-) -> Option<Reached> {
-    let mut best: Option<Reached> = None;
-    let mut seen: Vec<(Access, Vec<&str>)> = Vec::new();
-    for deed in subject.deeds(rule) {
-        for (argument, kind) in deed.paths() {
-            let scopes = subject.scopes_of(rule.written, &argument.name);
-            if scopes.is_empty() || kind.tree == crate::policy::model::Tree::Names {
-                continue;
-            }
-            // Actions with the same access and scopes mostly reach the same.
-            let scopes: Vec<&str> = scopes.iter().map(|scope| scope.name.as_str()).collect();
-            let key = (kind.access, scopes);
-            if seen.contains(&key) {
-                continue;
-            }
-            let names = if kind.access == Access::Write {
-                write
-            } else {
-                read
-            };
-            let mut reached: Option<Reached> = None;
-            for name in names {
-                let bases = match name.strip_prefix('/') {
-                    Some(_) => vec![String::new()],
-                    None => probe::bases(subject, rule.written, &argument.name),
-                };
-                let found = bases
-                    .iter()
-                    .map(|base| probe::join(base, name.trim_start_matches('/')))
-                    .find_map(|path| probe::allowed(subject, rule, deed, argument, &path));
-                let Some(witness) = found else { continue };
-                let path = witness.path.clone().unwrap_or_default();
-                let reached = reached.get_or_insert_with(|| Reached {
-                    access: kind.access,
-                    witness,
-                    paths: Vec::new(),
-                    names: Vec::new(),
-                });
-                reached.paths.push(path);
-                reached.names.push(name);
-            }
-            let Some(reached) = reached else { continue };
-            seen.push(key);
-            if best
-                .as_ref()
-                .is_none_or(|best| reached.paths.len() > best.paths.len())
-            {
-                best = Some(reached);
-            }
-        }
-    }
-    best
-}
 
 /// What is done to a path.
 pub(super) fn verb(access: Access) -> &'static str {
@@ -88,16 +17,23 @@ pub(super) fn verb(access: Access) -> &'static str {
     }
 }
 
-impl Reached {
+impl Exposed {
+    /// The first request, which the others are listed behind.
+    pub(super) fn witness(&self) -> Option<Witness> {
+        self.found.first().map(|(_, witness)| witness.clone())
+    }
+
     /// The first few paths, for people.
     pub(super) fn listed(&self, most: usize) -> String {
-        let shown: Vec<_> = self
-            .paths
+        let paths = self
+            .found
             .iter()
+            .filter_map(|(_, witness)| witness.path.as_deref());
+        let shown: Vec<_> = paths
             .take(most)
-            .map(|path| format!("`{path}`"))
+            .map(|path| format!("`{}`", path.escape_debug()))
             .collect();
-        match self.paths.len().saturating_sub(most) {
+        match self.found.len().saturating_sub(most) {
             0 => shown.join(", "),
             more => format!("{} and {more} more", shown.join(", ")),
         }
@@ -106,29 +42,9 @@ impl Reached {
     /// Patterns for what is reached, wherever it lies.
     pub(super) fn patterns(&self) -> Vec<String> {
         let mut patterns: Vec<String> = Vec::new();
-        for name in &self.names {
-            let (name, anywhere) = match name.strip_prefix('/') {
-                Some(name) => (name, ""),
-                None => (*name, "**/"),
-            };
-            let file = name.rsplit('/').next().unwrap_or(name);
-            let pattern = if file.starts_with(".env") {
-                format!("{anywhere}.env*")
-            } else if let Some((directory, _)) =
-                name.split_once('/').filter(|(top, _)| top.starts_with('.'))
-            {
-                format!("{anywhere}{directory}/**")
-            } else if file.starts_with("id_") {
-                format!("{anywhere}id_*")
-            } else if let Some((_, ending)) =
-                file.rsplit_once('.').filter(|(stem, _)| *stem == "server")
-            {
-                format!("{anywhere}*.{ending}")
-            } else {
-                format!("{anywhere}{name}")
-            };
-            if !patterns.contains(&pattern) {
-                patterns.push(pattern);
+        for (place, _) in &self.found {
+            if !patterns.iter().any(|known| known == place.deny()) {
+                patterns.push(place.deny().to_owned());
             }
         }
         patterns

@@ -4,7 +4,6 @@
 
 use crate::analysis::{Answer, PathSet, Space};
 use crate::lint::diagnostic::{Fix, Safety};
-use crate::lint::exact;
 use crate::lint::rule::{Findings, declare_rule};
 use crate::lint::subject::Subject;
 use crate::lint::yaml;
@@ -38,7 +37,7 @@ declare_rule! {
 
 pub(super) fn check(subject: &Subject<'_>, out: &mut Findings<'_>) {
     let space = Space::with_workspace(subject.policy.switches());
-    let budget = exact::budget(subject);
+    let budget = subject.budget();
     for scope in &subject.model.scopes {
         for list in [&scope.include, &scope.exclude] {
             let mut gone: Vec<usize> = Vec::new();
@@ -53,7 +52,7 @@ pub(super) fn check(subject: &Subject<'_>, out: &mut Findings<'_>) {
                     .collect();
                 let covers = |case| {
                     let whole = PathSet::any(others.iter().map(|(other, _)| PathSet::of(other, case)));
-                    space.covers(&whole, &PathSet::of(pattern, case), &budget)
+                    space.covers(&whole, &PathSet::of(pattern, case), budget)
                 };
                 // A scope may be used exactly and folded; it says nothing only if it does in both.
                 let is_covered = !others.is_empty()
@@ -66,7 +65,7 @@ pub(super) fn check(subject: &Subject<'_>, out: &mut Findings<'_>) {
                 gone.push(nth);
                 let alone = others.iter().find(|(other, _)| {
                     matches!(
-                        space.covers(&PathSet::of(other, Case::Exact), &PathSet::of(pattern, Case::Exact), &budget),
+                        space.covers(&PathSet::of(other, Case::Exact), &PathSet::of(pattern, Case::Exact), budget),
                         Answer::Holds
                     )
                 });

@@ -68,10 +68,10 @@ pub(super) fn check(subject: &Subject<'_>, out: &mut Findings<'_>) {
 
 /// Whether the other rule alone speaks about all that the rule does.
 fn covers(subject: &Subject<'_>, other: RuleView<'_>, rule: RuleView<'_>) -> bool {
-    let budget = crate::lint::exact::budget(subject);
+    let budget = subject.budget();
     subject
         .analysis()
-        .is_inside(&rule.written.id, &other.written.id, &budget)
+        .is_inside(&rule.written.id, &other.written.id, budget)
         .holds()
 }
 

@@ -37,29 +37,10 @@ declare_rule! {
     pub(super) static SECRETS_UNPROTECTED = { code: "G119", name: "secrets-unprotected", level: Warning, since: "0.1.0" }
 }
 
-/// Where secrets are by the conventions of the tools that make them.
-const SECRETS: &[&str] = &[
-    ".env",
-    ".env.local",
-    ".env.production",
-    "server.pem",
-    "certs/server.pem",
-    "server.key",
-    "certs/server.key",
-    "id_rsa",
-    "id_ed25519",
-    ".ssh/id_ed25519",
-    ".aws/credentials",
-    ".netrc",
-    ".npmrc",
-    ".pypirc",
-];
-
 pub(super) fn check(subject: &Subject<'_>, out: &mut Findings<'_>) {
-    for rule in subject.allows() {
-        let Some(reached) = reach::first(subject, rule, SECRETS, SECRETS) else {
-            continue;
-        };
+    let rules: Vec<_> = subject.rules().collect();
+    for (nth, reached) in &subject.secrets().by_rule {
+        let Some(rule) = rules.get(*nth) else { continue };
         let message = format!(
             "rule `{}` lets secrets be {}: {}, and no rule denies it",
             rule.written.id,
@@ -68,8 +49,8 @@ pub(super) fn check(subject: &Subject<'_>, out: &mut Findings<'_>) {
         );
         out.at(rule.written.at, message, |d| {
             d.help("add a deny rule that touches them, wherever they lie: `**/.env*`, `**/*.pem`, `**/id_*`")
-                .fix(reach::deny_fix(subject, "no-secrets", &reached.patterns()))
-                .witness(reached.witness);
+                .fix(reach::deny_fix(subject, "no-secrets", &reached.patterns()));
+            d.witness = reached.witness();
         });
     }
 }

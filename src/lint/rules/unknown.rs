@@ -2,6 +2,7 @@
 
 #![forbid(unsafe_code)]
 
+use super::ambiguous_command::place;
 use crate::lint::rule::{Findings, declare_rule};
 use crate::lint::subject::Subject;
 
@@ -33,9 +34,22 @@ declare_rule! {
 }
 
 pub(super) fn check(subject: &Subject<'_>, out: &mut Findings<'_>) {
-    for (at, what, cap) in &subject.exact().unknown {
+    let exact = subject.exact().unknown.iter();
+    let exposed = subject.hidden().unknown.iter().chain(&subject.secrets().unknown);
+    for (at, what, cap) in exact.chain(exposed) {
         out.at(*at, format!("{what} cannot be decided: {cap}"), |d| {
             d.help("say it with fewer wildcards, or with several rules");
+        });
+    }
+    for ([one, other], cap) in &subject.commands().unknown {
+        let at = place(subject, &[one.clone(), other.clone()]);
+        let what = if one == other {
+            format!("whether `{one}` can be meant in two ways by one command line")
+        } else {
+            format!("whether `{one}` and `{other}` accept one command line")
+        };
+        out.at(at, format!("{what} cannot be decided: {cap}"), |d| {
+            d.help("give each command words of its own, or simpler patterns to its text arguments");
         });
     }
 }

@@ -2,11 +2,10 @@
 
 #![forbid(unsafe_code)]
 
-use crate::lint::diagnostic::{Edit, Fix, Safety};
+use crate::lint::diagnostic::{Fix, Safety};
 use crate::lint::rule::{Findings, declare_rule};
 use crate::lint::subject::{Subject, scope_names};
 use crate::lint::yaml;
-use crate::policy::Span;
 use crate::policy::model::{Confine, RuleEffect, ScopeUse};
 
 declare_rule! {
@@ -53,12 +52,12 @@ fn scopes(subject: &Subject<'_>, out: &mut Findings<'_>) {
     for confine in confines.chain([&subject.model.defaults.confine]).flatten() {
         used.extend(places(confine));
     }
-    for (key, value) in yaml::get(&subject.root, "scopes").into_iter().flat_map(yaml::entries) {
+    for (key, _) in yaml::get(&subject.root, "scopes").into_iter().flat_map(yaml::entries) {
         let Some(name) = yaml::text(key).filter(|name| !used.contains(name)) else {
             continue;
         };
         let message = format!("no rule names the scope `{name}`");
-        let edit = one_line(&subject.text, key.at, value.at);
+        let edit = yaml::remove_definition(&subject.text, &subject.root, "scopes", name);
         out.at(key.at, message, |d| {
             d.help("name it in the rule that was meant, or take it out")
                 .fix(edit.map(|edit| Fix::new(Safety::Suggested, format!("take `{name}` out"), vec![edit])));
@@ -80,8 +79,11 @@ fn approvals(subject: &Subject<'_>, out: &mut Findings<'_>) {
             .any(|rule| rule.approval.as_ref().is_some_and(|(name, _)| *name == approval.name));
         if !is_used {
             let message = format!("no rule needs the approval `{}`", approval.name);
+            let name = &approval.name;
+            let edit = yaml::remove_definition(&subject.text, &subject.root, "approvals", name);
             out.at(approval.at, message, |d| {
-                d.help("name it with `approval` in the rule that was meant to need it, or take it out");
+                d.help("name it with `approval` in the rule that was meant to need it, or take it out")
+                    .fix(edit.map(|edit| Fix::new(Safety::Suggested, format!("take `{name}` out"), vec![edit])));
             });
         }
     }
@@ -137,20 +139,4 @@ fn tools(subject: &Subject<'_>, out: &mut Findings<'_>) {
             }
         }
     }
-}
-
-/// The whole line of an entry that is one line of a block.
-fn one_line(text: &str, key: Span, value: Span) -> Option<Edit> {
-    let start = yaml::line_start(text, yaml::start(key));
-    let before = text.get(start..yaml::start(key))?;
-    let end = yaml::end(value);
-    let rest = text.get(end..)?;
-    let line_end = rest.find('\n').map_or(text.len(), |found| end.saturating_add(found).saturating_add(1));
-    let tail = text.get(end..line_end)?.trim();
-    let is_one_line = !text.get(yaml::start(key)..end)?.contains('\n');
-    (is_one_line && before.trim().is_empty() && (tail.is_empty() || tail.starts_with('#'))).then(|| Edit {
-        start,
-        end: line_end,
-        text: String::new(),
-    })
 }

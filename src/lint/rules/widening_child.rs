@@ -54,8 +54,8 @@ declare_rule! {
 pub(super) fn check(subject: &Subject<'_>, out: &mut Findings<'_>) {
     let Some(narrow) = subject.policy.narrow() else { return };
     for parent in &narrow.parents {
-        let budget = exact::budget(subject);
-        let diff = diff::diff(&parent.parent, &narrow.child, &budget);
+        let budget = subject.budget();
+        let diff = diff::diff(&parent.parent, &narrow.child, budget);
         for change in diff.changes.iter().filter(|change| change.kind.may_allow()) {
             let rule = change.after.decision.rules().first().map(|rule| rule.id.as_str());
             let at = subject
