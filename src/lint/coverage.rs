@@ -57,7 +57,7 @@ pub struct Point {
 }
 
 /// What a test can show.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum PointKind {
     /// A rule at work.

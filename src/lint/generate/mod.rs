@@ -132,6 +132,8 @@ pub(crate) struct Found {
     left: Vec<Left>,
     /// Where the document has room for them.
     spot: Option<Spot>,
+    /// What each one shows, with its place in `made`: the first, where several do.
+    shown: HashMap<(PointKind, String), usize>,
 }
 
 #[derive(Debug)]
@@ -146,13 +148,8 @@ struct Made {
 impl Found {
     /// The test for a rule or boundary, and the edit that adds it.
     pub(crate) fn test_for(&self, kind: PointKind, name: &str) -> Option<(&str, Option<Edit>)> {
-        let shows = |made: &&Made| {
-            made.test
-                .shows
-                .iter()
-                .any(|(k, n)| (*k, n.as_str()) == (kind, name))
-        };
-        let made = self.made.iter().find(shows)?;
+        let nth = self.shown.get(&(kind, name.to_owned()))?;
+        let made = self.made.get(*nth)?;
         let edit = self.spot.as_ref();
         let edit = edit.map(|spot| spot.edit(&[&made.test.yaml]));
         Some((&made.test.yaml, edit))
@@ -167,6 +164,15 @@ impl Found {
             .collect();
         let edit = self.spot.as_ref()?.edit(&tests);
         fix::preview(&subject.text, &[edit])
+    }
+
+    /// Notes what each test shows, once all are made.
+    fn index(&mut self) {
+        for (nth, made) in self.made.iter().enumerate() {
+            for point in &made.test.shows {
+                self.shown.entry(point.clone()).or_insert(nth);
+            }
+        }
     }
 
     /// Why there is none.
@@ -222,6 +228,7 @@ pub(super) fn find(subject: &Subject<'_>) -> Found {
         maker.take(&point, tried, &shown);
     }
     let mut found = maker.found;
+    found.index();
     // One that was made for something else may show it all the same.
     let made = &found.made;
     found.left.retain(|left| {

@@ -2,11 +2,14 @@
 
 #![forbid(unsafe_code)]
 
+use std::collections::HashSet;
+
 use crate::lint::diagnostic::{Edit, Fix, Safety};
 use crate::lint::rule::{Findings, declare_rule};
 use crate::lint::subject::Subject;
 use crate::lint::surroundings::Kind;
 use crate::lint::yaml;
+use crate::policy::model::Access;
 use crate::policy::nearest;
 
 declare_rule! {
@@ -44,19 +47,9 @@ pub(super) fn check(subject: &Subject<'_>, out: &mut Findings<'_>) {
     if names.iter().all(|(name, _)| Some(name.as_str()) == own) {
         return;
     }
+    let read = read_scopes(subject);
     for scope in &subject.model.scopes {
-        let reads = subject.allows().any(|rule| {
-            subject.deeds(rule).into_iter().any(|deed| {
-                deed.paths().any(|(argument, kind)| {
-                    kind.access != crate::policy::model::Access::Write
-                        && subject
-                            .scopes_of(rule.written, &argument.name)
-                            .iter()
-                            .any(|used| used.name == scope.name)
-                })
-            })
-        });
-        if !reads {
+        if !read.contains(scope.name.as_str()) {
             continue;
         }
         for (pattern, at) in scope.include.iter().chain(&scope.exclude) {
@@ -104,4 +97,18 @@ pub(super) fn check(subject: &Subject<'_>, out: &mut Findings<'_>) {
             });
         }
     }
+}
+
+/// The scopes below which some rule lets something be read. What is only written may still be to be written.
+fn read_scopes<'s>(subject: &'s Subject<'_>) -> HashSet<&'s str> {
+    let mut read = HashSet::new();
+    for rule in subject.allows() {
+        for deed in subject.deeds(rule) {
+            for (argument, _) in deed.paths().filter(|(_, kind)| kind.access != Access::Write) {
+                let scopes = subject.scopes_of(rule.written, &argument.name);
+                read.extend(scopes.iter().map(|scope| scope.name.as_str()));
+            }
+        }
+    }
+    read
 }
