@@ -180,7 +180,7 @@ fn against_bubblewrap() {
         let started = Instant::now();
         record.write_all(&[b'x'; 1024]).unwrap();
         record.sync_data().unwrap();
-        started.elapsed()
+        started.elapsed().as_secs_f64()
     };
     let (mut alone, mut recording) = (Vec::new(), Vec::new());
     for _ in 0..100 {
@@ -191,9 +191,9 @@ fn against_bubblewrap() {
         };
         // Before the command starts, after it has ended, and the checkpoint over both.
         let records = durable() + durable() + durable();
-        let ours = ours.as_secs_f64();
-        alone.push(ours / theirs.as_secs_f64());
-        recording.push(ours / (theirs + records).as_secs_f64());
+        let (ours, theirs) = (ours.as_secs_f64(), theirs.as_secs_f64());
+        alone.push(ours / theirs);
+        recording.push(ours / (theirs + records));
     }
     for (ratios, than) in [
         (&mut alone, ""),

@@ -207,3 +207,13 @@ fn print_json(json: &serde_json::Value) {
     use std::io::Write;
     let _ = writeln!(std::io::stdout(), "{json}");
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_arguments_of_every_command_fit_together() {
+        <Cli as clap::CommandFactory>::command().debug_assert();
+    }
+}
