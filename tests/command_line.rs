@@ -453,34 +453,26 @@ fn recorded_requests_are_decided_again_by_both_policies() {
     call(&place, &["check"], &["cat", "elsewhere/a.md"]).ends_with_code(1);
     place.write("after.yaml", POLICY.replace("docs/**", "docs/*/**"));
     let ledger = ledger(&place);
-    let words = [
-        "diff",
-        "--json",
-        "lictor.yaml",
-        "after.yaml",
-        "--against-ledger",
-    ];
-    let words = words
-        .map(str::to_owned)
-        .into_iter()
-        .chain([ledger.display().to_string()]);
-    let found = place.lictor(words).end().ends_with_code(1).json();
+    let compared = || {
+        let words = [
+            "diff",
+            "--json",
+            "lictor.yaml",
+            "after.yaml",
+            "--against-ledger",
+        ];
+        let words = words
+            .map(str::to_owned)
+            .into_iter()
+            .chain([ledger.display().to_string()]);
+        place.lictor(words).end().ends_with_code(1).json()
+    };
+    let found = compared();
     assert_eq!(found["ledger"]["replayed"], 2);
     let flips = found["ledger"]["flips"].as_array().unwrap();
     assert_eq!(flips.len(), 0, "`docs/a.md` is in both");
     place.write("after.yaml", POLICY.replace("docs/**", "docs/b/**"));
-    let words = [
-        "diff",
-        "--json",
-        "lictor.yaml",
-        "after.yaml",
-        "--against-ledger",
-    ];
-    let words = words
-        .map(str::to_owned)
-        .into_iter()
-        .chain([ledger.display().to_string()]);
-    let found = place.lictor(words).end().ends_with_code(1).json();
+    let found = compared();
     let flips = found["ledger"]["flips"].as_array().unwrap();
     assert_eq!(flips.len(), 1);
     assert_eq!(

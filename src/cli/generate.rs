@@ -2,7 +2,6 @@
 
 #![forbid(unsafe_code)]
 
-use std::path::Path;
 use std::time::Instant;
 
 use serde_json::{Value as Json, json};
@@ -213,7 +212,7 @@ fn to_json(made: &Made<'_>, is_written: bool) -> Json {
     };
     json!({
         "policy": made.loaded.policy.name(),
-        "file": made.loaded.files.first().map(|file: &std::path::PathBuf| Path::new(file).display().to_string()),
+        "file": made.loaded.files.first().map(|file| file.display().to_string()),
         "percent_before": generated.percent_before,
         "percent": generated.percent,
         "failing": made.failing,

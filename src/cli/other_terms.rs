@@ -26,52 +26,37 @@ pub(super) fn other_terms(before: &Decision, after: &Decision) -> Vec<OtherTerm>
             }
         }
     }
-    let mut tell = |name: &str, is_same: bool, was: String, now: String| {
-        if !is_same {
-            let escaped = |text: String| text.escape_debug().to_string().replace("\\\"", "\"");
-            told.push((name.to_owned(), escaped(was), escaped(now)));
-        }
-    };
-    let command = |decision: &Decision| decision.argv().unwrap_or_default().join(" ");
-    let is_same = before.argv() == after.argv();
-    tell("command", is_same, command(before), command(after));
-    tell(
+    told.extend(other("command", &before.argv(), &after.argv(), |argv| {
+        argv.as_ref()
+            .map_or_else(String::new, |words| words.join(" "))
+    }));
+    told.extend(other(
         "containment",
-        first.containment == second.containment,
-        containment(first.containment),
-        containment(second.containment),
-    );
-    tell(
-        "env",
-        first.env == second.env,
-        environment(&first.env),
-        environment(&second.env),
-    );
-    tell(
-        "confine",
-        first.confine == second.confine,
-        confined(&first.confine),
-        confined(&second.confine),
-    );
-    tell(
-        "stop",
-        first.stop == second.stop,
-        stop(first.stop),
-        stop(second.stop),
-    );
-    tell(
-        "leaks",
-        first.leaks == second.leaks,
-        word(&first.leaks),
-        word(&second.leaks),
-    );
-    tell(
-        "report",
-        first.report == second.report,
-        first.report.as_ref().map_or_else(none, word),
-        second.report.as_ref().map_or_else(none, word),
-    );
+        &first.containment,
+        &second.containment,
+        |level| containment(*level),
+    ));
+    told.extend(other("env", &first.env, &second.env, environment));
+    told.extend(other("confine", &first.confine, &second.confine, |all| {
+        confined(all)
+    }));
+    told.extend(other("stop", &first.stop, &second.stop, |how| stop(*how)));
+    told.extend(other("leaks", &first.leaks, &second.leaks, word));
+    told.extend(other("report", &first.report, &second.report, |report| {
+        report.as_ref().map_or_else(none, word)
+    }));
     told
+}
+
+/// One term, if it differs.
+fn other<T: PartialEq>(
+    name: &str,
+    before: &T,
+    after: &T,
+    text: impl Fn(&T) -> String,
+) -> Option<OtherTerm> {
+    let escaped = |term: &T| text(term).escape_debug().to_string().replace("\\\"", "\"");
+    (before != after).then(|| (name.to_owned(), escaped(before), escaped(after)))
 }
 
 /// How a value of an enum is written in a policy.

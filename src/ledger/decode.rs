@@ -339,10 +339,9 @@ impl<'a> Reader<'a> {
     }
 
     fn field(&mut self, object: &mut Object) -> Result<Span, Malformed> {
-        let escapes = self.escapes;
-        let key = self.name(object)?;
+        let (key, is_escaped) = self.name(object)?;
         // What the line itself has is asked for by name, as it stands.
-        if self.escapes > escapes {
+        if is_escaped {
             return Err(Malformed {
                 at: key.0,
                 what: "name with an escape",
@@ -357,12 +356,13 @@ impl<'a> Reader<'a> {
         })
     }
 
-    fn name(&mut self, object: &mut Object) -> Result<NameAt, Malformed> {
+    /// The next name of `object`, and whether it could be written otherwise too.
+    fn name(&mut self, object: &mut Object) -> Result<(NameAt, bool), Malformed> {
         let escapes = self.escapes;
         let span = self.string()?;
-        let escaped = self.escapes > escapes;
-        let added = self.names.add(object, self.line, span, escaped);
-        added.map_err(Malformed::twice).map(|()| span)
+        let is_escaped = self.escapes > escapes;
+        let added = self.names.add(object, self.line, span, is_escaped);
+        added.map_err(Malformed::twice).map(|()| (span, is_escaped))
     }
 
     fn end(&mut self, object: &Object) -> Result<(), Malformed> {

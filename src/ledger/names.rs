@@ -7,11 +7,19 @@
 #![forbid(unsafe_code)]
 
 use std::borrow::Cow;
+use std::sync::LazyLock;
 
 use super::entry::HEAD_NAMES;
 
 /// Objects of up to this many names are searched through for a name whose class was seen.
 const FEW: usize = 32;
+
+/// The classes of the names of a line's head.
+static HEAD_CLASSES: LazyLock<u64> = LazyLock::new(|| {
+    HEAD_NAMES
+        .iter()
+        .fold(0, |bits, name| bits | class(name.as_bytes()))
+});
 
 /// Where a name stands in its line, in bytes, quotes excluded.
 pub(super) type NameAt = (usize, usize);
@@ -41,9 +49,7 @@ impl Names {
         self.spans.clear();
         Object {
             first: 0,
-            classes: HEAD_NAMES
-                .iter()
-                .fold(0, |bits, name| bits | class(name.as_bytes())),
+            classes: *HEAD_CLASSES,
             is_line: true,
             doubt: false,
         }

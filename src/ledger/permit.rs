@@ -158,9 +158,9 @@ impl Ledger {
     }
 
     fn note_policy(&self, policy: &CompiledPolicy) -> Result<(), LedgerError> {
-        let file = |file: &SourceFile| json!({"name": file.name, "sha256": hex(&sha256(file.text.as_bytes()))});
-        let path = policy.files().next().map(|file| file.name.as_str());
         self.ensure_policy(policy.digest(), || {
+            let file = |file: &SourceFile| json!({"name": file.name, "sha256": hex(&sha256(file.text.as_bytes()))});
+            let path = policy.files().next().map(|file| file.name.as_str());
             Draft::new(Kind::Policy)
                 .with("policy", policy.digest())
                 .with("name", policy.name())

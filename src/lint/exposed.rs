@@ -41,7 +41,9 @@ pub(crate) fn look(
     write: &'static [Place],
 ) -> Exposures {
     let budget = subject.budget();
-    let (read, write) = (Places::new(read), Places::new(write));
+    let other = (!std::ptr::eq(read, write)).then(|| Places::new(write));
+    let read = Places::new(read);
+    let write = other.as_ref().unwrap_or(&read);
     let mut looker = Looker {
         subject,
         analysis: subject.analysis(),
@@ -61,7 +63,7 @@ pub(crate) fn look(
             looker.found.unknown.push(unknown);
             break;
         }
-        looker.rule(nth, rule, &read, &write);
+        looker.rule(nth, rule, &read, write);
     }
     looker.found
 }

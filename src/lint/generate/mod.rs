@@ -132,7 +132,7 @@ pub(crate) struct Found {
     left: Vec<Left>,
     /// Where the document has room for them.
     spot: Option<Spot>,
-    /// What each one shows, with its place in `made`: the first, where several do.
+    /// Which of them was made for what.
     shown: HashMap<(PointKind, String), usize>,
 }
 
@@ -164,15 +164,6 @@ impl Found {
             .collect();
         let edit = self.spot.as_ref()?.edit(&tests);
         fix::preview(&subject.text, &[edit])
-    }
-
-    /// Notes what each test shows, once all are made.
-    fn index(&mut self) {
-        for (nth, made) in self.made.iter().enumerate() {
-            for point in &made.test.shows {
-                self.shown.entry(point.clone()).or_insert(nth);
-            }
-        }
     }
 
     /// Why there is none.
@@ -228,7 +219,6 @@ pub(super) fn find(subject: &Subject<'_>) -> Found {
         maker.take(&point, tried, &shown);
     }
     let mut found = maker.found;
-    found.index();
     // One that was made for something else may show it all the same.
     let made = &found.made;
     found.left.retain(|left| {
@@ -357,6 +347,7 @@ impl Maker<'_, '_> {
         // Two tests that ask the same are one (T403).
         let next = self.found.made.len();
         let first = *self.asks.entry(made.asks.clone()).or_insert(next);
+        self.found.shown.insert(shows.clone(), first);
         if let Some(other) = self.found.made.get_mut(first) {
             other.test.shows.push(shows);
             return;
