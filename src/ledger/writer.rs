@@ -494,17 +494,19 @@ impl Writer {
             return Ok(());
         }
         let from = self.head.offset;
-        let exact = needed.saturating_sub(from);
-        for bytes in [exact.next_multiple_of(RESERVE_STEP_BYTES), exact] {
+        // To the same end as others: what is kept already need not be again, and costs no change of the file.
+        let round = needed.checked_next_multiple_of(RESERVE_STEP_BYTES);
+        for end in [round.unwrap_or(needed), needed] {
+            let bytes = end.saturating_sub(from);
             match self.store.reserve(self.head.segment, from, bytes) {
                 Ok(()) => {
-                    self.reserved = (self.head.segment, from.saturating_add(bytes));
+                    self.reserved = (self.head.segment, end);
                     return Ok(());
                 }
                 Err(error) if error.kind() == io::ErrorKind::Unsupported => {
                     return self.make_ballast(kept);
                 }
-                Err(error) if bytes == exact => return Err(LedgerError::io("keep space", &error)),
+                Err(error) if end == needed => return Err(LedgerError::io("keep space", &error)),
                 Err(_) => {}
             }
         }
