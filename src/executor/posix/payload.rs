@@ -3,7 +3,7 @@
 #![forbid(unsafe_code)]
 
 use std::fs::File;
-use std::io::{self, Read, Write};
+use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::panic::AssertUnwindSafe;
 
@@ -11,7 +11,7 @@ use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use rustix::fs::{Mode, OFlags};
 
 use super::cgroup::Cgroups;
-use super::sys::{self, Forked, Image};
+use super::sys::{self, Image};
 use super::wire::Order;
 
 /// What comes beside an order.
@@ -66,29 +66,17 @@ pub(super) fn start(
         None
     };
     let cwd = cwd.as_ref().unwrap_or(&descriptors.cwd).as_fd();
-    let (mut report, reporter) = io::pipe()?;
-    match sys::fork()? {
-        Forked::Parent(pid) => {
-            drop(reporter);
-            let mut text = String::new();
-            // Ends when `exec` has closed the other end, or the process has.
-            let _ = report.read_to_string(&mut text);
-            if text.is_empty() {
-                Ok(pid)
-            } else {
-                Err(io::Error::other(text))
-            }
-        }
-        Forked::Child => {
-            // A panic must not unwind into what this process was before the fork.
-            let error = std::panic::catch_unwind(AssertUnwindSafe(|| {
-                become_command(&image, order, cwd, &descriptors.stdio, setting)
-            }))
-            .unwrap_or_else(|_| io::Error::other("panicked"));
-            let mut reporter = reporter;
-            let _ = reporter.write_all(error.to_string().as_bytes());
-            sys::exit_now(127)
-        }
+    let mut failed = None;
+    let pid = sys::vfork(&mut || {
+        // A panic must not unwind into what called the other process.
+        let error = std::panic::catch_unwind(AssertUnwindSafe(|| {
+            become_command(&image, order, cwd, &descriptors.stdio, setting)
+        }));
+        failed = Some(error.unwrap_or_else(|_| io::Error::other("panicked")));
+    })?;
+    match failed {
+        None => Ok(pid),
+        Some(error) => Err(error),
     }
 }
 

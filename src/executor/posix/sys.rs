@@ -218,6 +218,31 @@ pub(super) fn fork() -> io::Result<Forked> {
     }
 }
 
+/// As `vfork(2)`: runs `child` in a new process that borrows this one's memory until it has become another
+/// program, or has ended, which it does when `child` returns. This one waits for that; what `child` has written
+/// is here then. Returns its pid.
+///
+/// A fork would copy each page that either of the two touches, for a process that is about to be another program.
+///
+/// `child` must not unwind.
+pub(super) fn vfork(child: &mut dyn FnMut()) -> io::Result<i32> {
+    use nix::sched::{CloneFlags, clone};
+    /// Far more than what leads to `exec` needs.
+    const STACK_BYTES: usize = 256 << 10;
+    let mut stack = vec![0; STACK_BYTES];
+    let run = Box::new(|| {
+        child();
+        127
+    });
+    let flags = CloneFlags::CLONE_VM | CloneFlags::CLONE_VFORK;
+    // SAFETY: with CLONE_VFORK nothing here runs before the child has left this memory, so it is never used by
+    // two at once, and `stack` and `child` outlive its use of them. There is one thread, so no lock can be held
+    // by another. The child has its own descriptors, signal handlers and limits, as after `fork`; it has no
+    // handler that could run, since helper and init set none.
+    let pid = unsafe { clone(run, &mut stack, flags, Some(libc::SIGCHLD)) }?;
+    Ok(pid.as_raw())
+}
+
 /// Which of the two processes this is, after [`clone_into_namespaces`].
 pub(super) enum Cloned {
     Parent { pid: i32, pidfd: OwnedFd },
