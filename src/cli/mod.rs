@@ -120,6 +120,7 @@ enum Command {
 /// Runs the program.
 #[must_use]
 pub fn main() -> ExitCode {
+    let executor = run::executor_ahead();
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
         Err(error) => {
@@ -136,7 +137,7 @@ pub fn main() -> ExitCode {
     let exit = match cli.command {
         Command::Check(command) => check::main(command, &cli.global),
         Command::Explain(command) => explain::main(command, &cli.global),
-        Command::Run(command) => run::main(command, &cli.global),
+        Command::Run(command) => run::main(command, &cli.global, executor),
         Command::Approve(command) => approve::main(*command, &cli.global),
         Command::Approvals(command) => approvals::main(&command, &cli.global),
         Command::Revoke(command) => revoke::main(&command, &cli.global),

@@ -33,9 +33,18 @@ pub(super) struct Run {
     request: RequestArgs,
 }
 
-pub(super) fn main(command: Run, global: &Global) -> Result<Exit, Failure> {
+/// What runs commands, with its helper started if the words of this command line look like a run: that takes
+/// longer than to understand them. If they are none after all, a process was started for nothing.
+pub(super) fn executor_ahead() -> Posix {
     let executor = Posix::new();
-    executor.start_helper_ahead();
+    let mut own = std::env::args_os().skip(1).take_while(|word| word != "--");
+    if own.any(|word| word == "run") {
+        executor.start_helper_ahead();
+    }
+    executor
+}
+
+pub(super) fn main(command: Run, global: &Global, executor: Posix) -> Result<Exit, Failure> {
     let governor = Governor::with_executor(discover::policy(global)?, Box::new(executor));
     let actor = discover::actor(global);
     let request = command.request.into_request(&actor)?;

@@ -172,7 +172,7 @@ pub fn run(executor: &dyn Executor, launch: &Launch, observer: &mut dyn Observer
     let prepared = executor
         .prepare(launch)
         .unwrap_or_else(|error| panic!("prepare: {error}"));
-    run_prepared(prepared, launch, observer)
+    run_prepared(prepared, launch, observer).0
 }
 
 /// Cancels once some output contains a word, and remembers how much has arrived until then.
@@ -542,7 +542,7 @@ fn prepared_runs_nothing_else(executor: &dyn Executor) {
     let mut other = shell("exit 0");
     other.limits.timeout = Duration::from_secs(3600);
     assert_eq!(
-        run_prepared(prepared, &other, &mut ()).status,
+        run_prepared(prepared, &other, &mut ()).0.status,
         Status::SpawnFailed
     );
 }

@@ -3,7 +3,9 @@
 #![forbid(unsafe_code)]
 
 use crate::evidence::{Containment, EmptyProof, Event, Evidence, Level, ProcView};
-use crate::executor::{Capabilities, EmptyTree, Executor, Observer, PrepareError, Prepared};
+use crate::executor::{
+    Capabilities, EmptyTree, Executor, Observer, PrepareError, Prepared, Remains,
+};
 use crate::resolve::Launch;
 
 /// Starts nothing. Its evidence is `SPAWN_FAILED`, since nothing ran, and lists as events what a
@@ -31,7 +33,7 @@ impl Executor for DryRun {
 }
 
 impl EmptyTree for DryRun {
-    fn run(self: Box<Self>, launch: &Launch, _observer: &mut dyn Observer) -> Evidence {
+    fn run(self: Box<Self>, launch: &Launch, _observer: &mut dyn Observer) -> (Evidence, Remains) {
         let mut evidence =
             Evidence::spawn_failed(containment(), "dry run: nothing was started".to_owned());
         let words: Vec<String> = launch
@@ -61,7 +63,7 @@ impl EmptyTree for DryRun {
                 ),
             ),
         ];
-        evidence
+        (evidence, Remains::default())
     }
 }
 
@@ -88,7 +90,7 @@ mod tests {
         let launch = contract::launch(&["/bin/rm", "--", &path]);
         let executor = DryRun::new();
         let prepared = executor.prepare(&launch).unwrap();
-        let evidence = crate::executor::run_prepared(prepared, &launch, &mut ());
+        let (evidence, _) = crate::executor::run_prepared(prepared, &launch, &mut ());
         assert_eq!(evidence.status, Status::SpawnFailed);
         assert!(
             evidence

@@ -40,6 +40,12 @@ pub trait Executor: fmt::Debug + Send + Sync {
     /// What this backend can do on this machine, as far as it knows without building anything.
     fn capabilities(&self) -> Capabilities;
 
+    /// Says that [`prepare`](Executor::prepare) will probably be called with `launch`, so that what takes
+    /// time can begin. Nothing depends on it: another launch may be prepared, or none.
+    fn announce(&self, launch: &Launch) {
+        let _ = launch;
+    }
+
     /// Builds all that a run of `launch` needs but the command itself. Dropping what comes back
     /// takes it down again.
     ///
@@ -59,23 +65,39 @@ pub trait Executor: fmt::Debug + Send + Sync {
     /// change is told as an event. That narrows the race between looking and using, and does not close
     /// it.
     fn run(&self, prepared: Prepared, permit: Permit, observer: &mut dyn Observer) -> Evidence {
+        self.run_leaving(prepared, permit, observer).0
+    }
+
+    /// The same, for somebody who has better things to do with the evidence than to wait for what of this
+    /// library's own, like a helper process, is about to end: to record it. Dropping what remains waits.
+    fn run_leaving(
+        &self,
+        prepared: Prepared,
+        permit: Permit,
+        observer: &mut dyn Observer,
+    ) -> (Evidence, Remains) {
         run_permitted(prepared, &permit, observer)
     }
 }
 
-fn run_permitted(prepared: Prepared, permit: &Permit, observer: &mut dyn Observer) -> Evidence {
+fn run_permitted(
+    prepared: Prepared,
+    permit: &Permit,
+    observer: &mut dyn Observer,
+) -> (Evidence, Remains) {
     let command = permit.command();
     if let Some(changed) = command.changed_paths(When::BeforeStart).first() {
         let why = format!("path `{changed}` was exchanged after it had been decided");
-        return Evidence::spawn_failed(prepared.containment, why);
+        let evidence = Evidence::spawn_failed(prepared.containment, why);
+        return (evidence, Remains::default());
     }
-    let mut evidence = run_prepared(prepared, command.launch(), observer);
+    let (mut evidence, remains) = run_prepared(prepared, command.launch(), observer);
     for changed in command.changed_paths(When::AfterExit) {
         evidence
             .events
             .push(Event::new(Reason::PathChanged.code(), changed.as_str()));
     }
-    evidence
+    (evidence, remains)
 }
 
 /// Starts `launch` in what was prepared for it.
@@ -86,14 +108,13 @@ pub(crate) fn run_prepared(
     prepared: Prepared,
     launch: &Launch,
     observer: &mut dyn Observer,
-) -> Evidence {
+) -> (Evidence, Remains) {
     if prepared.built_for.is_met_by(launch) {
         prepared.tree.run(launch, observer)
     } else {
-        Evidence::spawn_failed(
-            prepared.containment,
-            "what was prepared is not what was admitted".to_owned(),
-        )
+        let why = "what was prepared is not what was admitted".to_owned();
+        let evidence = Evidence::spawn_failed(prepared.containment, why);
+        (evidence, Remains::default())
     }
 }
 
@@ -125,8 +146,24 @@ impl Prepared {
 
 /// The backend's side of [`Prepared`].
 pub trait EmptyTree: fmt::Debug + Send {
-    /// See [`Executor::run`].
-    fn run(self: Box<Self>, launch: &Launch, observer: &mut dyn Observer) -> Evidence;
+    /// See [`Executor::run_leaving`].
+    fn run(self: Box<Self>, launch: &Launch, observer: &mut dyn Observer) -> (Evidence, Remains);
+}
+
+/// What a run leaves of the backend's own, which is about to end. Nothing of the command is in it. Dropping
+/// it waits.
+#[derive(Debug, Default)]
+#[must_use = "dropping it waits for the end of what remains"]
+pub struct Remains(
+    #[expect(dead_code, reason = "it is only there to be dropped")]
+    Option<Box<dyn fmt::Debug + Send>>,
+);
+
+impl Remains {
+    /// `what` waits when it is dropped.
+    pub fn of(what: impl fmt::Debug + Send + 'static) -> Remains {
+        Remains(Some(Box::new(what)))
+    }
 }
 
 /// The part of a launch that its containment was built for.

@@ -262,6 +262,7 @@ impl Governor {
                 return Ok(self.refused(decision.denied(Reason::ArgumentInvalid, why)));
             }
         };
+        self.executor.announce(command.launch());
         // Before the tree is built: what hides the ledger from the command can only hide what exists.
         let ledger = match self.ledger() {
             Ok(ledger) => ledger,
@@ -294,7 +295,8 @@ impl Governor {
                 return Ok(Ran::unrun(decision, Some(error)));
             }
         };
-        let mut evidence = self.executor.run(prepared, permit, observer);
+        // Recorded first, then waited for what remains.
+        let (mut evidence, _remains) = self.executor.run_leaving(prepared, permit, observer);
         report.read(&mut evidence);
         for (id, path) in self.changed_pins(granted) {
             let about = format!("{path}, which grant {id} approved");

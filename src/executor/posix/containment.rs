@@ -23,7 +23,7 @@ use super::stop::Kept;
 use super::sys::{self, Cloned, Forked};
 use super::tree::{self, Stat};
 use super::verdict::Ended;
-use super::wire::{Channel, FromHelper, FromInit, Limit, Order, Prepare, Ready, ToInit};
+use super::wire::{Channel, FromHelper, FromInit, Limit, Order, Prepare, Ready, Scene, ToInit};
 use crate::evidence::{Containment, EmptyProof, Event, Level, ProcView};
 use crate::policy::terms::StopTarget;
 
@@ -34,6 +34,8 @@ pub(super) struct Tree {
     degraded_because: Vec<String>,
     events: Vec<Event>,
     init: Option<Init>,
+    /// Init's mounts, which nobody has to wait for while this is open.
+    _mounts: Option<OwnedFd>,
     cgroups: Cgroups,
     reaper: Reaper,
     /// How the command ended, as init has told.
@@ -42,25 +44,38 @@ pub(super) struct Tree {
 
 /// The init of a PID namespace, as the helper sees it.
 #[derive(Debug)]
-struct Init {
+pub(super) struct Init {
     pid: i32,
     pidfd: OwnedFd,
     channel: Option<Channel>,
+    mounts: Option<OwnedFd>,
+    /// In a user namespace of its own.
+    with_user: bool,
     fresh_proc: bool,
     reaped: bool,
 }
 
-/// Builds the strongest tree that works here.
+/// Makes a PID namespace while it is not yet known what for, in the first way that is permitted. If none
+/// is, [`build`] will find out why.
+pub(super) fn begin(at_most: Level) -> Option<Init> {
+    if at_most < Level::PidNamespace {
+        return None;
+    }
+    Init::make(false).or_else(|_| Init::make(true)).ok()
+}
+
+/// Builds the strongest tree that works here, with what was `begun` if that will do.
 ///
 /// # Errors
 ///
 /// What to tell the host, if nothing that is acceptable works.
-pub(super) fn build(prepare: &Prepare) -> Result<Tree, FromHelper> {
+pub(super) fn build(prepare: &Prepare, begun: Option<Init>) -> Result<Tree, FromHelper> {
     let reaper = Reaper::new().map_err(|error| FromHelper::NoLevel(vec![error.to_string()]))?;
     let mut degraded = Vec::new();
     let mut cgroups = Cgroups::default();
     let no_pids_controller = limit_by_cgroup(prepare, &mut cgroups)?;
-    let (init, mut events) = match start_init_somehow(prepare, no_pids_controller.is_some()) {
+    let by_rlimit = no_pids_controller.is_some();
+    let (mut init, mut events) = match start_init_somehow(prepare, by_rlimit, begun) {
         Ok((init, events)) => (Some(init), events),
         Err(because) => {
             degraded = because;
@@ -107,6 +122,7 @@ pub(super) fn build(prepare: &Prepare) -> Result<Tree, FromHelper> {
         level,
         degraded_because: degraded,
         events,
+        _mounts: init.as_mut().and_then(|init| init.mounts.take()),
         init,
         cgroups,
         reaper,
@@ -139,22 +155,31 @@ fn limit_by_cgroup(
 fn start_init_somehow(
     prepare: &Prepare,
     by_rlimit: bool,
+    mut begun: Option<Init>,
 ) -> Result<(Init, Vec<Event>), Vec<String>> {
     if prepare.at_most < Level::PidNamespace {
         return Err(vec!["pid-namespace: not asked for".to_owned()]);
     }
+    let scene = Scene {
+        hidden: prepare.hidden.clone(),
+        read_only: prepare.read_only.clone(),
+        // Init is one more, which the policy does not know of.
+        most_processes: prepare
+            .processes
+            .filter(|_| by_rlimit)
+            .map(|most| most.saturating_add(1)),
+    };
     let mut because = Vec::new();
     for (with_user, how) in [(false, "directly"), (true, "with a user namespace")] {
         // Only in a user namespace of its own does RLIMIT_NPROC count this run's processes alone.
         if by_rlimit && !with_user {
             continue;
         }
-        // Init is one more, which the policy does not know of.
-        let most = prepare
-            .processes
-            .filter(|_| by_rlimit)
-            .map(|most| most.saturating_add(1));
-        match start_init(prepare, with_user, most) {
+        let made = match begun.take_if(|begun| begun.with_user == with_user) {
+            Some(begun) => Ok(begun),
+            None => Init::make(with_user),
+        };
+        match made.and_then(|init| init.set_up(&scene)) {
             Ok(started) => return Ok(started),
             Err(error) => because.push(format!("pid-namespace, {how}: {error}")),
         }
@@ -221,47 +246,66 @@ fn no_limit(limit: Limit, error: &io::Error) -> FromHelper {
     }
 }
 
-/// Makes a PID namespace, and waits until its init has set it up.
-fn start_init(
-    prepare: &Prepare,
-    with_user: bool,
-    most_processes: Option<u64>,
-) -> io::Result<(Init, Vec<Event>)> {
-    let mut flags = libc::CLONE_NEWPID | libc::CLONE_NEWNS;
-    let mut map = None;
-    if with_user {
-        flags |= libc::CLONE_NEWUSER;
-        map = Some((geteuid().as_raw(), getegid().as_raw()));
-    }
-    let (ours, theirs) = Channel::pair()?;
-    match sys::clone_into_namespaces(flags)? {
-        Cloned::Child => {
-            // Or the helper's death would not be the end of the channel.
-            drop(ours);
-            init::run(&Task::new(theirs, map, prepare, most_processes))
+impl Init {
+    /// Makes a PID namespace, whose init waits to be told [what to set up](Init::set_up).
+    fn make(with_user: bool) -> io::Result<Init> {
+        let mut flags = libc::CLONE_NEWPID | libc::CLONE_NEWNS;
+        let mut map = None;
+        if with_user {
+            flags |= libc::CLONE_NEWUSER;
+            map = Some((geteuid().as_raw(), getegid().as_raw()));
         }
-        Cloned::Parent { pid, pidfd } => {
-            drop(theirs);
-            match ours.receive::<FromInit>() {
-                Ok(Some((FromInit::Ready { fresh_proc, events }, _))) => Ok((
-                    Init {
-                        pid,
-                        pidfd,
-                        channel: Some(ours),
-                        fresh_proc,
-                        reaped: false,
-                    },
-                    events,
-                )),
-                told => {
-                    let _ = pidfd_send_signal(&pidfd, Signal::KILL);
-                    let _ = waitid(WaitId::PidFd(pidfd.as_fd()), WaitIdOptions::EXITED);
-                    Err(match told {
-                        Ok(Some((FromInit::Failed(what), _))) => io::Error::other(what),
-                        _ => io::Error::other("init ended while setting up"),
-                    })
-                }
+        let (ours, theirs) = Channel::pair()?;
+        match sys::clone_into_namespaces(flags)? {
+            Cloned::Child => {
+                // Or the helper's death would not be the end of the channel.
+                drop(ours);
+                init::run(&Task {
+                    helper: theirs,
+                    map,
+                })
             }
+            Cloned::Parent { pid, pidfd } => Ok(Init {
+                pid,
+                pidfd,
+                channel: Some(ours),
+                mounts: None,
+                with_user,
+                fresh_proc: false,
+                reaped: false,
+            }),
+        }
+    }
+
+    /// Waits until everything is set up; also returns what could not be protected.
+    fn set_up(mut self, scene: &Scene) -> io::Result<(Init, Vec<Event>)> {
+        let told = self.channel.as_ref().map(|channel| {
+            // One that is gone already has said why.
+            let _ = channel.send(&ToInit::SetUp(scene.clone()), &[]);
+            channel.receive::<FromInit>()
+        });
+        match told {
+            Some(Ok(Some((FromInit::Ready { fresh_proc, events }, fds)))) => {
+                self.fresh_proc = fresh_proc;
+                self.mounts = fds.into_iter().next();
+                Ok((self, events))
+            }
+            Some(Ok(Some((FromInit::Failed(what), _)))) => Err(io::Error::other(what)),
+            _ => Err(io::Error::other("init ended while setting up")),
+        }
+    }
+}
+
+impl Drop for Init {
+    /// Ends the namespace, and all that is in it.
+    fn drop(&mut self) {
+        if self.reaped {
+            return;
+        }
+        let _ = pidfd_send_signal(&self.pidfd, Signal::KILL);
+        // Bounded, for a process stuck in the kernel may take forever.
+        if poll::wait_readable(self.pidfd.as_fd(), TAKE_DOWN_TIME) {
+            let _ = waitid(WaitId::PidFd(self.pidfd.as_fd()), WaitIdOptions::EXITED);
         }
     }
 }
@@ -427,15 +471,7 @@ impl Tree {
 
     /// Ends what is left of the tree, and removes what was made for it.
     pub(super) fn take_down(&mut self) {
-        if let Some(init) = &mut self.init
-            && !init.reaped
-        {
-            let _ = pidfd_send_signal(&init.pidfd, Signal::KILL);
-            let options = WaitIdOptions::EXITED | WaitIdOptions::NOHANG;
-            if poll::wait_readable(init.pidfd.as_fd(), TAKE_DOWN_TIME) {
-                init.reaped = waitid(WaitId::PidFd(init.pidfd.as_fd()), options).is_ok();
-            }
-        }
+        self.init = None;
         self.reaper.reap();
         self.cgroups.remove();
     }

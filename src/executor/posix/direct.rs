@@ -27,7 +27,7 @@ use super::{init, limits::CpuWatch, poll};
 use crate::evidence::{
     Containment, EmptyProof, Event, Evidence, Level, ProcView, Resources, StopReason,
 };
-use crate::executor::{CancelToken, EmptyTree, Observer, PrepareError};
+use crate::executor::{CancelToken, EmptyTree, Observer, PrepareError, Remains};
 use crate::policy::terms::StopTarget;
 use crate::resolve::Launch;
 
@@ -49,9 +49,10 @@ pub(super) struct Direct {
 }
 
 impl EmptyTree for Direct {
-    fn run(self: Box<Self>, launch: &Launch, observer: &mut dyn Observer) -> Evidence {
-        run(launch, self.containment.clone(), observer)
-            .unwrap_or_else(|error| Evidence::spawn_failed(self.containment, error.to_string()))
+    fn run(self: Box<Self>, launch: &Launch, observer: &mut dyn Observer) -> (Evidence, Remains) {
+        let evidence = run(launch, self.containment.clone(), observer)
+            .unwrap_or_else(|error| Evidence::spawn_failed(self.containment, error.to_string()));
+        (evidence, Remains::default())
     }
 }
 

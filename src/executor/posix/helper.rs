@@ -41,15 +41,20 @@ fn be_helper() -> io::Result<()> {
     sys::close_from(3);
     sys::reset_signals()?;
     let host = Channel::new(UnixStream::from(sys::take_stdin()?));
-    let Some((ToHelper::Prepare(prepare), _)) = host.receive()? else {
+    let Some((ToHelper::Begin(begin), _)) = host.receive()? else {
         return Ok(());
     };
     // The end of the socket says that the host is gone, unless somebody else has got hold of its
     // end by `fork`; this says it even then.
-    let host_process = watch_parent(prepare.host)?;
+    let host_process = watch_parent(begin.host)?;
     rustix::process::set_child_subreaper(Some(getpid()))?;
 
-    let mut tree = match containment::build(&prepare) {
+    // What takes longest, while the host may still be reading its policy.
+    let begun = containment::begin(begin.at_most);
+    let Some((ToHelper::Prepare(prepare), _)) = host.receive()? else {
+        return Ok(());
+    };
+    let mut tree = match containment::build(&prepare, begun) {
         Ok(tree) => tree,
         Err(refusal) => return host.send(&refusal, &[]),
     };
@@ -196,7 +201,9 @@ impl Run<'_> {
         match self.host.receive() {
             Ok(Some((ToHelper::Cancel, _))) => Heard::Cancel,
             Ok(Some((ToHelper::Hurry, _))) => Heard::Hurry,
-            Ok(Some((ToHelper::Prepare(_) | ToHelper::Go(_), _))) => Heard::Nothing,
+            Ok(Some((ToHelper::Begin(_) | ToHelper::Prepare(_) | ToHelper::Go(_), _))) => {
+                Heard::Nothing
+            }
             Ok(None) | Err(_) => Heard::Gone,
         }
     }

@@ -9,7 +9,7 @@
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::process::CommandExt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -19,10 +19,10 @@ use rustix::process::{Pid, PidfdFlags, pidfd_open};
 use super::stop::{PROOF_TIME, later, ms_between};
 use super::streams::{Streams, WriteEnds};
 use super::verdict::{self, Ended};
-use super::wire::{Bytes, Channel, Finished, FromHelper, Order, Prepare, Ready, ToHelper};
+use super::wire::{Begin, Channel, Finished, FromHelper, Order, Prepare, Ready, ToHelper};
 use super::{cgroup, containment, helper, payload, poll, tree};
 use crate::evidence::{Containment, EmptyProof, Event, Evidence, Level, Process, Resources, Stop};
-use crate::executor::{CancelToken, EmptyTree, Observer, PrepareError};
+use crate::executor::{CancelToken, EmptyTree, Observer, PrepareError, Remains};
 use crate::policy::terms::Containment as Wanted;
 use crate::resolve::Launch;
 
@@ -62,7 +62,8 @@ const LATE_TIME: Duration = Duration::from_millis(200);
 /// Time for what is left of a run, or of its namespace, to be gone once the host has killed it.
 const CLEAN_UP_TIME: Duration = Duration::from_millis(100);
 
-/// Starts the helper at `path`, if none was started `ahead`, and lets it build the tree for `launch`.
+/// Lets the helper that was started `ahead` build the tree for `launch`; one at `path` if there is none, or
+/// if it builds another.
 pub(super) fn prepare(
     path: &Path,
     ahead: Option<Helper>,
@@ -80,33 +81,12 @@ pub(super) fn prepare(
     let (streams, ends) = Streams::new(&launch.limits).map_err(machine("pipes"))?;
     let null = payload::null().map_err(machine("/dev/null"))?;
     let no_helper = |error: io::Error| Refused::NoHelper(format!("no helper: {error}"));
-    let helper = match ahead {
+    let wanted = Prepare::new(launch, at_most);
+    let mut helper = match ahead.filter(|helper| helper.builds(&wanted)) {
         Some(helper) => helper,
-        None => Helper::start(path).map_err(no_helper)?,
+        None => Helper::start(path, at_most).map_err(no_helper)?,
     };
-    let texts = |paths: &[PathBuf]| {
-        paths
-            .iter()
-            .map(|path| Bytes::from(path.as_os_str()))
-            .collect()
-    };
-    let prepare = Prepare {
-        host: i32::try_from(std::process::id()).unwrap_or_default(),
-        at_least: match launch.containment {
-            Wanted::Auto => Level::ProcessGroup,
-            Wanted::AtLeast(level) => level,
-        },
-        at_most,
-        processes: launch.limits.processes,
-        memory_bytes: launch.limits.memory_bytes,
-        cpu: launch.limits.cpu.is_some(),
-        hidden: texts(&launch.hidden),
-        read_only: texts(&launch.read_only),
-    };
-    helper
-        .channel
-        .send(&ToHelper::Prepare(prepare), &[])
-        .map_err(no_helper)?;
+    helper.ask(wanted).map_err(no_helper)?;
     if !poll::wait_readable(helper.channel.as_fd(), BUILD_TIME) {
         return Err(Refused::NoHelper(
             "no helper: it does not answer".to_owned(),
@@ -151,7 +131,7 @@ impl Helped {
 }
 
 impl EmptyTree for Helped {
-    fn run(self: Box<Self>, launch: &Launch, observer: &mut dyn Observer) -> Evidence {
+    fn run(self: Box<Self>, launch: &Launch, observer: &mut dyn Observer) -> (Evidence, Remains) {
         let Helped {
             mut helper,
             ready,
@@ -195,7 +175,7 @@ impl EmptyTree for Helped {
                 containment.empty_proof = EmptyProof::None;
                 let mut evidence = Evidence::spawn_failed(containment, why);
                 evidence.events = events;
-                return evidence;
+                return (evidence, Remains::of(helper));
             }
             Told::HelperLost(why) => {
                 events.push(Event::new("HELPER_LOST", why));
@@ -212,7 +192,7 @@ impl EmptyTree for Helped {
             let too_large = finished.ended == Some(Ended::Killed(SIGXFSZ));
             (too_large && launch.limits.file_size_bytes.is_some()).then(|| "file_size".to_owned())
         });
-        Evidence {
+        let evidence = Evidence {
             status: verdict::status(
                 finished.ended,
                 finished.stop.why,
@@ -235,7 +215,8 @@ impl EmptyTree for Helped {
             stderr,
             resources: finished.resources,
             report: None,
-        }
+        };
+        (evidence, Remains::of(helper))
     }
 }
 
@@ -340,14 +321,20 @@ pub(super) struct Helper {
     process: Child,
     pidfd: Option<OwnedFd>,
     channel: Channel,
+    /// The tree that it was asked to build.
+    asked: Option<Prepare>,
 }
 
 impl Helper {
-    /// Starts the program at `path` as a helper, with a socket as its standard input.
+    /// Starts the program at `path` as a helper, with a socket as its standard input. It makes the namespaces
+    /// of a tree of `at_most` this level, and waits to be told what they are for.
     ///
     /// Nothing here makes `Command` copy this process: it uses `posix_spawn`.
-    pub(super) fn start(path: &Path) -> io::Result<Helper> {
+    pub(super) fn start(path: &Path, at_most: Level) -> io::Result<Helper> {
         let (ours, theirs) = Channel::pair()?;
+        let host = i32::try_from(std::process::id()).unwrap_or_default();
+        // Before it is started: it need not wait for this, and the socket has room for it.
+        ours.send(&ToHelper::Begin(Begin { host, at_most }), &[])?;
         let process = Command::new(path)
             .arg0("lictor-helper")
             .arg(helper::ARGUMENT)
@@ -362,7 +349,22 @@ impl Helper {
             process,
             pidfd,
             channel: ours,
+            asked: None,
         })
+    }
+
+    /// Whether this is what it builds, or it can still be asked to.
+    fn builds(&self, wanted: &Prepare) -> bool {
+        self.asked.as_ref().is_none_or(|asked| asked == wanted)
+    }
+
+    /// Asks for a tree, unless it was asked for one.
+    pub(super) fn ask(&mut self, wanted: Prepare) -> io::Result<()> {
+        if self.asked.is_none() {
+            self.channel.send(&ToHelper::Prepare(wanted.clone()), &[])?;
+            self.asked = Some(wanted);
+        }
+        Ok(())
     }
 
     /// Kills the helper, and before it what is below it; returns what of that could not be killed.

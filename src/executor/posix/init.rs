@@ -6,8 +6,9 @@
 
 #![forbid(unsafe_code)]
 
+use std::fs::File;
 use std::io;
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, BorrowedFd};
 use std::path::{Path, PathBuf};
 
 use nix::mount::{MsFlags, mount};
@@ -18,37 +19,17 @@ use rustix::thread::CapabilitySet;
 
 use super::payload::{self, Descriptors, Setting};
 use super::reaper::Reaper;
-use super::wire::{Channel, FromInit, Prepare, ToInit, write_file};
+use super::wire::{Channel, FromInit, Scene, ToInit, write_file};
 use super::{poll, sys};
 use crate::evidence::Event;
 
-/// What init needs to know. It has its own copy of everything that the helper had.
+/// What init is born with. It has its own copy of everything that the helper had.
 #[derive(Debug)]
 pub(super) struct Task {
     /// The other end is the helper's.
     pub(super) helper: Channel,
     /// The user and group to map, if there is a user namespace.
     pub(super) map: Option<(u32, u32)>,
-    pub(super) hidden: Vec<PathBuf>,
-    pub(super) read_only: Vec<PathBuf>,
-    pub(super) most_processes: Option<u64>,
-}
-
-impl Task {
-    pub(super) fn new(
-        helper: Channel,
-        map: Option<(u32, u32)>,
-        prepare: &Prepare,
-        most_processes: Option<u64>,
-    ) -> Task {
-        Task {
-            helper,
-            map,
-            hidden: prepare.hidden.iter().map(PathBuf::from).collect(),
-            read_only: prepare.read_only.iter().map(PathBuf::from).collect(),
-            most_processes,
-        }
-    }
 }
 
 /// Is PID 1 until nothing is left, or until the helper is gone.
@@ -74,16 +55,28 @@ fn be_init(task: &Task) -> io::Result<()> {
     }
     // Only now: a process that cannot be dumped cannot open its own maps.
     nix::sys::prctl::set_dumpable(false)?;
-    let mut events = Vec::new();
-    let fresh_proc = set_up_mounts(task, &mut events);
+    let mounts = Mounts::new();
     start_pids_at_random();
+    // Up to here nothing depends on the command, which may not be known yet.
+    let Some((ToInit::SetUp(scene), _)) = task.helper.receive()? else {
+        return Ok(());
+    };
+    let events = mounts.show(&scene);
     give_up_capabilities()?;
     rustix::thread::set_no_new_privs(true)?;
     // A change of credentials would have cleared it.
     sys::die_with_parent()?;
     let mut reaper = Reaper::new()?;
-    task.helper
-        .send(&FromInit::Ready { fresh_proc, events }, &[])?;
+    let ready = FromInit::Ready {
+        fresh_proc: mounts.fresh_proc,
+        events,
+    };
+    // With it the helper keeps the mounts until it has told the end of the run: the kernel takes 0.1 ms to take
+    // them down, and would before it says that this process has ended.
+    let own = File::open("/proc/self/ns/mnt").ok();
+    let beside: Vec<BorrowedFd<'_>> = own.iter().map(AsFd::as_fd).collect();
+    task.helper.send(&ready, &beside)?;
+    drop(own);
 
     loop {
         {
@@ -118,10 +111,11 @@ fn be_init(task: &Task) -> io::Result<()> {
                 return Ok(());
             };
             match message {
+                ToInit::SetUp(_) => {}
                 ToInit::Go(order) => {
                     let setting = Setting {
                         own_mounts: true,
-                        most_processes: task.most_processes,
+                        most_processes: scene.most_processes,
                         ..Setting::default()
                     };
                     let started = Descriptors::try_from(fds)
@@ -205,33 +199,47 @@ fn map_identity(user: u32, group: u32) -> io::Result<()> {
     write("gid_map", &format!("{group} {group} 1"))
 }
 
-/// Covers what the command must not see, protects what it must not change, and mounts a `/proc` of
-/// this namespace. Tells whether the latter worked; what did not is an event.
-fn set_up_mounts(task: &Task, events: &mut Vec<Event>) -> bool {
-    let nothing = None::<&str>;
-    let private = MsFlags::MS_REC | MsFlags::MS_PRIVATE;
-    if let Err(error) = mount(nothing, "/", nothing, private, nothing) {
-        // Mounting now could reach the machine's own mounts.
-        for path in task.hidden.iter().chain(&task.read_only) {
-            events.push(not_protected(path, &format!("mounts: {error}")));
-        }
-        return false;
+/// What is mounted in this namespace, and nowhere else.
+struct Mounts {
+    /// Why this namespace's mounts would reach the machine's own, if they would.
+    shared: Option<nix::Error>,
+    /// There is a `/proc` of this namespace.
+    fresh_proc: bool,
+}
+
+impl Mounts {
+    /// Cuts this namespace's mounts off from all others, and mounts a `/proc` of its own if that is permitted.
+    fn new() -> Mounts {
+        let nothing = None::<&str>;
+        let private = MsFlags::MS_REC | MsFlags::MS_PRIVATE;
+        let shared = mount(nothing, "/", nothing, private, nothing).err();
+        let inert = MsFlags::MS_NOSUID | MsFlags::MS_NODEV | MsFlags::MS_NOEXEC;
+        let fresh_proc =
+            shared.is_none() && mount(Some("proc"), "/proc", Some("proc"), inert, nothing).is_ok();
+        Mounts { shared, fresh_proc }
     }
-    for path in &task.hidden {
-        if let Err(error) = hide(path) {
-            events.push(not_protected(path, &format!("covering it: {error}")));
+
+    /// Covers what the command must not see, and protects what it must not change. What did not work is an event.
+    fn show(&self, scene: &Scene) -> Vec<Event> {
+        let hidden = scene.hidden.iter().map(|path| (path, "covering it", true));
+        let read_only = scene
+            .read_only
+            .iter()
+            .map(|path| (path, "making it read-only", false));
+        let mut events = Vec::new();
+        for (path, doing, hides) in hidden.chain(read_only) {
+            let path = PathBuf::from(path);
+            let done = match self.shared {
+                Some(error) => Err(format!("mounts: {error}")),
+                None if hides => hide(&path).map_err(|error| format!("{doing}: {error}")),
+                None => protect(&path).map_err(|error| format!("{doing}: {error}")),
+            };
+            if let Err(because) = done {
+                events.push(not_protected(&path, &because));
+            }
         }
+        events
     }
-    for path in &task.read_only {
-        if let Err(error) = protect(path) {
-            events.push(not_protected(
-                path,
-                &format!("making it read-only: {error}"),
-            ));
-        }
-    }
-    let inert = MsFlags::MS_NOSUID | MsFlags::MS_NODEV | MsFlags::MS_NOEXEC;
-    mount(Some("proc"), "/proc", Some("proc"), inert, nothing).is_ok()
 }
 
 /// An empty directory over `path`.

@@ -43,7 +43,9 @@ const SHORTEST: Duration = Duration::from_millis(10);
 
 impl CpuWatch {
     pub(super) fn new(limit: Option<Duration>, started: Instant) -> CpuWatch {
-        let processors = std::thread::available_parallelism()
+        // To find out means reading several files; without a limit nobody asks.
+        let processors = limit
+            .and_then(|_| std::thread::available_parallelism().ok())
             .map_or(1, |count| u32::try_from(count.get()).unwrap_or(u32::MAX));
         let mut watch = CpuWatch {
             limit,

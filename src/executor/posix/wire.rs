@@ -24,12 +24,14 @@ use serde::{Deserialize, Serialize};
 
 use super::verdict::Ended;
 use crate::evidence::{Containment, EmptyProof, Event, Level, Process, Resources, Stop};
-use crate::policy::terms::{Leaks, StopSignal};
+use crate::policy::terms::{Containment as Wanted, Leaks, StopSignal};
 use crate::resolve::Launch;
 
 /// From the host to its helper.
 #[derive(Debug, Serialize, Deserialize)]
 pub(super) enum ToHelper {
+    /// What is known before the command is. The first word, so that what takes long can begin.
+    Begin(Begin),
     /// Build the empty tree.
     Prepare(Prepare),
     /// Start the command in it. Beside it: working directory, then descriptors 0 to 2.
@@ -40,10 +42,16 @@ pub(super) enum ToHelper {
     Hurry,
 }
 
-/// What the empty tree is built from.
+/// Who asks, and how much may be built for them.
 #[derive(Clone, Debug, Serialize, Deserialize)]
-pub(super) struct Prepare {
+pub(super) struct Begin {
     pub(super) host: i32,
+    pub(super) at_most: Level,
+}
+
+/// What the empty tree is built from.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Prepare {
     pub(super) at_least: Level,
     pub(super) at_most: Level,
     pub(super) processes: Option<u64>,
@@ -51,6 +59,30 @@ pub(super) struct Prepare {
     pub(super) cpu: bool,
     pub(super) hidden: Vec<Bytes>,
     pub(super) read_only: Vec<Bytes>,
+}
+
+impl Prepare {
+    /// For `launch`, with no stronger level than `at_most`.
+    pub(super) fn new(launch: &Launch, at_most: Level) -> Prepare {
+        let texts = |paths: &[PathBuf]| {
+            paths
+                .iter()
+                .map(|path| Bytes::from(path.as_os_str()))
+                .collect()
+        };
+        Prepare {
+            at_least: match launch.containment {
+                Wanted::Auto => Level::ProcessGroup,
+                Wanted::AtLeast(level) => level,
+            },
+            at_most,
+            processes: launch.limits.processes,
+            memory_bytes: launch.limits.memory_bytes,
+            cpu: launch.limits.cpu.is_some(),
+            hidden: texts(&launch.hidden),
+            read_only: texts(&launch.read_only),
+        }
+    }
 }
 
 /// The command, and how its run ends.
@@ -153,9 +185,19 @@ pub(super) struct Finished {
     pub(super) resources: Resources,
 }
 
+/// What the command will see, and how many processes it may have.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(super) struct Scene {
+    pub(super) hidden: Vec<Bytes>,
+    pub(super) read_only: Vec<Bytes>,
+    pub(super) most_processes: Option<u64>,
+}
+
 /// From the helper to init.
 #[derive(Debug, Serialize, Deserialize)]
 pub(super) enum ToInit {
+    /// Set up what the command will see.
+    SetUp(Scene),
     /// Start the command. Beside it: as in [`ToHelper::Go`].
     Go(Box<Order>),
     /// Send a signal to the leader, or to everybody.
