@@ -16,6 +16,31 @@ use crate::reason::Reason;
 
 /// Finds the one action that accepts the words.
 pub(super) fn parse(policy: &CompiledPolicy, words: &[Vec<u8>]) -> Result<Call, Misfit> {
+    let mut accepted = readings(policy, words)?;
+    if accepted.len() > 1 {
+        let names: Vec<_> = accepted
+            .iter()
+            .filter_map(|call| name(policy, call))
+            .collect();
+        let message = format!(
+            "several actions accept this command line: {}",
+            names.join(", ")
+        );
+        return Err(Misfit::new(Reason::ArgumentAmbiguous, message));
+    }
+    // Never: that none accepts is an error above.
+    accepted.pop().ok_or_else(no_actions)
+}
+
+/// The action that is called, as `tool.action`.
+pub(super) fn name(policy: &CompiledPolicy, call: &Call) -> Option<String> {
+    let (tool, action, _) = policy.action(call.tool, call.action)?;
+    Some(format!("{}.{}", tool.name, action.name))
+}
+
+/// What every action that accepts the words understands by them: one at least, or why the one that came
+/// farthest does not.
+pub(super) fn readings(policy: &CompiledPolicy, words: &[Vec<u8>]) -> Result<Vec<Call>, Misfit> {
     let Some(program) = words.first() else {
         return Err(Misfit::new(
             Reason::RequestInvalid,
@@ -59,26 +84,16 @@ pub(super) fn parse(policy: &CompiledPolicy, words: &[Vec<u8>]) -> Result<Call, 
             }
         }
     }
-    if accepted.len() > 1 {
-        let names: Vec<_> = accepted
-            .iter()
-            .filter_map(|call| policy.action(call.tool, call.action))
-            .map(|(tool, action, _)| format!("{}.{}", tool.name, action.name))
-            .collect();
-        let message = format!(
-            "several actions accept this command line: {}",
-            names.join(", ")
-        );
-        return Err(Misfit::new(Reason::ArgumentAmbiguous, message));
+    if accepted.is_empty() {
+        Err(misfit.unwrap_or_else(no_actions))
+    } else {
+        Ok(accepted)
     }
-    accepted.pop().ok_or_else(|| {
-        misfit.unwrap_or_else(|| {
-            Misfit::new(
-                Reason::ActionNotAllowed,
-                "the tool has no actions".to_owned(),
-            )
-        })
-    })
+}
+
+fn no_actions() -> Misfit {
+    let message = "the tool has no actions".to_owned();
+    Misfit::new(Reason::ActionNotAllowed, message)
 }
 
 /// Whether the words that a call was rendered to say that call again, and no other: `paths` are the words

@@ -290,6 +290,16 @@ pub(crate) struct Plan {
     pub(crate) granted: Vec<String>,
 }
 
+/// The actions, as `tool.action`, that accept a command line if several do. [`decide`] denies it then.
+pub(crate) fn ambiguous(policy: &CompiledPolicy, argv: &[String]) -> Option<Vec<String>> {
+    let words: Vec<Vec<u8>> = argv.iter().map(|word| word.as_bytes().to_vec()).collect();
+    let accepted = grammar::readings(policy, &words).ok()?;
+    let names = accepted
+        .iter()
+        .filter_map(|call| grammar::name(policy, call));
+    (accepted.len() > 1).then(|| names.collect())
+}
+
 /// Decides one request.
 ///
 /// ```

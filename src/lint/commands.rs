@@ -3,14 +3,12 @@
 
 #![forbid(unsafe_code)]
 
-use super::probe::ANYONE;
 use super::subject::Subject;
 use crate::analysis::argv::{Grammar, ways};
 use crate::analysis::both::never_both;
 use crate::analysis::{Answer, Cap};
-use crate::decision::{Context, Request, decide};
+use crate::decision::ambiguous;
 use crate::policy::model::{Action, Tool};
-use crate::reason::Reason;
 
 /// What was found.
 #[derive(Debug, Default)]
@@ -72,12 +70,12 @@ fn compare(
                 (Ok(grammar), Ok(_)) if is_same && nth == other_nth => never_both(
                     grammar,
                     grammar,
-                    &|line| accepted_by(subject, line).is_some(),
+                    &|line| ambiguous(subject.policy, line).is_some(),
                     budget,
                 ),
                 (Ok(grammar), Ok(other)) => {
                     let accepts = |line: &[String]| {
-                        accepted_by(subject, line)
+                        ambiguous(subject.policy, line)
                             .is_some_and(|by| by.contains(name) && by.contains(other_name))
                     };
                     never_both(grammar, other, &accepts, budget)
@@ -87,7 +85,7 @@ fn compare(
             match answer {
                 Answer::Holds => {}
                 Answer::Fails(argv) => {
-                    let actions = accepted_by(subject, &argv).unwrap_or_default();
+                    let actions = ambiguous(subject.policy, &argv).unwrap_or_default();
                     found.lines.push(Line { argv, actions });
                 }
                 Answer::Unknown(cap) => {
@@ -107,17 +105,6 @@ fn grammars(tool: &Tool) -> Vec<(String, Result<Grammar<'_>, Cap>)> {
     actions
         .map(|action| (named(action), Grammar::new(tool, action)))
         .collect()
-}
-
-/// The actions that accept a command line, if it is denied because there are several.
-fn accepted_by(subject: &Subject<'_>, argv: &[String]) -> Option<Vec<String>> {
-    let request = Request::argv(argv.iter().map(String::as_str));
-    let decision = decide(subject.policy, &request, &Context::new(ANYONE));
-    if decision.reason() != Some(Reason::ArgumentAmbiguous) {
-        return None;
-    }
-    let names = decision.message().rsplit(": ").next()?;
-    Some(names.split(", ").map(str::to_owned).collect())
 }
 
 /// Whether some command line calls both.
