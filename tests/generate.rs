@@ -247,12 +247,6 @@ rules:
                 "it can never decide: kept out by `docs-are-kept`"
             ),
             ("ask-nothing", 8, false, nothing_to_ask),
-            (
-                "elsewhere",
-                4,
-                false,
-                "only the directory that a command starts in (`--cwd`) shows it, and a test cannot give one"
-            ),
         ]
     );
     shows(&made.text.unwrap(), made.percent);
@@ -278,7 +272,7 @@ rules:
 }
 
 #[test]
-fn a_rule_that_only_the_starting_directory_shows_is_told_as_such() {
+fn a_rule_that_only_the_starting_directory_shows_is_shown_by_it() {
     let text = "version: 1
 name: starts
 tools:
@@ -288,16 +282,10 @@ rules:
   - {id: anywhere, allow: make.run, within: all}
   - {id: not-there, deny: make.run, touching: {cwd: build}}
 ";
-    let made = generated(text);
-    let left: Vec<_> = made
-        .left
-        .iter()
-        .map(|left| (left.name.as_str(), left.is_unknown))
-        .collect();
-    assert_eq!(left, [("not-there", false)]);
+    let new = complete(text);
     assert!(
-        made.left.iter().all(|left| left.why.contains("(`--cwd`)")),
-        "{made:?}"
+        new.contains("cwd: build, expect: deny, rule: not-there,"),
+        "{new}"
     );
 }
 
@@ -499,11 +487,7 @@ proptest! {
         let left: BTreeSet<_> = made.left.iter().map(|left| (left.kind.word(), left.name.clone())).collect();
         prop_assert_eq!(&missing, &left, "{}", &new);
         prop_assert!(generated(&new).tests.is_empty(), "{new}");
-        // A rule that is told as dead decides nothing; one that only the directory shows, nothing without one.
-        let without: BTreeSet<&str> = made.left.iter()
-            .filter(|left| left.kind.word() == "rule" && !left.is_unknown)
-            .map(|left| left.name.as_str())
-            .collect();
+        // A rule that is told as dead decides nothing.
         let never: BTreeSet<&str> = made.left.iter()
             .filter(|left| left.why.contains("never decide"))
             .map(|left| left.name.as_str())
@@ -513,8 +497,6 @@ proptest! {
             let decision = decide(&old, &ask.request(), &given.context());
             for rule in decision.rules() {
                 prop_assert!(!never.contains(rule.id.as_str()), "{} decides {ask:?}\n{text}", rule.id);
-                let is_shown = ask.cwd.is_none() && without.contains(rule.id.as_str());
-                prop_assert!(!is_shown, "{} decides {ask:?}\n{text}", rule.id);
             }
         }
     }

@@ -102,7 +102,7 @@ pub(super) fn run_one(policy: &CompiledPolicy, test: &Test) -> TestOutcome {
     TestOutcome {
         at: policy.place(test.at),
         id: test.id.clone(),
-        request: shown(&test.request),
+        request: shown(test),
         failures,
         decision,
     }
@@ -118,6 +118,10 @@ pub fn request(test: &Test) -> Request {
             .fold(Request::named(tool, action), |request, (name, given)| {
                 request.with_arg(name, value(given))
             }),
+    };
+    let request = match &test.cwd {
+        Some(cwd) => request.with_cwd(cwd.as_str()),
+        None => request,
     };
     request.with_actor(test.actor.as_deref().unwrap_or(ACTOR))
 }
@@ -147,8 +151,8 @@ fn value(given: &TestValue) -> Value {
     }
 }
 
-fn shown(request: &TestRequest) -> String {
-    match request {
+fn shown(test: &Test) -> String {
+    let request = match &test.request {
         TestRequest::Argv(words) => words
             .iter()
             .map(|word| word.escape_debug().to_string())
@@ -160,6 +164,10 @@ fn shown(request: &TestRequest) -> String {
                 .map(|(name, given)| format!(" {name}={}", shown_value(given)));
             format!("{tool}.{action}{}", args.collect::<String>())
         }
+    };
+    match &test.cwd {
+        Some(cwd) => format!("{request} (in {})", cwd.escape_debug()),
+        None => request,
     }
 }
 

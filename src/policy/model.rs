@@ -436,6 +436,8 @@ pub struct Test {
     pub id: Option<String>,
     /// The request, as argv or by name.
     pub request: TestRequest,
+    /// The directory it starts in, from which its relative paths start; none: the workspace.
+    pub cwd: Option<String>,
     /// Environment switches.
     pub env: Vec<(String, String)>,
     /// Approvals that are granted.

@@ -272,6 +272,7 @@ struct Asked {
     tool: String,
     action: String,
     args: Vec<(String, Value)>,
+    cwd: Option<String>,
     actor: String,
     approved: Vec<String>,
     env: Vec<(String, String)>,
@@ -283,10 +284,14 @@ impl Asked {
     fn request(&self) -> Request {
         let named = Request::named(&*self.tool, &*self.action);
         let args = self.args.iter();
-        args.fold(named, |request, (name, value)| {
+        let request = args.fold(named, |request, (name, value)| {
             request.with_arg(name, value.clone())
-        })
-        .with_actor(&*self.actor)
+        });
+        let request = match &self.cwd {
+            Some(cwd) => request.with_cwd(cwd.as_str()),
+            None => request,
+        };
+        request.with_actor(&*self.actor)
     }
 
     fn decided(&self, policy: &CompiledPolicy) -> Decision {
@@ -410,7 +415,7 @@ fn written(
                     yaml: text,
                     outcome,
                 };
-                let asks = ["run", "tool", "action", "args", "given"];
+                let asks = ["run", "tool", "action", "args", "cwd", "given"];
                 let asks =
                     asks.map(|key| yaml::get(&node, key).map_or(String::new(), yaml::written));
                 return Some(Made {

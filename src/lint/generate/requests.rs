@@ -10,7 +10,7 @@ use std::collections::{BTreeSet, HashMap};
 use super::Asked;
 use crate::analysis::cells::Analysis;
 use crate::analysis::{Answer, Budget, Cap, PathSet, Witness};
-use crate::decision::{Decision, Effect, Value};
+use crate::decision::{Decision, Effect, Value, paths::CWD};
 use crate::lint::coverage::Boundary;
 use crate::lint::diagnostic::NamedRequest;
 use crate::lint::probe;
@@ -37,7 +37,8 @@ pub(super) struct Finder<'a, 's> {
     budget: &'a Budget<'s>,
     /// For each action the allow rules that speak of it.
     allows: HashMap<u32, Vec<RuleView<'a>>>,
-    /// For each scope where an allow rule names it: the rule, the action, the argument.
+    /// For each scope where an allow rule names it: the rule, the action, the argument, or that of the
+    /// directory that a command starts in.
     uses: HashMap<&'a str, Vec<(RuleView<'a>, Deed<'a>, &'a str)>>,
 }
 
@@ -48,10 +49,13 @@ impl<'a, 's> Finder<'a, 's> {
         for rule in subject.allows() {
             for deed in subject.deeds(rule) {
                 allows.entry(deed.number).or_default().push(rule);
-                for argument in by_importance(deed) {
-                    for scope in subject.scopes_of(rule.written, &argument.name) {
+                let arguments = by_importance(deed).into_iter();
+                let names = arguments.map(|argument| argument.name.as_str());
+                // A scope without an argument that it bounds, bounds where a command starts.
+                for argument in names.chain([CWD]) {
+                    for scope in subject.scopes_of(rule.written, argument) {
                         let uses = uses.entry(scope.name.as_str()).or_default();
-                        uses.push((rule, deed, argument.name.as_str()));
+                        uses.push((rule, deed, argument));
                     }
                 }
             }
@@ -74,14 +78,17 @@ impl<'a, 's> Finder<'a, 's> {
                 |analysis: &Analysis| analysis.never_decides_arguments(id, self.budget);
             let at_all = |analysis: &Analysis| analysis.never_decides(id, self.budget);
             why_not = match self.at_any_time(&by_argument) {
-                Answer::Fails(witness) if witness.request.cwd.is_none() => {
+                Answer::Fails(witness) => {
                     requests = self.better(rule, of_witness(&witness), shown);
                     None
                 }
-                Answer::Fails(_) => Some((WITH_CWD.to_owned(), true)),
+                // Then only the directory that a command starts in shows it, if anything does.
                 Answer::Holds => match self.at_any_time(&at_all) {
                     Answer::Holds => Some((self.never(rule), false)),
-                    Answer::Fails(_) => Some((ONLY_CWD.to_owned(), false)),
+                    Answer::Fails(witness) => {
+                        requests = vec![of_witness(&witness)];
+                        None
+                    }
                     Answer::Unknown(cap) => Some((not_known(cap), true)),
                 },
                 Answer::Unknown(cap) => Some((not_known(cap), true)),
@@ -322,13 +329,13 @@ impl<'a, 's> Finder<'a, 's> {
                 let id = &rule.written.id;
                 let analysis = self.subject.analysis();
                 match analysis.open_outside(id, at, &inside, self.budget) {
-                    Answer::Fails(witness) if witness.request.cwd.is_none() => {
+                    Answer::Fails(witness) => {
                         let asked = of_witness(&witness);
                         climbing.extend(self.climbing(&asked, argument, scope.include.first()));
                         found.push(named("outside", asked));
                         break;
                     }
-                    Answer::Fails(_) | Answer::Holds => {}
+                    Answer::Holds => {}
                     Answer::Unknown(cap) => {
                         unknown = Some(format!(
                             "whether anything outside is denied is not known: {cap}"
@@ -351,14 +358,10 @@ impl<'a, 's> Finder<'a, 's> {
             found.splice(at..at, climbing);
         }
         found.retain(|(_, asked)| shown(&asked.decided(self.subject.policy)));
-        let why_not = if places.is_empty() {
-            (ONLY_CWD.to_owned(), false)
-        } else {
-            let why = "no request was found that is denied at its boundary".to_owned();
-            (unknown.unwrap_or(why), true)
-        };
+        let why = "no request was found that is denied at its boundary".to_owned();
+        let why_not = unknown.unwrap_or(why);
         Tried {
-            why_not: found.is_empty().then_some(why_not),
+            why_not: found.is_empty().then_some((why_not, true)),
             requests: found,
         }
     }
@@ -372,8 +375,9 @@ impl<'a, 's> Finder<'a, 's> {
         path: &str,
     ) -> Option<Asked> {
         let made = probe::request(self.subject, rule.written, deed, Some((argument, path)))?;
-        // It is denied whatever is granted.
         Some(Asked {
+            cwd: (argument == CWD).then(|| path.to_owned()),
+            // It is denied whatever is granted.
             approved: Vec::new(),
             ..of_named(made)
         })
@@ -387,12 +391,17 @@ impl<'a, 's> Finder<'a, 's> {
         pattern: Option<&(Pattern, crate::policy::Span)>,
     ) -> Option<Asked> {
         let prefix = pattern?.0.literal_prefix();
+        let path = format!("{prefix}/../a");
         let mut climbing = asked.clone();
+        if argument == CWD {
+            climbing.cwd = Some(path);
+            return Some(climbing);
+        }
         let (_, value) = climbing
             .args
             .iter_mut()
             .find(|(name, _)| name == argument)?;
-        *value = Value::from(format!("{prefix}/../a").as_str());
+        *value = Value::from(path.as_str());
         Some(climbing)
     }
 }
@@ -408,14 +417,6 @@ fn by_importance(deed: Deed<'_>) -> Vec<&Argument> {
     });
     arguments
 }
-
-/// Why nothing that a test can ask shows it.
-const ONLY_CWD: &str =
-    "only the directory that a command starts in (`--cwd`) shows it, and a test cannot give one";
-
-/// The same, where a request without one was not ruled out.
-const WITH_CWD: &str =
-    "only a request with a directory to start in (`--cwd`) was found, and a test cannot give one";
 
 fn not_known(cap: Cap) -> String {
     format!("whether it ever decides is not known: {cap}")
@@ -439,6 +440,7 @@ fn of_named(request: NamedRequest) -> Asked {
         args: args
             .map(|(name, value)| (name, Value::from(value.as_str())))
             .collect(),
+        cwd: None,
         actor: request.actor,
         approved: request.approved,
         env: Vec::new(),
@@ -466,6 +468,11 @@ fn of_witness(witness: &Witness) -> Asked {
             .iter()
             .map(|(name, value)| (name.clone(), single(value)))
             .collect(),
+        cwd: witness
+            .request
+            .cwd
+            .as_ref()
+            .map(|cwd| String::from_utf8_lossy(cwd).into_owned()),
         actor: asked.actor.clone(),
         // What is denied is denied whatever is granted.
         approved: match is_denied {

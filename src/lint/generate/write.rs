@@ -30,6 +30,9 @@ pub(super) fn test(
 ) -> String {
     let mut parts = vec![format!("id: {}", word(id))];
     parts.push(request(form, asked));
+    if let Some(cwd) = &asked.cwd {
+        parts.push(format!("cwd: {}", word(cwd)));
+    }
     let mut given = Vec::new();
     if !asked.env.is_empty() {
         let env = asked.env.iter();

@@ -27,6 +27,7 @@ declare_rule! {
     /// tests:
     ///   - {run: [ls, docs], expect: deny, reason: TOOL_NOT_ALLOWED}
     ///   - {run: [ls, src], expect: deny, reason: TOOL_NOT_ALLOWED}
+    ///   - {run: [ls, docs], cwd: src, expect: deny, reason: TOOL_NOT_ALLOWED}
     /// ```
     pub(super) static DUPLICATE_TEST = { code: "T403", name: "duplicate-test", level: Error, since: "0.1.0" }
 }
@@ -35,7 +36,7 @@ pub(super) fn check(subject: &Subject<'_>, out: &mut Findings<'_>) {
     let mut seen = std::collections::HashMap::new();
     let nodes = yaml::get(&subject.root, "tests").map_or(&[][..], yaml::items);
     for (nth, (node, test)) in nodes.iter().zip(&subject.model.tests).enumerate() {
-        let keys = ["run", "tool", "action", "args", "given"];
+        let keys = ["run", "tool", "action", "args", "cwd", "given"];
         let asked: Vec<String> = keys
             .iter()
             .map(|key| yaml::get(node, key).map_or(String::new(), yaml::written))

@@ -12,7 +12,7 @@ use crate::reason::Reason;
 impl Decoder {
     pub(super) fn test(&mut self, node: &Node) -> Option<Test> {
         let keys = &[
-            "id", "run", "tool", "action", "args", "given", "expect", "rule", "reason",
+            "id", "run", "tool", "action", "args", "cwd", "given", "expect", "rule", "reason",
         ];
         let fields = self.fields(node, "a test", keys)?;
         let request = self.test_request(&fields)?;
@@ -20,6 +20,7 @@ impl Decoder {
             at: fields.start(),
             id: self.optional(&fields, "id", Self::name),
             request,
+            cwd: self.optional(&fields, "cwd", Self::text),
             env: Vec::new(),
             approved: Vec::new(),
             actor: None,
