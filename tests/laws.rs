@@ -27,6 +27,8 @@ use std::collections::BTreeSet;
 
 use proptest::prelude::*;
 
+use lictor::analysis::Budget;
+use lictor::analysis::diff::{Kind, diff};
 use lictor::decision::Effect::{Allow, Deny};
 use lictor::decision::{Context, Decision, Request, Terms, decide};
 use lictor::policy::CompiledPolicy;
@@ -275,6 +277,41 @@ proptest! {
         }
         for (before, after) in both(&policy, &narrow, &asked) {
             prop_assert!(rank(after.effect) <= rank(before.effect), "{before:?} {after:?}");
+        }
+    }
+}
+
+proptest! {
+    // Each case compares two policies over all paths.
+    #![proptest_config(ProptestConfig::with_cases(96))]
+
+    #[test]
+    fn what_two_policies_decide_otherwise_is_told_by_their_comparison(
+        one in policy::policy(),
+        other in policy::policy(),
+        asked in prop::collection::vec((request::ask(), request::given()), 1..60),
+    ) {
+        let policies = [one.without_terms(), other.without_terms()];
+        let [before, after] = [0, 1].map(|nth: usize| compiled(&policies[nth]));
+        let found = diff(&before, &after, &Budget::default());
+        for (ask, given) in asked {
+            let effect = |policy| decide(policy, &ask.request(), &given.context()).effect();
+            let kinds: &[Kind] = match (effect(&before), effect(&after)) {
+                (Deny | lictor::decision::Effect::Ask, Allow) => &[Kind::NewlyAllowed],
+                // What newly allows also asks, until it is approved.
+                (Deny, lictor::decision::Effect::Ask) => &[Kind::NewlyAsked, Kind::NewlyAllowed],
+                (Allow, lictor::decision::Effect::Ask) => &[Kind::AskedInstead],
+                (Allow | lictor::decision::Effect::Ask, Deny) => &[Kind::NewlyDenied],
+                _ => continue,
+            };
+            let (tool, action) = ask.names();
+            let is_told = found.changes.iter().any(|change| {
+                kinds.contains(&change.kind) && (&*change.tool, &*change.action) == (tool, action)
+            });
+            prop_assert!(
+                is_told || !found.unknown.is_empty(),
+                "{:?} of {ask:?} {given:?}\n{}\n{}", kinds, policies[0].yaml(), policies[1].yaml()
+            );
         }
     }
 }

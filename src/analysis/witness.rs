@@ -121,12 +121,17 @@ pub(super) struct Claim<'a> {
 /// Paths that are tried before it is given up to make a request of one.
 const ATTEMPTS: usize = 4;
 
+/// The same for paths that are ruled out with everything below them.
+const MOST_RULED_OUT: usize = 64;
+
 /// What other arguments of a request keep it from being.
 enum NoRequest {
     /// Another argument has no path that is allowed: no request like it is ever allowed.
     Never,
     /// No request can name it at all.
     Impossible,
+    /// Another argument starts from this path, and has none below it that is let through.
+    NothingBelow,
     Unknown(Cap),
 }
 
@@ -151,14 +156,15 @@ impl Claim<'_> {
         }
         let mut possible = self.possible();
         let mut answer = Answer::Holds;
-        for _ in 0..ATTEMPTS {
+        let (mut failed, mut ruled_out) = (0, 0);
+        while failed < ATTEMPTS && ruled_out < MOST_RULED_OUT {
             let path = match space.is_empty(&possible, budget) {
                 Answer::Holds => return answer,
                 Answer::Unknown(cap) => return Answer::Unknown(cap),
                 Answer::Fails(path) => plainer(&path, &possible),
             };
-            match self.witness(Some(&path), budget) {
-                Answer::Fails(witness) => {
+            match self.made(Some(&path), budget) {
+                Ok(witness) => {
                     let region = Region {
                         cell: self.cell.clone(),
                         paths: possible,
@@ -167,17 +173,22 @@ impl Claim<'_> {
                     let region = Some(Arc::new(region));
                     return Answer::Fails(Witness { region, ..witness });
                 }
-                Answer::Unknown(Cap::NotReproduced) => answer = Answer::Unknown(Cap::NotReproduced),
-                decided @ (Answer::Holds | Answer::Unknown(_)) => return decided,
+                Err(NoRequest::Never | NoRequest::Impossible) => return Answer::Holds,
+                Err(NoRequest::NothingBelow) => ruled_out = ruled_out.saturating_add(1),
+                Err(NoRequest::Unknown(Cap::NotReproduced)) => {
+                    answer = Answer::Unknown(Cap::NotReproduced);
+                    failed = failed.saturating_add(1);
+                }
+                Err(NoRequest::Unknown(cap)) => return Answer::Unknown(cap),
             }
             // Another path may do where this one does not: one that more lies below.
             let switches = self.analysis.policy().switches();
             let Ok(tried) = CanonicalPath::parse(path.as_bytes(), switches) else {
-                return answer;
+                return Answer::Unknown(Cap::NotReproduced);
             };
             possible = possible.without(PathSet::below(&tried));
         }
-        answer
+        Answer::Unknown(Cap::NotReproduced)
     }
 
     /// The set without those paths of which no request can be made: where other paths start from this
@@ -185,7 +196,6 @@ impl Claim<'_> {
     fn possible(&self) -> PathSet {
         let policy = self.analysis.policy();
         let action = policy.action(self.cell.tool_nth, self.cell.action_nth);
-        let wants_more = matches!(self.expected, Expected::Is(Effect::Allow | Effect::Ask));
         let mut possible = self.empty.clone();
         for (argument, kind) in action
             .iter()
@@ -193,7 +203,7 @@ impl Claim<'_> {
         {
             let is_other = self.cell.argument() != Some(argument.name.as_str());
             let may_be_needed = argument.required || kind.absent_is_workspace;
-            if !(wants_more && is_other && may_be_needed && !kind.base && self.is_base()) {
+            if !(self.wants_all() && is_other && may_be_needed && !kind.base && self.is_base()) {
                 continue;
             }
             let other = self.cell_of(argument);
@@ -203,6 +213,11 @@ impl Claim<'_> {
             }
         }
         possible
+    }
+
+    /// Whether the request is decided as is expected only if every path of it is let through.
+    fn wants_all(&self) -> bool {
+        matches!(self.expected, Expected::Is(Effect::Allow | Effect::Ask))
     }
 
     /// Whether other paths start from the cell's.
@@ -239,7 +254,17 @@ impl Claim<'_> {
 
     /// The request that a path makes.
     pub(super) fn witness(&self, path: Option<&str>, budget: &Budget<'_>) -> Answer<Witness> {
-        let mut unknown = Cap::NotReproduced;
+        match self.made(path, budget) {
+            Ok(witness) => Answer::Fails(witness),
+            Err(NoRequest::Never | NoRequest::Impossible) => Answer::Holds,
+            Err(NoRequest::NothingBelow) => Answer::Unknown(Cap::NotReproduced),
+            Err(NoRequest::Unknown(cap)) => Answer::Unknown(cap),
+        }
+    }
+
+    /// The request that a path makes, decided as is expected; else what is in its way.
+    fn made(&self, path: Option<&str>, budget: &Budget<'_>) -> Result<Witness, NoRequest> {
+        let mut why = NoRequest::Unknown(Cap::NotReproduced);
         for from in [Start::Workspace, Start::Parent] {
             match self.request(path, from, budget) {
                 Ok(request) => {
@@ -252,7 +277,7 @@ impl Claim<'_> {
                         canonical.into_iter().any(|found| found == path)
                     });
                     if self.expected.is_met(&decision) && is_about_path {
-                        return Answer::Fails(Witness {
+                        return Ok(Witness {
                             request,
                             context: self.context.clone(),
                             argument: self.cell.argument().map(str::to_owned),
@@ -262,15 +287,15 @@ impl Claim<'_> {
                         });
                     }
                 }
-                Err(NoRequest::Never) if self.expected == Expected::Is(Effect::Allow) => {
-                    return Answer::Holds;
+                Err(
+                    final_ @ (NoRequest::Never | NoRequest::Impossible | NoRequest::NothingBelow),
+                ) => {
+                    return Err(final_);
                 }
-                Err(NoRequest::Impossible) => return Answer::Holds,
-                Err(NoRequest::Never) => {}
-                Err(NoRequest::Unknown(cap)) => unknown = cap,
+                Err(unknown @ NoRequest::Unknown(_)) => why = unknown,
             }
         }
-        Answer::Unknown(unknown)
+        Err(why)
     }
 
     /// A request with that path, its other arguments such that they are allowed if they can be.
@@ -324,7 +349,12 @@ impl Claim<'_> {
             }
             match &argument.kind {
                 ArgumentKind::Path(kind) if is_needed || kind.absent_is_workspace => {
-                    if let Some(other) = self.other(argument, is_needed, base, budget)? {
+                    let other = match self.other(argument, is_needed, base, budget) {
+                        // From another directory it may be otherwise.
+                        Err(NoRequest::NothingBelow) if base != path => return Err(not_made),
+                        other => other?,
+                    };
+                    if let Some(other) = other {
                         request = request.with_arg(&argument.name, other.as_str());
                     }
                 }
@@ -368,11 +398,13 @@ impl Claim<'_> {
         if !is_needed && allowed.formula.holds(".") {
             return Ok(None);
         }
+        let switches = self.analysis.policy().switches();
+        let wanted = allowed.clone();
+        let itself_too =
+            |base: &str| switches.dot != crate::path::Dot::Deny && wanted.formula.holds(base);
         let below = match base {
             Some(base) => {
-                let Ok(base) =
-                    CanonicalPath::parse(base.as_bytes(), self.analysis.policy().switches())
-                else {
+                let Ok(base) = CanonicalPath::parse(base.as_bytes(), switches) else {
                     return Err(NoRequest::Unknown(Cap::NotReproduced));
                 };
                 let itself = PathSet::of(
@@ -397,18 +429,14 @@ impl Claim<'_> {
                 },
             )),
             Answer::Unknown(cap) => Err(NoRequest::Unknown(cap)),
-            Answer::Holds if self.expected == Expected::Is(Effect::Allow) && base.is_none() => {
-                Err(NoRequest::Never)
-            }
-            Answer::Holds if self.expected == Expected::Is(Effect::Allow) => {
+            // The directory itself, where that can be written.
+            Answer::Holds if base.is_some_and(itself_too) => Ok(Some(".".to_owned())),
+            Answer::Holds if self.wants_all() && base.is_none() => Err(NoRequest::Never),
+            Answer::Holds if self.wants_all() => {
                 // Nothing below the base may still be nothing at all.
-                match self
-                    .analysis
-                    .space(cell)
-                    .is_empty(&self.wanted(cell), budget)
-                {
+                match self.analysis.space(cell).is_empty(&wanted, budget) {
                     Answer::Holds => Err(NoRequest::Never),
-                    Answer::Fails(_) => Err(NoRequest::Unknown(Cap::NotReproduced)),
+                    Answer::Fails(_) => Err(NoRequest::NothingBelow),
                     Answer::Unknown(cap) => Err(NoRequest::Unknown(cap)),
                 }
             }
