@@ -19,7 +19,7 @@ use std::fmt;
 use std::fs::{File, TryLockError};
 use std::io;
 use std::os::fd::OwnedFd;
-use std::os::unix::fs::FileExt;
+use std::os::unix::fs::{DirBuilderExt, FileExt};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
@@ -315,25 +315,39 @@ impl FileStore {
     /// The directory cannot be made or opened, others may write into it, or it is on a filesystem where
     /// locks and durability are not what they seem (unless `allow_unsafe_filesystem`).
     pub fn open(path: &Path, allow_unsafe_filesystem: bool) -> io::Result<FileStore> {
-        use std::os::unix::fs::DirBuilderExt;
-        std::fs::DirBuilder::new()
-            .recursive(true)
-            .mode(0o700)
-            .create(path)?;
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
-        let root = rustix::fs::open(path, flags, Mode::empty())?;
+        let open = || rustix::fs::open(path, flags, Mode::empty());
+        let root = match open() {
+            Err(Errno::NOENT) => {
+                std::fs::DirBuilder::new()
+                    .recursive(true)
+                    .mode(0o700)
+                    .create(path)?;
+                open()?
+            }
+            root => root?,
+        };
         let filesystem = filesystem(&root)?;
         if !allow_unsafe_filesystem {
             check_filesystem(filesystem)?;
         }
         let device = check_directory(&root)?.st_dev;
-        match rustix::fs::mkdirat(&root, "segments", Mode::RWXU) {
-            Ok(()) => rustix::fs::fsync(&root)?,
-            Err(Errno::EXIST) => {}
-            Err(error) => return Err(error.into()),
-        }
-        let segments =
-            rustix::fs::openat(&root, "segments", flags | OFlags::NOFOLLOW, Mode::empty())?;
+        let open = || {
+            let flags = flags | OFlags::NOFOLLOW;
+            rustix::fs::openat(&root, "segments", flags, Mode::empty())
+        };
+        let segments = match open() {
+            Err(Errno::NOENT) => {
+                match rustix::fs::mkdirat(&root, "segments", Mode::RWXU) {
+                    Ok(()) => rustix::fs::fsync(&root)?,
+                    // Somebody was faster.
+                    Err(Errno::EXIST) => {}
+                    Err(error) => return Err(error.into()),
+                }
+                open()?
+            }
+            segments => segments?,
+        };
         // What makes a line durable says nothing about another filesystem's names.
         let same_device = check_directory(&segments)?.st_dev == device;
         Ok(FileStore {
