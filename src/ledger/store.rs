@@ -356,7 +356,7 @@ impl FileStore {
             segments,
             lock: Arc::default(),
             open: Mutex::new(None),
-            has_spare: same_device && spare::keeps_order(filesystem),
+            has_spare: same_device && unsafe_filesystem(filesystem).is_none(),
             spare: Mutex::new(None),
         })
     }
@@ -599,11 +599,17 @@ impl Store for FileStore {
     }
 
     fn stage(&self, file: SideFile, bytes: &[u8]) -> io::Result<String> {
-        if file == SideFile::Checkpoint
-            && let Some(spare) = self.spare().as_ref().filter(|spare| spare.is_free())
-        {
-            spare.stage(bytes)?;
-            return Ok(SPARE.to_owned());
+        if file == SideFile::Checkpoint {
+            let mut held = self.spare();
+            match &*held {
+                Some(spare) if spare.is_free() && spare.fits(bytes) => {
+                    spare.stage(bytes)?;
+                    return Ok(SPARE.to_owned());
+                }
+                Some(spare) if spare.is_free() => spare.remove(&self.root),
+                Some(_) | None => {}
+            }
+            *held = None;
         }
         stage_in(&self.root, file.name(), bytes)
     }

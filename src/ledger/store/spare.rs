@@ -24,22 +24,26 @@ const OWN_MODE: u32 = 0o600;
 /// Overwrites a side file, or makes it.
 pub(super) fn overwrite(root: &OwnedFd, file: SideFile, bytes: &[u8]) -> io::Result<()> {
     let (file, stat) = open(root, file.name(), 0o644)?;
-    put(&file, &stat, bytes)
+    file.write_all_at(bytes, 0)?;
+    let length = u64::try_from(bytes.len()).unwrap_or(u64::MAX);
+    match u64::try_from(stat.st_size) {
+        Ok(old) if old <= length => Ok(()),
+        _ => file.set_len(length),
+    }
 }
 
-/// Whether a file may be overwritten on a filesystem that knew it under another name a moment ago; by its number
-/// in `linux/magic.h`.
-///
-/// The old `checkpoint` is overwritten only after lines were appended behind the exchange and made durable. With
-/// ext4 and XFS that commits the journal up to there, the exchange included; Btrfs writes no data over old data;
-/// on tmpfs nothing outlives a crash. Elsewhere (F2FS writes in place, and makes no other file's name durable)
-/// a crash might bring back the old name with half of the new bytes.
-pub(super) fn keeps_order(filesystem: u32) -> bool {
-    matches!(filesystem, 0xef53 | 0x5846_5342 | 0x9123_683e | 0x0102_1994)
-}
+/// The smallest unit that a disk writes, in bytes: after a crash it holds the old or the new. A note with one
+/// signature has some 200.
+const SECTOR_BYTES: u64 = 512;
 
 /// The spare file, locked: nobody else overwrites it, or gives its name to another file. A process that dies gives
 /// it back, whatever is in it then.
+///
+/// It was the checkpoint a moment ago, and a crash could give it back that name. Two things keep such a crash from
+/// showing half of what is written here. It is overwritten only after lines were appended behind the exchange and made
+/// durable: where the filesystem keeps the order of what is done (ext4 with its journal, XFS) that made the exchange
+/// durable too, and Btrfs writes no data over old data. And it is overwritten only by as many bytes, within one
+/// sector: so it holds the old note or the new one, both of them whole and signed over lines that are durable.
 #[derive(Debug)]
 pub(super) struct Spare {
     file: File,
@@ -47,8 +51,7 @@ pub(super) struct Spare {
     since: Since,
 }
 
-/// What was done since the spare was claimed. Only what is `Synced` may be overwritten: until then a crash could
-/// undo the exchange by which it became the spare, and show as `checkpoint` whatever is in it.
+/// What was done since the spare was claimed. Only what is `Synced` may be overwritten.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Since {
     Claimed,
@@ -85,14 +88,26 @@ impl Spare {
         }
     }
 
-    /// Whether it may be overwritten.
+    /// Whether what was appended since is durable.
     pub(super) fn is_free(&self) -> bool {
         self.since == Since::Synced
     }
 
+    /// Whether so much may be written: as much as there was, or into one that is new and was never a checkpoint.
+    pub(super) fn fits(&self, bytes: &[u8]) -> bool {
+        let (old, new) = (u64::try_from(self.stat.st_size), u64::try_from(bytes.len()));
+        old.is_ok_and(|old| new.is_ok_and(|new| new <= SECTOR_BYTES && (old == new || old == 0)))
+    }
+
+    /// Takes it away, so that the next process makes a new one.
+    pub(super) fn remove(&self, root: &OwnedFd) {
+        // Where it cannot be removed nothing is lost but time.
+        rustix::fs::unlinkat(root, SPARE, AtFlags::empty()).ok();
+    }
+
     /// Writes what is to become the checkpoint. It is whole and durable before any name shows it.
     pub(super) fn stage(&self, bytes: &[u8]) -> io::Result<()> {
-        put(&self.file, &self.stat, bytes)?;
+        self.file.write_all_at(bytes, 0)?;
         self.file.sync_data()
     }
 
@@ -119,16 +134,6 @@ fn open(root: &OwnedFd, name: &str, widest: u32) -> io::Result<(File, Stat)> {
     let stat = rustix::fs::fstat(&file)?;
     check_file(&stat, name, widest)?;
     Ok((file, stat))
-}
-
-/// Overwrites all of a file that was as `stat` says.
-fn put(file: &File, stat: &Stat, bytes: &[u8]) -> io::Result<()> {
-    file.write_all_at(bytes, 0)?;
-    let length = u64::try_from(bytes.len()).unwrap_or(u64::MAX);
-    match u64::try_from(stat.st_size) {
-        Ok(old) if old <= length => Ok(()),
-        _ => file.set_len(length),
-    }
 }
 
 fn found(root: &OwnedFd, name: &str) -> Option<Stat> {
@@ -180,29 +185,16 @@ mod tests {
         names
     }
 
-    /// Whether this directory is where a spare can be had: elsewhere, these tests say nothing.
-    fn has_spares(dir: &Path) -> bool {
-        let flags = OFlags::RDONLY | OFlags::DIRECTORY;
-        let root = rustix::fs::open(dir, flags, Mode::empty()).unwrap();
-        keeps_order(super::super::filesystem(&root).unwrap())
-    }
-
     #[test]
     fn two_files_take_turns_in_being_the_checkpoint() {
         let dir = tempfile::tempdir().unwrap();
-        live(dir.path());
-        assert!(!dir.path().join(SPARE).exists());
-        live(dir.path());
-        if !has_spares(dir.path()) {
-            return;
+        // As long as each note is as long as the one before: from 11 entries on.
+        for _ in 0..7 {
+            live(dir.path());
         }
         let now = || (inode(dir.path(), "checkpoint"), inode(dir.path(), SPARE));
         let (a, b) = now();
-        // Lengths differ: from 9 to 10 entries, and what somebody killed left in the spare.
-        for round in 0..6 {
-            if round == 4 {
-                fs::write(dir.path().join(SPARE), "x".repeat(5000)).unwrap();
-            }
+        for round in 0..4 {
             live(dir.path());
             assert_eq!(now(), if round % 2 == 0 { (b, a) } else { (a, b) });
         }
@@ -215,6 +207,51 @@ mod tests {
             "state",
         ];
         assert_eq!(names(dir.path()), expected);
+    }
+
+    #[test]
+    fn what_was_a_checkpoint_is_not_overwritten_by_more_or_less_than_it_holds() {
+        let dir = tempfile::tempdir().unwrap();
+        let (checkpoint, spare) = (dir.path().join("checkpoint"), dir.path().join(SPARE));
+        let length = || fs::metadata(&checkpoint).unwrap().len();
+        let mut lengths = Vec::new();
+        // From 9 entries to 10, and over to 100.
+        while lengths.len() < 3 {
+            live(dir.path());
+            if !lengths.contains(&length()) {
+                lengths.push(length());
+                // It was written as a new file, and what was too short is gone.
+                assert!(!spare.exists());
+            }
+        }
+        live(dir.path());
+        assert!(spare.exists());
+        for junk in ["x".to_owned(), "x".repeat(5000)] {
+            fs::write(&spare, junk).unwrap();
+            live(dir.path());
+            assert!(!spare.exists());
+            live(dir.path());
+            assert!(spare.exists());
+        }
+        // A new one may be filled, and a name so long that a note takes more than a sector is written as before.
+        fs::write(&spare, "").unwrap();
+        let inode_before = inode(dir.path(), SPARE);
+        live(dir.path());
+        assert_eq!(inode(dir.path(), "checkpoint"), inode_before);
+        let long = tempfile::tempdir().unwrap();
+        let options = Options {
+            origin: Some("n".repeat(400)),
+            ..Options::default()
+        };
+        for _ in 0..3 {
+            let ledger = Ledger::open(long.path(), &options).unwrap();
+            ledger
+                .commit_last(vec![Draft::new(Kind::Observed)])
+                .unwrap();
+            ledger.close().unwrap();
+            let text = fs::read_to_string(long.path().join("checkpoint")).unwrap();
+            assert!(text.len() > 512 && !long.path().join(SPARE).exists());
+        }
     }
 
     #[test]
@@ -286,8 +323,8 @@ mod tests {
             live(dir.path());
             assert_eq!(inode(dir.path(), SPARE), held.stat.st_ino);
         }
-        held.stage(&fs::read(dir.path().join("checkpoint")).unwrap())
-            .unwrap();
+        let note = fs::read(dir.path().join("checkpoint")).unwrap();
+        held.stage(&note).unwrap();
         held.install(&root).unwrap();
         assert_eq!(inode(dir.path(), "checkpoint"), held.stat.st_ino);
         // It is locked still, and is not the spare any more.
@@ -309,19 +346,30 @@ mod tests {
 
     #[test]
     fn the_spare_is_not_overwritten_before_what_was_appended_since_is_durable() {
-        let dir = tempfile::tempdir().unwrap();
-        let store = super::super::FileStore::open(dir.path(), false).unwrap();
-        use super::super::Store as _;
-        let staged = || store.stage(SideFile::Checkpoint, b"x").unwrap() == SPARE;
-        store.create_segment(0).unwrap();
-        store.append(0, b"before").unwrap();
-        store.claim_spare();
-        assert!(!staged());
-        store.sync(0).unwrap();
-        assert!(!staged());
-        store.append(0, b"since").unwrap();
-        assert!(!staged());
-        store.sync(0).unwrap();
-        assert_eq!(staged(), has_spares(dir.path()));
+        use super::super::{FileStore, Store as _};
+        #[track_caller]
+        fn check(since: fn(&FileStore), is_used: bool) {
+            let dir = tempfile::tempdir().unwrap();
+            let store = FileStore::open(dir.path(), false).unwrap();
+            store.create_segment(0).unwrap();
+            store.append(0, b"before").unwrap();
+            store.claim_spare();
+            since(&store);
+            let staged = store.stage(SideFile::Checkpoint, b"x").unwrap();
+            assert_eq!(staged == SPARE, is_used);
+        }
+        check(|_| {}, false);
+        check(|store| store.sync(0).unwrap(), false);
+        check(
+            |store| assert_eq!(store.append(0, b"since").unwrap(), 5),
+            false,
+        );
+        check(
+            |store| {
+                assert_eq!(store.append(0, b"since").unwrap(), 5);
+                store.sync(0).unwrap();
+            },
+            true,
+        );
     }
 }
