@@ -118,8 +118,8 @@ impl Writer {
             Some(note) => Some(read_checkpoint(&note)?),
             None => None,
         };
-        let state = read(SideFile::State)?
-            .and_then(|state| Head::from_state(&state, &keys.secret, &**store));
+        let state =
+            read(SideFile::State)?.and_then(|state| Head::from_state(&state, &keys, &**store));
         let mut head = state.unwrap_or_else(Head::new);
         let compare = |tree: &Tree, found: &mut Option<bool>| {
             if let Some(checkpoint) = &checkpoint
