@@ -503,7 +503,11 @@ impl Writer {
         }
         let from = self.head.offset;
         let exact = needed.saturating_sub(from);
-        for bytes in [exact.next_multiple_of(RESERVE_STEP_BYTES), exact] {
+        // Up to the same place for process after process: mostly there is nothing left to allocate.
+        let stepped = needed
+            .next_multiple_of(RESERVE_STEP_BYTES)
+            .saturating_sub(from);
+        for bytes in [stepped, exact] {
             match self.store.reserve(self.head.segment, from, bytes) {
                 Ok(()) => {
                     self.reserved = (self.head.segment, from.saturating_add(bytes));
