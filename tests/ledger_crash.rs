@@ -15,6 +15,7 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdout, Command, Stdio};
 
+use lictor::ledger::note::peek;
 use lictor::ledger::show::{Entry, Filter, show};
 use lictor::ledger::verify::{Report, Verdict, VerifyOptions, verify};
 use lictor::ledger::{Draft, Kind, Ledger, Options, RunId};
@@ -68,6 +69,25 @@ fn writer() {
     }
 }
 
+/// Not a test by itself either: a writer that opens the ledger, records, and ends, again and again.
+#[test]
+#[ignore = "the writer that other tests start"]
+fn ender() {
+    let Some(dir) = std::env::var_os(DIR) else {
+        return;
+    };
+    let id: u64 = std::env::var(WORK).unwrap().parse().unwrap();
+    let mut options = Options::default();
+    options.lock_wait = std::time::Duration::from_secs(60);
+    for n in 0_u64.. {
+        let ledger = Ledger::open(Path::new(&dir), &options).unwrap();
+        let draft = Draft::new(Kind::Observed).with("writer", id).with("n", n);
+        let lines = ledger.commit_last(vec![draft]).unwrap();
+        ledger.close().unwrap();
+        println!("{} {id} {n}", lines.start);
+    }
+}
+
 struct Writer {
     child: Child,
     out: BufReader<ChildStdout>,
@@ -75,10 +95,14 @@ struct Writer {
 
 impl Writer {
     fn start(dir: &Path, commits: u64, entries: u64, starts: u64, id: u64) -> Writer {
+        Writer::start_as("writer", dir, &format!("{commits} {entries} {starts} {id}"))
+    }
+
+    fn start_as(test: &str, dir: &Path, work: &str) -> Writer {
         let mut child = Command::new(std::env::current_exe().unwrap())
-            .args(["--exact", "writer", "--ignored", "--nocapture", "--quiet"])
+            .args(["--exact", test, "--ignored", "--nocapture", "--quiet"])
             .env(DIR, dir)
-            .env(WORK, format!("{commits} {entries} {starts} {id}"))
+            .env(WORK, work)
             .stdout(Stdio::piped())
             .stderr(Stdio::inherit())
             .spawn()
@@ -273,6 +297,31 @@ fn what_eight_killed_writers_had_acknowledged_is_there() {
     check_acknowledged(&dir, &all);
     let report = report(&dir);
     assert!(report.verdict.is_intact(), "{report:#?}");
+}
+
+#[test]
+fn a_writer_that_is_killed_while_it_ends_leaves_a_whole_checkpoint() {
+    let (_guard, dir) = ledger_dir();
+    let mut all = Vec::new();
+    for round in 0..u64::try_from(kills(40)).unwrap() {
+        let mut writers: Vec<Writer> = (0..2)
+            .map(|w| Writer::start_as("ender", &dir, &(round * 2 + w).to_string()))
+            .collect();
+        let mut output = Vec::new();
+        for writer in &mut writers {
+            // What the test runner prints comes first.
+            output.extend((0..3 + round % 5).map(|_| writer.line()));
+        }
+        output.extend(writers.into_iter().map(Writer::kill));
+        all.extend(output.iter().flat_map(|output| acknowledged(output)));
+        let checkpoint = fs::read(dir.join("checkpoint")).unwrap();
+        let checkpoint = peek(&checkpoint).unwrap();
+        let report = report(&dir);
+        assert!(report.verdict.is_intact(), "{report:#?}");
+        assert!(checkpoint.size <= report.entries);
+    }
+    assert!(all.len() > 40);
+    check_acknowledged(&dir, &all);
 }
 
 #[test]

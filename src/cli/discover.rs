@@ -6,6 +6,7 @@
     reason = "the one place of the program that reads its environment"
 )]
 
+use std::ffi::OsString;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
@@ -16,6 +17,11 @@ use crate::policy::CompiledPolicy;
 
 /// The name a policy is looked for by.
 const FILE_NAME: &str = "lictor.yaml";
+
+/// The words this program was called with, its name included.
+pub(super) fn words() -> Vec<OsString> {
+    std::env::args_os().collect()
+}
 
 /// Finds and loads the policy; what is wrong with it is told whole.
 pub(super) fn policy(global: &Global) -> Result<LoadedPolicy, Failure> {

@@ -19,6 +19,7 @@ mod lint;
 mod list;
 mod other_terms;
 mod prove;
+mod quick;
 mod recorded;
 mod replace;
 mod request;
@@ -120,8 +121,9 @@ enum Command {
 /// Runs the program.
 #[must_use]
 pub fn main() -> ExitCode {
-    let executor = run::executor_ahead();
-    let cli = match Cli::try_parse() {
+    let words = discover::words();
+    let executor = run::executor_ahead(&words);
+    let cli = match quick::read(&words).map_or_else(|| Cli::try_parse_from(words), Ok) {
         Ok(cli) => cli,
         Err(error) => {
             let error = with_tip(error);

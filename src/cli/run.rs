@@ -35,9 +35,9 @@ pub(super) struct Run {
 
 /// What runs commands, with its helper started if the words of this command line look like a run: that takes
 /// longer than to understand them. If they are none after all, a process was started for nothing.
-pub(super) fn executor_ahead() -> Posix {
+pub(super) fn executor_ahead(words: &[OsString]) -> Posix {
     let executor = Posix::new();
-    let mut own = std::env::args_os().skip(1).take_while(|word| word != "--");
+    let mut own = words.iter().skip(1).take_while(|word| *word != "--");
     if own.any(|word| word == "run") {
         executor.start_helper_ahead();
     }

@@ -37,6 +37,13 @@ struct Disk {
     /// The side files that survive a crash for certain.
     side_synced: HashMap<SideFile, Vec<u8>>,
     staged: HashMap<String, Vec<u8>>,
+    /// The file that takes turns with the checkpoint.
+    spare: Vec<u8>,
+    /// Somebody has claimed it.
+    claimed: bool,
+    /// A crash still gives the spare back the name of the checkpoint: nothing that was appended since they were
+    /// exchanged was made durable.
+    exchanged: Exchange,
     calls: u64,
     /// Which of the calls were syncs.
     syncs: Vec<u64>,
@@ -51,20 +58,59 @@ struct Disk {
     reserved: (u64, usize),
 }
 
+/// What was done since the spare was claimed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Claim {
+    #[default]
+    None,
+    Claimed,
+    Appended,
+    Synced,
+}
+
+/// What was done since the spare and the checkpoint were exchanged.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Exchange {
+    #[default]
+    Durable,
+    Done,
+    Appended,
+}
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Fault {
     /// The call fails and nothing happens.
     Error,
-    /// An append writes its first half and then fails.
+    /// An append or a write of a side file writes its first half and then fails.
     Half,
     /// The call and all after it fail: the process is as good as dead.
     Forever,
 }
 
+/// One process's view of a disk.
 #[derive(Debug, Default)]
-struct Memory(Mutex<Disk>);
+struct Memory(Arc<Mutex<Disk>>, Mutex<Claim>);
+
+/// What is staged in the spare.
+const SPARE: &str = "spare";
 
 impl Memory {
+    /// Another process's view of the same disk.
+    fn other(&self) -> Memory {
+        Memory(Arc::clone(&self.0), Mutex::default())
+    }
+
+    fn claim(&self) -> Claim {
+        *self.1.lock().unwrap()
+    }
+
+    fn set_claim(&self, disk: &mut Disk, claim: Claim) {
+        if self.claim() != Claim::None && claim == Claim::None {
+            disk.claimed = false;
+        }
+        *self.1.lock().unwrap() = claim;
+    }
+
     /// The disk, unless this is the call that fails.
     fn call(&self) -> io::Result<std::sync::MutexGuard<'_, Disk>> {
         let mut disk = self.0.lock().unwrap();
@@ -78,9 +124,33 @@ impl Memory {
         }
     }
 
+    /// The disk, and how many of `bytes` a write that begins now writes.
+    fn write(&self, bytes: usize) -> io::Result<(std::sync::MutexGuard<'_, Disk>, usize)> {
+        let half = {
+            let disk = self.0.lock().unwrap();
+            disk.fault == Some((disk.calls + 1, Fault::Half))
+        };
+        match self.call() {
+            Ok(disk) => Ok((disk, bytes)),
+            Err(_) if half => Ok((self.0.lock().unwrap(), bytes / 2)),
+            Err(error) => Err(error),
+        }
+    }
+
     fn disk(&self) -> Disk {
         self.0.lock().unwrap().clone()
     }
+}
+
+/// Overwrites the beginning of a file; whether that was all.
+fn overwrite(file: &mut Vec<u8>, bytes: &[u8], written: usize) -> io::Result<()> {
+    if written < bytes.len() {
+        let end = written.min(file.len());
+        file.splice(..end, bytes[..written].iter().copied());
+        return Err(io::Error::other("fault"));
+    }
+    bytes.clone_into(file);
+    Ok(())
 }
 
 fn index(segment: u64) -> usize {
@@ -127,15 +197,7 @@ impl Store for Memory {
     }
 
     fn append(&self, segment: u64, bytes: &[u8]) -> io::Result<usize> {
-        let half = {
-            let disk = self.0.lock().unwrap();
-            disk.fault == Some((disk.calls + 1, Fault::Half))
-        };
-        let mut disk = match self.call() {
-            Ok(disk) => disk,
-            Err(_) if half => self.0.lock().unwrap(),
-            Err(error) => return Err(error),
-        };
+        let (mut disk, most) = self.write(bytes.len())?;
         let kept = if disk.reserved.0 == segment {
             disk.reserved.1
         } else {
@@ -148,15 +210,18 @@ impl Store for Memory {
         } else {
             usize::MAX
         };
-        let fits = bytes
-            .len()
-            .min(room)
-            .min(if half { bytes.len() / 2 } else { usize::MAX });
+        let fits = most.min(room);
         if fits == 0 {
             return Err(io::ErrorKind::StorageFull.into());
         }
         file.bytes.extend_from_slice(&bytes[..fits]);
         disk.freed = freed.saturating_sub(fits);
+        if self.claim() == Claim::Claimed {
+            self.set_claim(&mut disk, Claim::Appended);
+        }
+        if disk.exchanged == Exchange::Done {
+            disk.exchanged = Exchange::Appended;
+        }
         Ok(fits)
     }
 
@@ -166,6 +231,14 @@ impl Store for Memory {
         disk.syncs.push(calls);
         let file = &mut disk.segments[index(segment)];
         file.synced = file.bytes.len();
+        if self.claim() == Claim::Appended {
+            self.set_claim(&mut disk, Claim::Synced);
+        }
+        if disk.exchanged == Exchange::Appended {
+            disk.exchanged = Exchange::Durable;
+            let checkpoint = disk.side[&SideFile::Checkpoint].clone();
+            disk.side_synced.insert(SideFile::Checkpoint, checkpoint);
+        }
         Ok(())
     }
 
@@ -186,29 +259,72 @@ impl Store for Memory {
         Ok(self.call()?.side.get(&file).cloned())
     }
 
-    fn stage(&self, file: SideFile, bytes: &[u8], _durability: Durability) -> io::Result<String> {
-        let mut disk = self.call()?;
+    fn claim_spare(&self) {
+        if let Ok(mut disk) = self.call()
+            && !disk.claimed
+        {
+            disk.claimed = true;
+            self.set_claim(&mut disk, Claim::Claimed);
+        }
+    }
+
+    fn release_spare(&self) {
+        self.set_claim(&mut self.0.lock().unwrap(), Claim::None);
+    }
+
+    fn stage(&self, file: SideFile, bytes: &[u8]) -> io::Result<String> {
+        let (mut disk, written) = self.write(bytes.len())?;
+        if file == SideFile::Checkpoint && self.claim() == Claim::Synced {
+            let done = overwrite(&mut disk.spare, bytes, written);
+            if disk.exchanged != Exchange::Durable {
+                // The name that survives a crash shows what is written here, as much of it as is there then.
+                let torn = bytes[..bytes.len() / 2].to_vec();
+                disk.side_synced.insert(SideFile::Checkpoint, torn);
+            }
+            return done.map(|()| SPARE.to_owned());
+        }
         if disk.full {
             return Err(io::ErrorKind::StorageFull.into());
         }
-        disk.staged.insert(file.name().to_owned(), bytes.to_vec());
+        let mut staged = Vec::new();
+        overwrite(&mut staged, bytes, written)?;
+        disk.staged.insert(file.name().to_owned(), staged);
         Ok(file.name().to_owned())
     }
 
     fn install(&self, staged: &str, file: SideFile, durability: Durability) -> io::Result<()> {
         let mut disk = self.call()?;
+        if staged == SPARE {
+            assert_eq!(self.claim(), Claim::Synced);
+            self.set_claim(&mut disk, Claim::None);
+            let new = std::mem::take(&mut disk.spare);
+            disk.spare = disk.side.insert(file, new).unwrap_or_default();
+            disk.exchanged = Exchange::Done;
+            return Ok(());
+        }
         let bytes = disk.staged.remove(staged).unwrap();
         disk.side.insert(file, bytes);
         if durability == Durability::Synced {
             // Names of a directory become durable together.
             disk.side_synced = disk.side.clone();
+            disk.exchanged = Exchange::Durable;
         }
         Ok(())
     }
 
     fn discard(&self, staged: &str) -> io::Result<()> {
-        self.call()?.staged.remove(staged);
+        let mut disk = self.call()?;
+        if staged == SPARE {
+            self.set_claim(&mut disk, Claim::None);
+        } else {
+            disk.staged.remove(staged);
+        }
         Ok(())
+    }
+
+    fn overwrite(&self, file: SideFile, bytes: &[u8]) -> io::Result<()> {
+        let (mut disk, written) = self.write(bytes.len())?;
+        overwrite(disk.side.entry(file).or_default(), bytes, written)
     }
 
     fn remove(&self, file: SideFile) -> io::Result<()> {
@@ -336,8 +452,10 @@ fn crashed(disk: &Disk, side_synced: bool, lose: impl Fn(&mut Vec<u8>, usize)) -
         disk.side = disk.side_synced.clone();
     }
     disk.staged.clear();
+    disk.claimed = false;
+    disk.exchanged = Exchange::Durable;
     disk.fault = None;
-    Arc::new(Memory(Mutex::new(disk)))
+    Arc::new(Memory(Arc::new(Mutex::new(disk)), Mutex::default()))
 }
 
 /// The next writer goes on after a crash, what was acknowledged is there, and verification accounts for
@@ -552,6 +670,106 @@ fn whichever_call_fails_nothing_acknowledged_is_lost_and_the_next_writer_goes_on
             store.0.lock().unwrap().fault = Some((at, fault));
             let day = live(&store);
             check_survives(&store.disk(), &day, &format!("{fault:?} at call {at}"));
+        }
+    }
+}
+
+/// All orders in which two processes can do their steps: who does the next.
+fn orders(left: (u32, u32)) -> Vec<Vec<usize>> {
+    if left == (0, 0) {
+        return vec![Vec::new()];
+    }
+    let mut orders = Vec::new();
+    for (process, rest) in [
+        (0, (left.0.wrapping_sub(1), left.1)),
+        (1, (left.0, left.1.wrapping_sub(1))),
+    ] {
+        if rest.0 != u32::MAX && rest.1 != u32::MAX {
+            orders.extend(self::orders(rest).into_iter().map(|mut order| {
+                order.insert(0, process);
+                order
+            }));
+        }
+    }
+    orders
+}
+
+#[test]
+fn however_two_processes_take_turns_a_crash_shows_a_whole_checkpoint_of_what_is_durable() {
+    const STEPS: u32 = 4;
+    let mut exchanged = 0;
+    // Whether each of them says beforehand that it is about to end.
+    let sayings = [[true, true], [true, false], [false, false]];
+    for (order, says) in orders((STEPS, STEPS))
+        .iter()
+        .flat_map(|order| sayings.iter().map(move |says| (order, says)))
+    {
+        let disk = Memory::default();
+        // Somebody was here before: there are a checkpoint and a spare to take turns.
+        for _ in 0..2 {
+            let ledger = Ledger::open_store(Arc::new(disk.other()), &options()).unwrap();
+            let draft = vec![Draft::new(Kind::Observed)];
+            ledger.commit_last(draft).unwrap();
+        }
+        let mut ledgers = [None, None];
+        let mut done = [0, 0];
+        for (at, &process) in order.iter().enumerate() {
+            let draft = vec![Draft::new(Kind::Observed).with("n", at)];
+            match (&mut ledgers[process], done[process]) {
+                (ledger, 0) => {
+                    let store = Arc::new(disk.other());
+                    *ledger = Some(Ledger::open_store(store, &options()).unwrap());
+                }
+                (Some(ledger), 2) if says[process] => drop(ledger.commit_last(draft).unwrap()),
+                (Some(ledger), 1 | 2) => drop(ledger.commit(draft).unwrap()),
+                (ledger, _) => ledger.take().unwrap().close().unwrap(),
+            }
+            done[process] += 1;
+            let now = disk.disk();
+            exchanged += usize::from(now.exchanged == Exchange::Done);
+            for side_synced in [false, true] {
+                let what = format!("{order:?}, {says:?}, after {at}, {side_synced}");
+                let crashed = crashed(&now, side_synced, |bytes, synced| bytes.truncate(synced));
+                let checkpoint = crashed.disk().side[&SideFile::Checkpoint].clone();
+                assert!(super::note::peek(&checkpoint).is_ok(), "{what}");
+                // The ledger is not shorter than it says.
+                let opened = Ledger::open_store(crashed, &options());
+                assert!(opened.is_ok(), "{what}: {opened:?}");
+            }
+        }
+    }
+    assert!(exchanged > 100, "{exchanged}");
+}
+
+#[test]
+fn a_state_of_which_a_crash_left_old_and_new_bytes_is_not_believed() {
+    let store = Arc::new(Memory::default());
+    let mut states = Vec::new();
+    for runs in [0, 1] {
+        let ledger = Ledger::open_store(Arc::clone(&store) as Arc<dyn Store>, &options()).unwrap();
+        ledger.commit(vec![Draft::new(Kind::Observed)]).unwrap();
+        for _ in 0..runs {
+            // It stays open, and makes the new state longer than the old one.
+            drop(start(&ledger).unwrap());
+        }
+        ledger.close().unwrap();
+        states.push(store.disk().side[&SideFile::State].clone());
+    }
+    let day = Day::default();
+    let (old, new) = (&states[0], &states[1]);
+    assert_ne!(old.len(), new.len());
+    for at in (0..old.len().max(new.len())).step_by(7) {
+        for (front, back) in [(old, new), (new, old)] {
+            let mut mixed = front.get(..at).unwrap_or(front).to_vec();
+            mixed.extend_from_slice(back.get(at..).unwrap_or(&[]));
+            let crashed = crashed(&store.disk(), false, |_, _| {});
+            crashed
+                .0
+                .lock()
+                .unwrap()
+                .side
+                .insert(SideFile::State, mixed);
+            check_goes_on(&crashed, &day, &options(), &format!("mixed at {at}"));
         }
     }
 }

@@ -16,8 +16,9 @@ use super::LedgerError;
 use super::decode::{Decoder, Line};
 use super::entry::{Kind, RunId, hex, sha256};
 use super::grants::Grants;
+use super::keys::Keys;
 use super::merkle::{Hash, Tree, leaf_hash};
-use super::note::{self, Verifier};
+use super::note::{self, Signer, Verifier};
 use super::owner::{Observer, Owner};
 use super::redact::hmac;
 use super::segment::{Ended, MAX_TORN_BYTES, SegmentBody, Torn, Zeros, zeros};
@@ -450,21 +451,25 @@ impl Head {
     }
 
     /// The head in the file `state`, if it is one of ours and the ledger still has its last line.
-    pub(super) fn from_state(bytes: &[u8], secret: &[u8; 32], store: &dyn Store) -> Option<Head> {
+    pub(super) fn from_state(bytes: &[u8], keys: &Keys, store: &dyn Store) -> Option<Head> {
         let (json, mac) = std::str::from_utf8(bytes)
             .ok()?
             .strip_suffix('\n')?
             .split_once('\n')?;
-        if mac != hex(&hmac(secret, json.as_bytes())) {
+        if mac != hex(&hmac(&keys.secret, json.as_bytes())) {
             return None;
         }
         let state: State = serde_json::from_str(json)
             .ok()
             .filter(|state: &State| state.v == 1)?;
         let peaks: Option<Vec<Hash>> = state.peaks.iter().map(|hash| unhex(hash)).collect();
-        let verifier = |key: Option<String>| match key {
-            Some(key) => Verifier::parse(&key).ok().map(Some),
-            None => Some(None),
+        // Mostly the key at hand: then there is no point of the curve to be found anew.
+        let own = keys.signer.as_ref().map(Signer::verifier);
+        let own = own.map(|own| (own.to_string(), own));
+        let verifier = |key: Option<String>| match (key, &own) {
+            (Some(key), Some((text, own))) if key == *text => Some(Some((*own).clone())),
+            (Some(key), _) => Verifier::parse(&key).ok().map(Some),
+            (None, _) => Some(None),
         };
         let open: Option<BTreeMap<RunId, OpenRun>> = state
             .open

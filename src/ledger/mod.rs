@@ -60,7 +60,7 @@ use std::collections::HashSet;
 use std::io;
 use std::ops::Range;
 use std::path::Path;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
 use serde_json::{Map, Value};
@@ -158,7 +158,8 @@ impl Default for Options {
 pub struct Ledger {
     redactor: Redactor,
     keeps_output: bool,
-    owner: Owner,
+    /// Asked for by the first run: nothing else needs it.
+    owner: OnceLock<Owner>,
     lint: Option<LintSummary>,
     policies: Mutex<Policies>,
     queue: Queue,
@@ -204,7 +205,7 @@ impl Ledger {
             elsewhere: Arc::new(Elsewhere::new(Arc::clone(&writer), options)),
             redactor,
             keeps_output: options.keep_output,
-            owner: Owner::this(),
+            owner: OnceLock::new(),
             lint: options.lint,
             policies: Mutex::default(),
             queue: Queue::default(),
@@ -361,7 +362,7 @@ impl Ledger {
     #[must_use]
     pub fn owner_fields(&self) -> Map<String, Value> {
         let mut fields = Map::new();
-        if let Ok(owner) = serde_json::to_value(&self.owner) {
+        if let Ok(owner) = serde_json::to_value(self.owner.get_or_init(Owner::this)) {
             fields.insert("owner".to_owned(), owner);
         }
         fields

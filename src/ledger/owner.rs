@@ -6,6 +6,8 @@
 
 #![forbid(unsafe_code)]
 
+use std::io::{self, Read};
+
 use serde::{Deserialize, Serialize};
 
 /// One process.
@@ -77,7 +79,8 @@ impl Observer {
 const UNKNOWN_BOOT: &str = "unknown";
 
 fn boot_id() -> String {
-    let text = std::fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default();
+    let text = read_small("/proc/sys/kernel/random/boot_id").unwrap_or_default();
+    let text = String::from_utf8(text).unwrap_or_default();
     let text = text.trim();
     let plain = !text.is_empty()
         && text.len() <= 64
@@ -87,6 +90,15 @@ fn boot_id() -> String {
     } else {
         UNKNOWN_BOOT.to_owned()
     }
+}
+
+/// A file that the kernel makes up, in one read: it says no length beforehand. Longer than 4 KiB is none of those
+/// that are read here.
+fn read_small(path: &str) -> io::Result<Vec<u8>> {
+    let mut bytes = Vec::with_capacity(4096);
+    let file = std::fs::File::open(path)?;
+    file.take(4095).read_to_end(&mut bytes)?;
+    Ok(bytes)
 }
 
 fn pid_namespace() -> String {
@@ -100,7 +112,7 @@ fn pid_namespace() -> String {
 /// Field 22 of `/proc/PID/stat`. The second field holds the program's name, which may hold anything, so
 /// counting starts behind its last `)`.
 fn start_time(pid: u32) -> Option<u64> {
-    let stat = std::fs::read(format!("/proc/{pid}/stat")).ok()?;
+    let stat = read_small(&format!("/proc/{pid}/stat")).ok()?;
     let stat = String::from_utf8_lossy(&stat);
     stat.rsplit_once(')')?
         .1

@@ -4,7 +4,7 @@
 //! a trait so that tests can fail each call in turn, and forget what was never made durable.
 //!
 //! ```text
-//! <ledger>/lock   segments/000000000000.jsonl …   checkpoint   state   key   blobs/ab/<sha256>
+//! <ledger>/lock   segments/000000000000.jsonl …   checkpoint   checkpoint.spare   state   key   blobs/ab/<sha256>
 //! ```
 //!
 //! One of the places that name `rustix`: `O_NOFOLLOW`, directory descriptors, `statfs` and `fallocate`
@@ -13,19 +13,22 @@
 #![forbid(unsafe_code)]
 
 mod reading;
+mod spare;
 
 use std::fmt;
 use std::fs::{File, TryLockError};
 use std::io;
 use std::os::fd::OwnedFd;
-use std::os::unix::fs::FileExt;
+use std::os::unix::fs::{DirBuilderExt, FileExt};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use rustix::fs::{AtFlags, Dir, FallocateFlags, FileType, Mode, OFlags};
+use rustix::fs::{AtFlags, Dir, FallocateFlags, FileType, Mode, OFlags, Stat};
 use rustix::io::Errno;
+
+use self::spare::{SPARE, Spare};
 
 /// The files beside the segments. All but `key` and `signer` can be made again from the segments.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -72,7 +75,7 @@ impl SideFile {
 ///    changed or taken away again.
 /// 3. After `sync` returns, everything appended to that segment before the call survives a crash of the machine.
 /// 4. After `create_segment` returns, the empty segment survives a crash.
-/// 5. `install` is atomic: after a crash the file holds the old or the new bytes, entirely.
+/// 5. `install` is atomic: after a crash the file holds the old or the new bytes, entirely. `overwrite` is not.
 /// 6. What `reserve` returned for can be appended within that range even when the disk is full.
 pub trait Store: Send + Sync + fmt::Debug {
     /// Waits for the lock. Asks `moves` now and then whether others get on; if they do not for the time of
@@ -134,12 +137,19 @@ pub trait Store: Send + Sync + fmt::Debug {
     /// The file cannot be read, or is not what it has to be.
     fn read(&self, file: SideFile) -> io::Result<Option<Vec<u8>>>;
 
-    /// Writes what is to become the content of a side file; [`Store::install`] takes the name returned.
+    /// Says that a checkpoint is going to be staged once what is appended next is durable: a store may set a place
+    /// for it aside, until it is installed or discarded. Needs no lock.
+    fn claim_spare(&self) {}
+
+    /// Takes that back.
+    fn release_spare(&self) {}
+
+    /// Writes durably what is to become the content of a side file; [`Store::install`] takes the name returned.
     /// Needs no lock.
     ///
     /// # Errors
     /// There is nothing to install.
-    fn stage(&self, file: SideFile, bytes: &[u8], durability: Durability) -> io::Result<String>;
+    fn stage(&self, file: SideFile, bytes: &[u8]) -> io::Result<String>;
 
     /// Puts what was staged in the place of a side file; with [`Durability::Synced`] for good.
     ///
@@ -147,11 +157,18 @@ pub trait Store: Send + Sync + fmt::Debug {
     /// The file holds what it held, or it is not certain that the new content survives a crash.
     fn install(&self, staged: &str, file: SideFile, durability: Durability) -> io::Result<()>;
 
-    /// Removes what was staged and is not wanted.
+    /// Gives up what was staged and is not wanted.
     ///
     /// # Errors
     /// It is still there.
     fn discard(&self, staged: &str) -> io::Result<()>;
+
+    /// Overwrites a side file that can be made again, or makes it. A crash, or reading at the same time, may find
+    /// any mixture of old and new bytes.
+    ///
+    /// # Errors
+    /// The file may hold such a mixture.
+    fn overwrite(&self, file: SideFile, bytes: &[u8]) -> io::Result<()>;
 
     /// Removes a side file, if it is there.
     ///
@@ -169,16 +186,16 @@ pub trait Store: Send + Sync + fmt::Debug {
     }
 }
 
-/// Whether a side file has to survive a crash of the machine.
+/// Whether the new content of a side file has to be the one that survives a crash of the machine.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[expect(
     clippy::exhaustive_enums,
     reason = "a file is made durable or it is not"
 )]
 pub enum Durability {
-    /// It can be made again.
+    /// The old one does as well.
     Cache,
-    /// It cannot, or something relies on it.
+    /// Something relies on the new one.
     Synced,
 }
 
@@ -189,6 +206,9 @@ pub struct FileStore {
     segments: OwnedFd,
     lock: Arc<LockState>,
     open: Mutex<Option<(u64, Arc<File>, Identity)>>,
+    /// A spare can be had here.
+    has_spare: bool,
+    spare: Mutex<Option<Spare>>,
 }
 
 impl fmt::Debug for FileStore {
@@ -295,31 +315,49 @@ impl FileStore {
     /// The directory cannot be made or opened, others may write into it, or it is on a filesystem where
     /// locks and durability are not what they seem (unless `allow_unsafe_filesystem`).
     pub fn open(path: &Path, allow_unsafe_filesystem: bool) -> io::Result<FileStore> {
-        use std::os::unix::fs::DirBuilderExt;
-        std::fs::DirBuilder::new()
-            .recursive(true)
-            .mode(0o700)
-            .create(path)?;
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
-        let root = rustix::fs::open(path, flags, Mode::empty())?;
+        let open = || rustix::fs::open(path, flags, Mode::empty());
+        let root = match open() {
+            Err(Errno::NOENT) => {
+                std::fs::DirBuilder::new()
+                    .recursive(true)
+                    .mode(0o700)
+                    .create(path)?;
+                open()?
+            }
+            root => root?,
+        };
+        let filesystem = filesystem(&root)?;
         if !allow_unsafe_filesystem {
-            check_filesystem(&root)?;
+            check_filesystem(filesystem)?;
         }
-        check_directory(&root)?;
-        match rustix::fs::mkdirat(&root, "segments", Mode::RWXU) {
-            Ok(()) => rustix::fs::fsync(&root)?,
-            Err(Errno::EXIST) => {}
-            Err(error) => return Err(error.into()),
-        }
-        let segments =
-            rustix::fs::openat(&root, "segments", flags | OFlags::NOFOLLOW, Mode::empty())?;
-        check_directory(&segments)?;
+        let device = check_directory(&root)?.st_dev;
+        let open = || {
+            let flags = flags | OFlags::NOFOLLOW;
+            rustix::fs::openat(&root, "segments", flags, Mode::empty())
+        };
+        let segments = match open() {
+            Err(Errno::NOENT) => {
+                match rustix::fs::mkdirat(&root, "segments", Mode::RWXU) {
+                    Ok(()) => rustix::fs::fsync(&root)?,
+                    // Somebody was faster.
+                    Err(Errno::EXIST) => {}
+                    Err(error) => return Err(error.into()),
+                }
+                open()?
+            }
+            segments => segments?,
+        };
+        // What makes a line durable says nothing about another filesystem's names.
+        let same_device = check_directory(&segments)?.st_dev == device;
         Ok(FileStore {
             path: path.to_owned(),
             root,
             segments,
             lock: Arc::default(),
             open: Mutex::new(None),
+            has_spare: same_device && unsafe_filesystem(filesystem).is_none(),
+            spare: Mutex::new(None),
         })
     }
 
@@ -443,6 +481,10 @@ impl FileStore {
     fn forget_segment(&self) {
         *self.open.lock().unwrap_or_else(PoisonError::into_inner) = None;
     }
+
+    fn spare(&self) -> MutexGuard<'_, Option<Spare>> {
+        self.spare.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 impl Store for FileStore {
@@ -450,10 +492,10 @@ impl Store for FileStore {
         let mut patience = Patience::new(wait);
         // The lock is held for one write, some 20 µs: it is often free before a thread could be started.
         for pause in [10, 20, 40, 80].map(Duration::from_micros) {
-            moves();
             if self.try_lock()? {
                 return Ok(());
             }
+            moves();
             std::thread::park_timeout(pause);
         }
         while !patience.is_over() {
@@ -513,16 +555,24 @@ impl Store for FileStore {
 
     fn append(&self, segment: u64, bytes: &[u8]) -> io::Result<usize> {
         let file = self.segment(segment)?;
-        loop {
+        let written = loop {
             match rustix::io::write(&file, bytes) {
                 Err(Errno::INTR) => {}
-                written => return Ok(written?),
+                written => break written?,
             }
+        };
+        if let Some(spare) = &mut *self.spare() {
+            spare.appended();
         }
+        Ok(written)
     }
 
     fn sync(&self, segment: u64) -> io::Result<()> {
-        self.segment(segment)?.sync_data()
+        self.segment(segment)?.sync_data()?;
+        if let Some(spare) = &mut *self.spare() {
+            spare.synced();
+        }
+        Ok(())
     }
 
     fn reserve(&self, segment: u64, offset: u64, bytes: u64) -> io::Result<()> {
@@ -537,12 +587,40 @@ impl Store for FileStore {
         read_side_file(&self.root, file)
     }
 
-    fn stage(&self, file: SideFile, bytes: &[u8], durability: Durability) -> io::Result<String> {
-        stage_in(&self.root, file.name(), bytes, durability)
+    fn claim_spare(&self) {
+        let mut spare = self.spare();
+        if self.has_spare && spare.is_none() {
+            *spare = Spare::claim(&self.root);
+        }
+    }
+
+    fn release_spare(&self) {
+        *self.spare() = None;
+    }
+
+    fn stage(&self, file: SideFile, bytes: &[u8]) -> io::Result<String> {
+        if file == SideFile::Checkpoint {
+            let mut held = self.spare();
+            match &*held {
+                Some(spare) if spare.is_free() && spare.fits(bytes) => {
+                    spare.stage(bytes)?;
+                    return Ok(SPARE.to_owned());
+                }
+                Some(spare) if spare.is_free() => spare.remove(&self.root),
+                Some(_) | None => {}
+            }
+            *held = None;
+        }
+        stage_in(&self.root, file.name(), bytes)
     }
 
     fn install(&self, staged: &str, file: SideFile, durability: Durability) -> io::Result<()> {
-        rustix::fs::renameat(&self.root, staged, &self.root, file.name())?;
+        if staged == SPARE {
+            let spare = self.spare().take();
+            spare.ok_or(Errno::NOENT)?.install(&self.root)?;
+        } else {
+            rustix::fs::renameat(&self.root, staged, &self.root, file.name())?;
+        }
         match durability {
             Durability::Cache => Ok(()),
             Durability::Synced => Ok(rustix::fs::fsync(&self.root)?),
@@ -550,7 +628,15 @@ impl Store for FileStore {
     }
 
     fn discard(&self, staged: &str) -> io::Result<()> {
+        if staged == SPARE {
+            self.release_spare();
+            return Ok(());
+        }
         Ok(rustix::fs::unlinkat(&self.root, staged, AtFlags::empty())?)
+    }
+
+    fn overwrite(&self, file: SideFile, bytes: &[u8]) -> io::Result<()> {
+        spare::overwrite(&self.root, file, bytes)
     }
 
     fn remove(&self, file: SideFile) -> io::Result<()> {
@@ -566,7 +652,7 @@ impl Store for FileStore {
         if rustix::fs::statat(&directory, sha256, AtFlags::SYMLINK_NOFOLLOW).is_ok() {
             return Ok(());
         }
-        let staged = stage_in(&directory, sha256, bytes, Durability::Synced)?;
+        let staged = stage_in(&directory, sha256, bytes)?;
         rustix::fs::renameat(&directory, &staged, &directory, sha256)?;
         Ok(rustix::fs::fsync(&directory)?)
     }
@@ -590,13 +676,8 @@ fn make_directory(parent: &OwnedFd, name: &str) -> io::Result<OwnedFd> {
     Ok(directory)
 }
 
-/// Writes a new file in `directory` that is to be called `name`; returns what it is called now.
-fn stage_in(
-    directory: &OwnedFd,
-    name: &str,
-    bytes: &[u8],
-    durability: Durability,
-) -> io::Result<String> {
+/// Writes a new file in `directory` that is to be called `name`, durably; returns what it is called now.
+fn stage_in(directory: &OwnedFd, name: &str, bytes: &[u8]) -> io::Result<String> {
     static STAGED: AtomicU64 = AtomicU64::new(0);
     let number = STAGED.fetch_add(1, Ordering::Relaxed);
     let staged = format!("{name}.new-{}-{number}", std::process::id());
@@ -604,10 +685,7 @@ fn stage_in(
         OFlags::WRONLY | OFlags::CREATE | OFlags::TRUNC | OFlags::CLOEXEC | OFlags::NOFOLLOW;
     let mode = Mode::RUSR | Mode::WUSR;
     let new = File::from(rustix::fs::openat(directory, &staged, flags, mode)?);
-    let written = new.write_all_at(bytes, 0).and_then(|()| match durability {
-        Durability::Cache => Ok(()),
-        Durability::Synced => new.sync_data(),
-    });
+    let written = new.write_all_at(bytes, 0).and_then(|()| new.sync_data());
     match written {
         Ok(()) => Ok(staged),
         Err(error) => {
@@ -693,8 +771,11 @@ fn read_side_file(root: &OwnedFd, file: SideFile) -> io::Result<Option<Vec<u8>>>
         Err(error) => return Err(error.into()),
     };
     let widest = if file == SideFile::Key { 0o600 } else { 0o644 };
-    check_file(&rustix::fs::fstat(&opened)?, file.name(), widest)?;
-    let mut bytes = Vec::new();
+    let stat = rustix::fs::fstat(&opened)?;
+    check_file(&stat, file.name(), widest)?;
+    // One byte more than there is: then the second read finds the end.
+    let length = usize::try_from(stat.st_size).unwrap_or(0).saturating_add(1);
+    let mut bytes = Vec::with_capacity(length.min(1 << 20));
     opened.take(MAX_SIDE_FILE_BYTES).read_to_end(&mut bytes)?;
     Ok(Some(bytes))
 }
@@ -717,12 +798,12 @@ fn segment_number(name: &[u8]) -> Option<u64> {
     (segment_name(number).as_bytes() == name).then_some(number)
 }
 
-fn identity(stat: &rustix::fs::Stat) -> Identity {
+fn identity(stat: &Stat) -> Identity {
     (stat.st_dev, stat.st_ino)
 }
 
 /// Refuses what is not a regular file of one name and of a mode within `widest`.
-fn check_file(stat: &rustix::fs::Stat, name: &str, widest: u32) -> io::Result<Identity> {
+fn check_file(stat: &Stat, name: &str, widest: u32) -> io::Result<Identity> {
     if FileType::from_raw_mode(stat.st_mode) != FileType::RegularFile {
         return Err(refused(name, "is not a regular file"));
     }
@@ -732,7 +813,7 @@ fn check_file(stat: &rustix::fs::Stat, name: &str, widest: u32) -> io::Result<Id
     }
 }
 
-fn file_oddity(stat: &rustix::fs::Stat, widest: u32) -> Option<&'static str> {
+fn file_oddity(stat: &Stat, widest: u32) -> Option<&'static str> {
     if stat.st_nlink > 1 {
         return Some("has several names (hard links)");
     }
@@ -740,7 +821,7 @@ fn file_oddity(stat: &rustix::fs::Stat, widest: u32) -> Option<&'static str> {
 }
 
 /// Refuses a directory into which others may write: they could exchange any file in it.
-fn check_directory(directory: &OwnedFd) -> io::Result<()> {
+fn check_directory(directory: &OwnedFd) -> io::Result<Stat> {
     let stat = rustix::fs::fstat(directory)?;
     if stat.st_mode & 0o022 != 0 {
         return Err(refused(
@@ -748,14 +829,15 @@ fn check_directory(directory: &OwnedFd) -> io::Result<()> {
             "may be written by others than its owner",
         ));
     }
-    Ok(())
+    Ok(stat)
 }
 
 fn refused(name: &str, why: &str) -> io::Error {
     io::Error::new(io::ErrorKind::PermissionDenied, format!("{name} {why}"))
 }
 
-fn check_filesystem(root: &OwnedFd) -> io::Result<()> {
+/// The number of the filesystem, as in `linux/magic.h`.
+fn filesystem(root: &OwnedFd) -> io::Result<u32> {
     let kind = rustix::fs::fstatfs(root)?.f_type;
     // The type of the field differs between machines; the numbers have 32 bits.
     #[expect(
@@ -763,7 +845,12 @@ fn check_filesystem(root: &OwnedFd) -> io::Result<()> {
         clippy::as_conversions,
         reason = "the numbers have 32 bits"
     )]
-    match unsafe_filesystem(kind as u32) {
+    let number = kind as u32;
+    Ok(number)
+}
+
+fn check_filesystem(kind: u32) -> io::Result<()> {
+    match unsafe_filesystem(kind) {
         Some(name) => Err(io::Error::new(
             io::ErrorKind::Unsupported,
             format!(

@@ -118,8 +118,8 @@ impl Writer {
             Some(note) => Some(read_checkpoint(&note)?),
             None => None,
         };
-        let state = read(SideFile::State)?
-            .and_then(|state| Head::from_state(&state, &keys.secret, &**store));
+        let state =
+            read(SideFile::State)?.and_then(|state| Head::from_state(&state, &keys, &**store));
         let mut head = state.unwrap_or_else(Head::new);
         let compare = |tree: &Tree, found: &mut Option<bool>| {
             if let Some(checkpoint) = &checkpoint
@@ -244,6 +244,14 @@ impl Writer {
             return Err(LedgerError::Poisoned { why: why.clone() });
         }
         let store = Arc::clone(&self.store);
+        // Before anything is appended: what the end of this commit makes durable has to include how the spare
+        // became one.
+        let ends = self.checkpoints < ENDS && group.iter().any(|batch| batch.last);
+        if ends && self.signers().at_hand().is_some() {
+            store.claim_spare();
+        } else {
+            store.release_spare();
+        }
         self.lock_for(group)?;
         let written = self
             .catch_up()
@@ -522,13 +530,8 @@ impl Writer {
                 why,
             })?);
         }
-        replace(
-            &*self.store,
-            SideFile::Ballast,
-            &ballast,
-            Durability::Synced,
-        )
-        .map_err(|error| LedgerError::io("keep space", &error))?;
+        replace(&*self.store, SideFile::Ballast, &ballast)
+            .map_err(|error| LedgerError::io("keep space", &error))?;
         self.ballast = Some(bytes);
         Ok(())
     }
@@ -563,6 +566,7 @@ impl Writer {
         // What was written last may have brought its checkpoint along, and then is on disk with it.
         if self.lacks_checkpoint() {
             let store = Arc::clone(&self.store);
+            store.claim_spare();
             self.lock(self.lock_wait)?;
             let signed = self.catch_up().and_then(|()| self.sign_end());
             store.unlock();
@@ -585,7 +589,7 @@ impl Writer {
 
     fn write_state(&self) -> io::Result<()> {
         match self.head.state(&self.keys.secret) {
-            Some(state) => replace(&*self.store, SideFile::State, &state, Durability::Cache),
+            Some(state) => self.store.overwrite(SideFile::State, &state),
             None => Ok(()),
         }
     }
@@ -599,43 +603,38 @@ impl Writer {
             None => note.map(str::to_owned),
         };
         let staged = match note {
-            Some(note) => {
-                let staged =
-                    self.store
-                        .stage(SideFile::Checkpoint, note.as_bytes(), Durability::Synced);
-                Some(staged.map_err(failed)?)
-            }
-            None => None,
-        };
-        let state = match self.head.state(&self.keys.secret) {
-            Some(state) => Some(
+            Some(note) => Some(
                 self.store
-                    .stage(SideFile::State, &state, Durability::Cache)
+                    .stage(SideFile::Checkpoint, note.as_bytes())
                     .map_err(failed)?,
             ),
             None => None,
         };
         lock_store(&*self.store, self.lock_wait)?;
-        let installed = self.install_side_files(staged.as_deref(), state.as_deref());
+        let installed = self.install_side_files(staged.as_deref());
         self.store.unlock();
         installed.map_err(failed)
     }
 
     /// Another process may have signed more in the meantime; then its files stay.
-    fn install_side_files(&self, checkpoint: Option<&str>, state: Option<&str>) -> io::Result<()> {
+    fn install_side_files(&self, checkpoint: Option<&str>) -> io::Result<()> {
         let newest = self
             .store
             .read(SideFile::Checkpoint)?
             .and_then(|note| note::peek(&note).ok());
         let newer = newest.is_some_and(|newest| newest.size > self.head.seq());
-        for (staged, file) in [(checkpoint, SideFile::Checkpoint), (state, SideFile::State)] {
-            match staged {
-                Some(staged) if newer => self.store.discard(staged)?,
-                Some(staged) => self.store.install(staged, file, Durability::Cache)?,
-                None => {}
+        match checkpoint {
+            Some(staged) if newer => self.store.discard(staged)?,
+            Some(staged) => {
+                self.store
+                    .install(staged, SideFile::Checkpoint, Durability::Cache)?;
             }
+            None => {}
         }
-        Ok(())
+        match newer {
+            true => Ok(()),
+            false => self.write_state(),
+        }
     }
 
     pub(super) fn read_grants(&mut self) -> Result<Vec<Grant>, LedgerError> {
@@ -674,17 +673,12 @@ pub(super) fn leave_gap(store: &dyn Store, runs: &[RunId], error: &LedgerError) 
     gap.extend_from_slice(line.to_string().as_bytes());
     gap.push(b'\n');
     // The disk has just refused a write; if it refuses this one too there is nobody left to tell.
-    drop(replace(store, SideFile::Gap, &gap, Durability::Synced));
+    drop(replace(store, SideFile::Gap, &gap));
 }
 
-fn replace(
-    store: &dyn Store,
-    file: SideFile,
-    bytes: &[u8],
-    durability: Durability,
-) -> io::Result<()> {
-    let staged = store.stage(file, bytes, durability)?;
-    store.install(&staged, file, durability)
+fn replace(store: &dyn Store, file: SideFile, bytes: &[u8]) -> io::Result<()> {
+    let staged = store.stage(file, bytes)?;
+    store.install(&staged, file, Durability::Synced)
 }
 
 fn read_keys(store: &dyn Store) -> Result<Option<Keys>, LedgerError> {
@@ -716,13 +710,8 @@ fn make_keys(store: &dyn Store, options: &Options) -> Result<Keys, LedgerError> 
     let failed = |why| LedgerError::Key { why };
     let origin = new_origin(options)?;
     let keys = Keys::generate(&origin, options.sign && options.holder.is_none()).map_err(failed)?;
-    replace(
-        store,
-        SideFile::Key,
-        keys.text().as_bytes(),
-        Durability::Synced,
-    )
-    .map_err(|error| LedgerError::io("write the ledger's key", &error))?;
+    replace(store, SideFile::Key, keys.text().as_bytes())
+        .map_err(|error| LedgerError::io("write the ledger's key", &error))?;
     Ok(keys)
 }
 

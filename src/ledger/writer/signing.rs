@@ -14,7 +14,7 @@ use jiff::Timestamp;
 use super::super::holder::KeyHolder;
 use super::super::keys::Signers;
 use super::super::note::{Checkpoint, Verifier};
-use super::super::store::{Durability, SideFile};
+use super::super::store::SideFile;
 use super::super::{LedgerError, Options};
 use super::{Keys, Writer, key_error, replace};
 
@@ -126,13 +126,9 @@ impl Writer {
             self.store.remove(SideFile::Unanswered).ok();
         } else if !answered {
             let now = Timestamp::now().as_second().to_string();
-            replace(
-                &*self.store,
-                SideFile::Unanswered,
-                now.as_bytes(),
-                Durability::Cache,
-            )
-            .ok();
+            self.store
+                .overwrite(SideFile::Unanswered, now.as_bytes())
+                .ok();
         }
     }
 
@@ -253,13 +249,8 @@ impl Writer {
     }
 
     fn save_keys(&mut self, keys: Keys) -> Result<(), LedgerError> {
-        replace(
-            &*self.store,
-            SideFile::Key,
-            keys.text().as_bytes(),
-            Durability::Synced,
-        )
-        .map_err(|error| LedgerError::io("write the ledger's key", &error))?;
+        replace(&*self.store, SideFile::Key, keys.text().as_bytes())
+            .map_err(|error| LedgerError::io("write the ledger's key", &error))?;
         self.keys = keys;
         Ok(())
     }
