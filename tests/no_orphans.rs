@@ -153,6 +153,10 @@ fn tests() -> Vec<Test> {
             dropping_leaves_nothing,
         ),
         test(
+            "what was built ahead is used for what it was built for only",
+            what_was_built_ahead_is_used_for_what_it_was_built_for_only,
+        ),
+        test(
             "many runs at once do not disturb each other",
             many_runs_at_once,
         ),
@@ -424,6 +428,61 @@ fn dropping_leaves_nothing() {
         .collect();
     assert_eq!(children_of_this_process().split_whitespace().count(), 3);
     drop(prepared);
+    assert_eq!(children_of_this_process(), "");
+}
+
+/// A shell that lists `directory`, which is hidden from it.
+fn listing(directory: &Path) -> Launch {
+    let mut launch = contract::shell(&format!("ls -A {}", directory.display()));
+    launch.hidden = vec![directory.to_owned()];
+    launch
+}
+
+fn what_was_built_ahead_is_used_for_what_it_was_built_for_only() {
+    let place = tempfile::tempdir().unwrap();
+    let [before, after] = ["before", "after"].map(|name| place.path().join(name));
+    std::fs::create_dir(&before).unwrap();
+    std::fs::write(before.join("secret"), "").unwrap();
+    // Not there when it was announced: it could not have been hidden then.
+    let check = |announced: &Path, prepared: &Path| {
+        let executor = Posix::new();
+        executor.start_helper_ahead();
+        executor.announce(&listing(announced));
+        std::fs::create_dir_all(&after).unwrap();
+        std::fs::write(after.join("secret"), "").unwrap();
+        let evidence = contract::run(&executor, &listing(prepared), &mut ());
+        assert_eq!(evidence.containment.level, Level::PidNamespace);
+        assert_eq!(evidence.stdout.text.to_lossy(), "", "{evidence:#?}");
+        assert_eq!(children_of_this_process(), "");
+    };
+    if Posix::new().trial().unwrap()[0].error.is_some() {
+        return;
+    }
+    check(&after, &after);
+    check(&before, &before);
+    check(&before, &after);
+    // One that has ended is not waited for.
+    let executor = Posix::new();
+    executor.start_helper_ahead();
+    let helper: i32 = children_of_this_process().trim().parse().unwrap();
+    let id = helper.unsigned_abs();
+    // SAFETY: it is a child that was not waited for, so the pid is its own; all bit patterns are a `siginfo_t`.
+    unsafe {
+        libc::kill(helper, libc::SIGKILL);
+        let mut info = std::mem::zeroed();
+        let until_it_ends = libc::WEXITED | libc::WNOWAIT;
+        assert_eq!(
+            libc::waitid(libc::P_PID, id, &raw mut info, until_it_ends),
+            0
+        );
+    }
+    let evidence = contract::run(&executor, &listing(&before), &mut ());
+    assert_eq!(evidence.containment.level, Level::PidNamespace);
+    // One that nobody needs ends.
+    let executor = Posix::new();
+    executor.start_helper_ahead();
+    executor.announce(&listing(&before));
+    drop(executor);
     assert_eq!(children_of_this_process(), "");
 }
 

@@ -82,11 +82,18 @@ pub(super) fn prepare(
     let null = payload::null().map_err(machine("/dev/null"))?;
     let no_helper = |error: io::Error| Refused::NoHelper(format!("no helper: {error}"));
     let wanted = Prepare::new(launch, at_most);
-    let mut helper = match ahead.filter(|helper| helper.builds(&wanted)) {
+    // One that has ended in the meantime cannot be asked.
+    let ahead = ahead
+        .filter(|helper| helper.builds(&wanted))
+        .and_then(|mut helper| helper.ask(&wanted).is_ok().then_some(helper));
+    let helper = match ahead {
         Some(helper) => helper,
-        None => Helper::start(path, at_most).map_err(no_helper)?,
+        None => {
+            let mut helper = Helper::start(path, at_most).map_err(no_helper)?;
+            helper.ask(&wanted).map_err(no_helper)?;
+            helper
+        }
     };
-    helper.ask(wanted).map_err(no_helper)?;
     if !poll::wait_readable(helper.channel.as_fd(), BUILD_TIME) {
         return Err(Refused::NoHelper(
             "no helper: it does not answer".to_owned(),
@@ -359,10 +366,11 @@ impl Helper {
     }
 
     /// Asks for a tree, unless it was asked for one.
-    pub(super) fn ask(&mut self, wanted: Prepare) -> io::Result<()> {
+    pub(super) fn ask(&mut self, wanted: &Prepare) -> io::Result<()> {
         if self.asked.is_none() {
-            self.channel.send(&ToHelper::Prepare(wanted.clone()), &[])?;
-            self.asked = Some(wanted);
+            let prepare = ToHelper::Prepare(wanted.clone());
+            self.channel.send(&prepare, &[])?;
+            self.asked = Some(wanted.clone());
         }
         Ok(())
     }

@@ -237,7 +237,7 @@ impl Executor for Posix {
             && complete
         {
             // One that is gone is told of when it is needed.
-            let _ = helper.ask(Prepare::new(launch, self.strongest()));
+            let _ = helper.ask(&Prepare::new(launch, self.strongest()));
         }
     }
 
