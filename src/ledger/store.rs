@@ -21,14 +21,14 @@ use std::io;
 use std::os::fd::OwnedFd;
 use std::os::unix::fs::{DirBuilderExt, FileExt};
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use rustix::fs::{AtFlags, Dir, FallocateFlags, FileType, Mode, OFlags, Stat};
 use rustix::io::Errno;
 
-use self::spare::{SPARE, Spare};
+use self::spare::{Installed, SPARE, Spare};
 
 /// The files beside the segments. All but `key` and `signer` can be made again from the segments.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -157,6 +157,13 @@ pub trait Store: Send + Sync + fmt::Debug {
     /// The file holds what it held, or it is not certain that the new content survives a crash.
     fn install(&self, staged: &str, file: SideFile, durability: Durability) -> io::Result<()>;
 
+    /// Makes durable which file has which name, where `install` left that to others and freed a file that a name
+    /// could still lead to after a crash. Needs no lock.
+    ///
+    /// # Errors
+    /// After a crash there may be no such file.
+    fn sync_names(&self) -> io::Result<()>;
+
     /// Gives up what was staged and is not wanted.
     ///
     /// # Errors
@@ -209,6 +216,8 @@ pub struct FileStore {
     /// A spare can be had here.
     has_spare: bool,
     spare: Mutex<Option<Spare>>,
+    /// A file was freed that had a name.
+    freed: AtomicBool,
 }
 
 impl fmt::Debug for FileStore {
@@ -358,6 +367,7 @@ impl FileStore {
             open: Mutex::new(None),
             has_spare: same_device && unsafe_filesystem(filesystem).is_none(),
             spare: Mutex::new(None),
+            freed: AtomicBool::new(false),
         })
     }
 
@@ -617,13 +627,23 @@ impl Store for FileStore {
     fn install(&self, staged: &str, file: SideFile, durability: Durability) -> io::Result<()> {
         if staged == SPARE {
             let spare = self.spare().take();
-            spare.ok_or(Errno::NOENT)?.install(&self.root)?;
+            if spare.ok_or(Errno::NOENT)?.install(&self.root)? == Installed::Exchanged {
+                return Ok(());
+            }
         } else {
             rustix::fs::renameat(&self.root, staged, &self.root, file.name())?;
         }
         match durability {
-            Durability::Cache => Ok(()),
-            Durability::Synced => Ok(rustix::fs::fsync(&self.root)?),
+            Durability::Cache => self.freed.store(true, Ordering::Relaxed),
+            Durability::Synced => rustix::fs::fsync(&self.root)?,
+        }
+        Ok(())
+    }
+
+    fn sync_names(&self) -> io::Result<()> {
+        match self.freed.swap(false, Ordering::Relaxed) {
+            true => Ok(rustix::fs::fsync(&self.root)?),
+            false => Ok(()),
         }
     }
 
