@@ -15,6 +15,7 @@ use std::io::Write;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
+use lictor::ledger::note::peek;
 use lictor::ledger::verify::{Report, Verdict, VerifyOptions, verify};
 use lictor::ledger::{Draft, Kind, Ledger, LedgerError, Options, Reservation, RunId};
 use lictor::reason::Reason;
@@ -159,6 +160,67 @@ fn on_a_full_ext4_a_run_that_started_is_recorded_to_its_end_and_nothing_else_is(
         },
         a_run_that_started_is_recorded_to_its_end,
     );
+}
+
+/// What the disk holds of the ledger at this moment, though nobody unmounted it: as after the machine stopped.
+fn check_after_a_stop(disk: &Path) {
+    let (image, copy, there) = (
+        disk.with_extension("image"),
+        disk.with_extension("copy"),
+        disk.with_extension("after"),
+    );
+    fs::copy(image, &copy).unwrap();
+    fs::create_dir_all(&there).unwrap();
+    let (image, mounted) = (copy.to_str().unwrap(), there.to_str().unwrap());
+    // It ends with 1 where it repaired something.
+    succeeds("e2fsck", &["-fy", image]).ok();
+    succeeds("mount", &["-o", "loop", image, mounted]).unwrap();
+    let dir = there.join("ledger");
+    let checkpoint = fs::read(dir.join("checkpoint")).unwrap();
+    let report = report(&dir);
+    assert!(report.verdict.is_intact(), "{report:#?}");
+    assert!(peek(&checkpoint).unwrap().size <= report.entries);
+    let ledger = Ledger::open(&dir, &Options::default()).unwrap();
+    ledger
+        .commit_last(vec![Draft::new(Kind::Observed)])
+        .unwrap();
+    ledger.close().unwrap();
+    assert_eq!(self::report(&dir).unsigned_tail, 0);
+    succeeds("umount", &[mounted]).unwrap();
+}
+
+fn each_stop_shows_a_whole_checkpoint(disk: &Path) {
+    let dir = disk.join("ledger");
+    let open = || Ledger::open(&dir, &Options::default()).unwrap();
+    let draft = || vec![Draft::new(Kind::Observed)];
+    for round in 0..8 {
+        let (one, two) = (open(), open());
+        one.commit_last(draft()).unwrap();
+        // Now and then both want the spare, and one has to write a new file.
+        if round % 3 == 0 {
+            two.commit_last(draft()).unwrap();
+        }
+        for ledger in [one, two] {
+            ledger.close().unwrap();
+            check_after_a_stop(disk);
+        }
+    }
+}
+
+#[test]
+fn whenever_the_machine_stops_the_checkpoint_is_whole_and_covers_what_is_there() {
+    for features in ["has_journal", "^has_journal"] {
+        on_a_small_disk(
+            |disk| {
+                let image = disk.with_extension("image");
+                fs::File::create(&image).unwrap().set_len(8 << 20).unwrap();
+                let (image, disk) = (image.to_str().unwrap(), disk.to_str().unwrap());
+                succeeds("mkfs.ext4", &["-q", "-F", "-O", features, image])?;
+                succeeds("mount", &["-o", "loop", image, disk])
+            },
+            each_stop_shows_a_whole_checkpoint,
+        );
+    }
 }
 
 /// Takes the attribute back, so that the directory can be removed.

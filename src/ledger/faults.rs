@@ -44,6 +44,8 @@ struct Disk {
     /// A crash still gives the spare back the name of the checkpoint: nothing that was appended since they were
     /// exchanged was made durable.
     exchanged: Exchange,
+    /// A file took another's name, which is not durable yet.
+    renamed: bool,
     calls: u64,
     /// Which of the calls were syncs.
     syncs: Vec<u64>,
@@ -304,8 +306,18 @@ impl Store for Memory {
         }
         let bytes = disk.staged.remove(staged).unwrap();
         disk.side.insert(file, bytes);
+        disk.renamed = durability == Durability::Cache;
         if durability == Durability::Synced {
             // Names of a directory become durable together.
+            disk.side_synced = disk.side.clone();
+            disk.exchanged = Exchange::Durable;
+        }
+        Ok(())
+    }
+
+    fn sync_names(&self) -> io::Result<()> {
+        let mut disk = self.call()?;
+        if std::mem::take(&mut disk.renamed) {
             disk.side_synced = disk.side.clone();
             disk.exchanged = Exchange::Durable;
         }

@@ -12,23 +12,25 @@
 
 #![forbid(unsafe_code)]
 
+mod lock;
 mod reading;
 mod spare;
 
 use std::fmt;
-use std::fs::{File, TryLockError};
+use std::fs::File;
 use std::io;
 use std::os::fd::OwnedFd;
 use std::os::unix::fs::{DirBuilderExt, FileExt};
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use rustix::fs::{AtFlags, Dir, FallocateFlags, FileType, Mode, OFlags, Stat};
 use rustix::io::Errno;
 
-use self::spare::{SPARE, Spare};
+use self::lock::LockState;
+use self::spare::{Installed, SPARE, Spare};
 
 /// The files beside the segments. All but `key` and `signer` can be made again from the segments.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -157,6 +159,13 @@ pub trait Store: Send + Sync + fmt::Debug {
     /// The file holds what it held, or it is not certain that the new content survives a crash.
     fn install(&self, staged: &str, file: SideFile, durability: Durability) -> io::Result<()>;
 
+    /// Makes durable which file has which name, where `install` left that to others and freed a file that a name
+    /// could still lead to after a crash. Needs no lock.
+    ///
+    /// # Errors
+    /// After a crash there may be no such file.
+    fn sync_names(&self) -> io::Result<()>;
+
     /// Gives up what was staged and is not wanted.
     ///
     /// # Errors
@@ -209,6 +218,8 @@ pub struct FileStore {
     /// A spare can be had here.
     has_spare: bool,
     spare: Mutex<Option<Spare>>,
+    /// A file was freed that had a name.
+    freed: AtomicBool,
 }
 
 impl fmt::Debug for FileStore {
@@ -216,92 +227,6 @@ impl fmt::Debug for FileStore {
         f.debug_struct("FileStore")
             .field("path", &self.path)
             .finish_non_exhaustive()
-    }
-}
-
-/// The lock as the threads of this process share it.
-///
-/// `flock` has no deadline. So a thread of its own waits in the kernel, where the waiters of all processes
-/// stand in line, and hands the lock over; whoever gave up in the meantime does not take it with him.
-#[derive(Debug, Default)]
-struct LockState {
-    inner: Mutex<Locking>,
-    changed: Condvar,
-}
-
-#[derive(Debug, Default)]
-struct Locking {
-    file: Option<Arc<LockFile>>,
-    /// A thread waits in the kernel. While it does nobody else may ask: all threads have the lock or none.
-    waiting: bool,
-    /// Somebody wants what that thread gets.
-    wanted: bool,
-    /// It got it, and it has not been taken yet.
-    handed_over: bool,
-}
-
-#[derive(Debug)]
-struct LockFile {
-    file: File,
-    identity: Identity,
-}
-
-impl LockState {
-    /// Waits in the kernel, then hands over or gives back.
-    fn wait_in_line(&self, lock: &LockFile) {
-        let locked = loop {
-            match lock.file.lock() {
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                locked => break locked,
-            }
-        };
-        let mut locking = self.inner.lock().unwrap_or_else(PoisonError::into_inner);
-        locking.waiting = false;
-        if locked.is_ok() {
-            if locking.wanted {
-                locking.handed_over = true;
-            } else {
-                // An error here has no better answer than the end of the process, which unlocks as well.
-                lock.file.unlock().ok();
-            }
-        }
-        drop(locking);
-        self.changed.notify_all();
-    }
-}
-
-/// How often a writer that waits for the lock looks whether others get on.
-const LOOK_AGAIN: Duration = Duration::from_millis(5);
-
-/// How many times longer than its bound a writer waits for the lock while others visibly get on: on a
-/// crowded machine the line is long, and whoever stands in it must not be turned away.
-pub const PATIENCE: u32 = 10;
-
-/// Until when somebody waits.
-#[derive(Debug)]
-struct Patience {
-    wait: Duration,
-    started: Instant,
-    renewed: Instant,
-}
-
-impl Patience {
-    fn new(wait: Duration) -> Patience {
-        let now = Instant::now();
-        Patience {
-            wait,
-            started: now,
-            renewed: now,
-        }
-    }
-
-    fn renew(&mut self) {
-        self.renewed = Instant::now();
-    }
-
-    fn is_over(&self) -> bool {
-        self.renewed.elapsed() >= self.wait
-            || self.started.elapsed() >= self.wait.saturating_mul(PATIENCE)
     }
 }
 
@@ -358,101 +283,8 @@ impl FileStore {
             open: Mutex::new(None),
             has_spare: same_device && unsafe_filesystem(filesystem).is_none(),
             spare: Mutex::new(None),
+            freed: AtomicBool::new(false),
         })
-    }
-
-    fn lock_file(&self, locking: &mut Locking) -> io::Result<Arc<LockFile>> {
-        if let Some(lock) = &locking.file {
-            return Ok(Arc::clone(lock));
-        }
-        let flags =
-            OFlags::RDWR | OFlags::CREATE | OFlags::CLOEXEC | OFlags::NOFOLLOW | OFlags::NONBLOCK;
-        let file = File::from(rustix::fs::openat(
-            &self.root,
-            "lock",
-            flags,
-            Mode::RUSR | Mode::WUSR,
-        )?);
-        let identity = check_file(&rustix::fs::fstat(&file)?, "lock", 0o640)?;
-        let lock = Arc::new(LockFile { file, identity });
-        locking.file = Some(Arc::clone(&lock));
-        Ok(lock)
-    }
-
-    /// Takes the lock if it is free.
-    fn try_lock(&self) -> io::Result<bool> {
-        let mut locking = self
-            .lock
-            .inner
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
-        if locking.waiting {
-            return Ok(false);
-        }
-        let lock = self.lock_file(&mut locking)?;
-        match lock.file.try_lock() {
-            Ok(()) if self.lock_stands(&lock) => Ok(true),
-            Ok(()) => {
-                lock.file.unlock()?;
-                locking.file = None;
-                Ok(false)
-            }
-            Err(TryLockError::WouldBlock) => Ok(false),
-            Err(TryLockError::Error(error)) => Err(error),
-        }
-    }
-
-    /// Takes its place in line and waits.
-    fn lock_in_line(
-        &self,
-        patience: &mut Patience,
-        moves: &mut dyn FnMut() -> bool,
-    ) -> io::Result<bool> {
-        let mut locking = self
-            .lock
-            .inner
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
-        let lock = self.lock_file(&mut locking)?;
-        locking.wanted = true;
-        if !locking.waiting {
-            let (state, lock) = (Arc::clone(&self.lock), Arc::clone(&lock));
-            std::thread::Builder::new().spawn(move || state.wait_in_line(&lock))?;
-            locking.waiting = true;
-        }
-        while locking.waiting && !locking.handed_over && !patience.is_over() {
-            let waited = self.lock.changed.wait_timeout(locking, LOOK_AGAIN);
-            let (back, timeout) = waited.unwrap_or_else(PoisonError::into_inner);
-            locking = back;
-            if timeout.timed_out() {
-                drop(locking);
-                if moves() {
-                    patience.renew();
-                }
-                locking = self
-                    .lock
-                    .inner
-                    .lock()
-                    .unwrap_or_else(PoisonError::into_inner);
-            }
-        }
-        locking.wanted = false;
-        if !std::mem::take(&mut locking.handed_over) {
-            return Ok(false);
-        }
-        if self.lock_stands(&lock) {
-            return Ok(true);
-        }
-        lock.file.unlock()?;
-        locking.file = None;
-        Ok(false)
-    }
-
-    /// Whether the file called `lock` is still the one that is locked: two writers with two lock files
-    /// would both believe that they are alone.
-    fn lock_stands(&self, lock: &LockFile) -> bool {
-        rustix::fs::statat(&self.root, "lock", AtFlags::SYMLINK_NOFOLLOW)
-            .is_ok_and(|stat| identity(&stat) == lock.identity)
     }
 
     /// The segment's open file. One is kept open: a writer works on the last one only.
@@ -489,33 +321,11 @@ impl FileStore {
 
 impl Store for FileStore {
     fn lock(&self, wait: Duration, moves: &mut dyn FnMut() -> bool) -> io::Result<()> {
-        let mut patience = Patience::new(wait);
-        // The lock is held for one write, some 20 µs: it is often free before a thread could be started.
-        for pause in [10, 20, 40, 80].map(Duration::from_micros) {
-            if self.try_lock()? {
-                return Ok(());
-            }
-            moves();
-            std::thread::park_timeout(pause);
-        }
-        while !patience.is_over() {
-            if self.lock_in_line(&mut patience, moves)? {
-                return Ok(());
-            }
-        }
-        Err(io::ErrorKind::WouldBlock.into())
+        self.wait_for_lock(wait, moves)
     }
 
     fn unlock(&self) {
-        let locking = self
-            .lock
-            .inner
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
-        if let Some(lock) = &locking.file {
-            // Closing would unlock too; an error here has no better answer.
-            lock.file.unlock().ok();
-        }
+        self.give_lock_back();
     }
 
     fn segments(&self) -> io::Result<Vec<u64>> {
@@ -617,13 +427,23 @@ impl Store for FileStore {
     fn install(&self, staged: &str, file: SideFile, durability: Durability) -> io::Result<()> {
         if staged == SPARE {
             let spare = self.spare().take();
-            spare.ok_or(Errno::NOENT)?.install(&self.root)?;
+            if spare.ok_or(Errno::NOENT)?.install(&self.root)? == Installed::Exchanged {
+                return Ok(());
+            }
         } else {
             rustix::fs::renameat(&self.root, staged, &self.root, file.name())?;
         }
         match durability {
-            Durability::Cache => Ok(()),
-            Durability::Synced => Ok(rustix::fs::fsync(&self.root)?),
+            Durability::Cache => self.freed.store(true, Ordering::Relaxed),
+            Durability::Synced => rustix::fs::fsync(&self.root)?,
+        }
+        Ok(())
+    }
+
+    fn sync_names(&self) -> io::Result<()> {
+        match self.freed.swap(false, Ordering::Relaxed) {
+            true => Ok(rustix::fs::fsync(&self.root)?),
+            false => Ok(()),
         }
     }
 
@@ -722,6 +542,7 @@ pub fn signer_file(directory: &Path) -> io::Result<Option<String>> {
         .map_err(|_| io::Error::new(io::ErrorKind::InvalidData, "not UTF-8"))
 }
 
+pub use self::lock::PATIENCE;
 pub(super) use self::reading::{ReadSegment, Reading, SegmentFile};
 
 /// The file name of a segment, for example `000000000000.jsonl`.
@@ -883,6 +704,8 @@ pub(super) fn unsafe_filesystem(kind: u32) -> Option<&'static str> {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Instant;
+
     use super::*;
 
     #[test]

@@ -613,7 +613,9 @@ impl Writer {
         lock_store(&*self.store, self.lock_wait)?;
         let installed = self.install_side_files(staged.as_deref());
         self.store.unlock();
-        installed.map_err(failed)
+        installed
+            .and_then(|()| self.store.sync_names())
+            .map_err(failed)
     }
 
     /// Another process may have signed more in the meantime; then its files stay.

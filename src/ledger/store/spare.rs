@@ -59,6 +59,15 @@ enum Since {
     Synced,
 }
 
+/// What became of the old checkpoint.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Installed {
+    /// It is the spare.
+    Exchanged,
+    /// It is gone.
+    Renamed,
+}
+
 impl Spare {
     /// The spare of the directory, made if there is none; `None` if it cannot be had or is not one.
     pub(super) fn claim(root: &OwnedFd) -> Option<Spare> {
@@ -112,7 +121,7 @@ impl Spare {
     }
 
     /// Exchanges it with the checkpoint. A crash leaves one of the two there, and both are whole.
-    pub(super) fn install(&self, root: &OwnedFd) -> io::Result<()> {
+    pub(super) fn install(&self, root: &OwnedFd) -> io::Result<Installed> {
         let checkpoint = SideFile::Checkpoint.name();
         if found(root, SPARE).as_ref().map(identity) != Some(identity(&self.stat)) {
             return Err(refused(SPARE, "is another file than before"));
@@ -121,9 +130,10 @@ impl Spare {
         let fits = found(root, checkpoint).is_some_and(|old| is_own(&old));
         let exchange = RenameFlags::EXCHANGE;
         if fits && rustix::fs::renameat_with(root, SPARE, root, checkpoint, exchange).is_ok() {
-            return Ok(());
+            return Ok(Installed::Exchanged);
         }
-        Ok(rustix::fs::renameat(root, SPARE, root, checkpoint)?)
+        rustix::fs::renameat(root, SPARE, root, checkpoint)?;
+        Ok(Installed::Renamed)
     }
 }
 
@@ -325,7 +335,7 @@ mod tests {
         }
         let note = fs::read(dir.path().join("checkpoint")).unwrap();
         held.stage(&note).unwrap();
-        held.install(&root).unwrap();
+        assert_eq!(held.install(&root).unwrap(), Installed::Exchanged);
         assert_eq!(inode(dir.path(), "checkpoint"), held.stat.st_ino);
         // It is locked still, and is not the spare any more.
         assert!(Spare::claim(&root).is_some());
