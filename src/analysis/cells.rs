@@ -640,15 +640,26 @@ impl Judged {
 pub(super) fn above(set: &Formula) -> Formula {
     match set {
         Formula::Const(all) => Formula::Const(*all),
-        Formula::Out(_) | Formula::In(Leaf::Canonical(_)) => Formula::Const(true),
+        Formula::In(Leaf::Canonical(_)) | Formula::Out(Leaf::Canonical(_)) => Formula::Const(true),
         Formula::In(Leaf::Scope(scope)) => {
             let prefixes = scope.include.iter().flat_map(Pattern::above);
-            patterns(&prefixes.collect::<Vec<_>>(), scope.case)
+            let prefixes = patterns(&prefixes.collect::<Vec<_>>(), scope.case);
+            Formula::all([prefixes, whole(&scope.exclude, Case::Exact).not()])
         }
+        // Below what the scope holds with everything below it, nothing is outside.
+        Formula::Out(Leaf::Scope(scope)) if scope.exclude.is_empty() => {
+            whole(&scope.include, scope.case).not()
+        }
+        Formula::Out(Leaf::Scope(_)) => Formula::Const(true),
         // What is in all of them has something of each below it.
         Formula::All(parts) => Formula::all(parts.iter().map(above)),
         Formula::Any(parts) => Formula::any(parts.iter().map(above)),
     }
+}
+
+/// Where some of the patterns hold all that lies below a path.
+fn whole(all: &[Pattern], case: Case) -> Formula {
+    patterns(all.iter().filter(|pattern| pattern.reaches_down()), case)
 }
 
 /// A set of patterns as rules see it: an invariant's paths.

@@ -80,6 +80,35 @@ pub(super) struct Canonical {
 }
 
 impl Formula {
+    /// Whether a path has to be in some scope to be in the set.
+    pub(super) fn needs_a_scope(&self) -> bool {
+        match self {
+            Formula::Const(all) => !all,
+            Formula::In(Leaf::Scope(_)) => true,
+            Formula::In(Leaf::Canonical(_)) | Formula::Out(_) => false,
+            Formula::All(parts) => parts.iter().any(Formula::needs_a_scope),
+            Formula::Any(parts) => parts.iter().all(Formula::needs_a_scope),
+        }
+    }
+
+    /// The scopes that hold what is in the set, one for each pattern.
+    pub(super) fn scopes(&self) -> Vec<Formula> {
+        match self {
+            Formula::In(Leaf::Scope(scope)) => {
+                let patterns = scope.include.iter();
+                let alone = patterns.map(|pattern| {
+                    let (include, exclude) = (vec![pattern.clone()], scope.exclude.clone());
+                    Formula::scope(Scope::new(include, exclude, scope.case))
+                });
+                alone.collect()
+            }
+            Formula::Const(_) | Formula::In(Leaf::Canonical(_)) | Formula::Out(_) => Vec::new(),
+            Formula::All(parts) | Formula::Any(parts) => {
+                parts.iter().flat_map(Formula::scopes).collect()
+            }
+        }
+    }
+
     pub(super) fn scope(scope: Scope) -> Formula {
         if scope.include.is_empty() {
             return Formula::Const(false);

@@ -8,6 +8,7 @@ use serde_json::{Map, Value as Json, json};
 
 use super::cells::{Analysis, Cell, above, arguments, path_arguments};
 use super::existing::Region;
+use super::formula::Formula;
 use super::{Answer, Budget, Cap, PathSet};
 use crate::decision::{Context, Decision, Effect, Request, Value, decide, positional_shares};
 use crate::path::CanonicalPath;
@@ -174,7 +175,13 @@ impl Claim<'_> {
                     return Answer::Fails(Witness { region, ..witness });
                 }
                 Err(NoRequest::Never | NoRequest::Impossible) => return Answer::Holds,
-                Err(NoRequest::NothingBelow) => ruled_out = ruled_out.saturating_add(1),
+                Err(NoRequest::NothingBelow) => {
+                    ruled_out = ruled_out.saturating_add(1);
+                    // Most that is left may be alike: worth a closer look at where anything lies below.
+                    if ruled_out == ATTEMPTS {
+                        possible = possible.and(self.above_others(budget));
+                    }
+                }
                 Err(NoRequest::Unknown(Cap::NotReproduced)) => {
                     answer = Answer::Unknown(Cap::NotReproduced);
                     failed = failed.saturating_add(1);
@@ -194,25 +201,55 @@ impl Claim<'_> {
     /// The set without those paths of which no request can be made: where other paths start from this
     /// one, some of them has to lie below it.
     fn possible(&self) -> PathSet {
-        let policy = self.analysis.policy();
-        let action = policy.action(self.cell.tool_nth, self.cell.action_nth);
         let mut possible = self.empty.clone();
-        for (argument, kind) in action
-            .iter()
-            .flat_map(|(tool, action, _)| path_arguments(tool, action))
-        {
-            let is_other = self.cell.argument() != Some(argument.name.as_str());
-            let may_be_needed = argument.required || kind.absent_is_workspace;
-            if !(self.wants_all() && is_other && may_be_needed && !kind.base && self.is_base()) {
-                continue;
-            }
-            let other = self.cell_of(argument);
-            let other = other.map_or_else(PathSet::nothing, |cell| self.wanted(cell));
-            if argument.required || !other.formula.holds(".") {
-                possible = possible.and(above(&other.formula).into());
+        for (argument, other) in self.others_below() {
+            let wanted = other.map_or_else(PathSet::nothing, |cell| self.wanted(cell));
+            if argument.required || !wanted.formula.holds(".") {
+                possible = possible.and(above(&wanted.formula).into());
             }
         }
         possible
+    }
+
+    /// The paths that something lies below which another argument may have, told pattern by pattern: one of
+    /// which nothing is left after what keeps out says nothing about what lies above.
+    fn above_others(&self, budget: &Budget<'_>) -> PathSet {
+        let mut all = PathSet::from(Formula::Const(true));
+        for (argument, other) in self.others_below() {
+            let Some(other) = other else { continue };
+            let wanted = self.wanted(other);
+            if !argument.required && wanted.formula.holds(".") || !wanted.formula.needs_a_scope() {
+                continue;
+            }
+            let space = self.analysis.space(other);
+            let mut scopes = wanted.formula.scopes();
+            scopes.retain(|scope| {
+                let part = wanted.clone().and(scope.clone().into());
+                !space.is_empty(&part, budget).holds()
+            });
+            all = all.and(Formula::any(scopes.iter().map(above)).into());
+        }
+        all
+    }
+
+    /// The arguments that start from the cell's path and have to be let through, with their cells.
+    fn others_below(&self) -> Vec<(&Argument, Option<&Cell>)> {
+        if !self.wants_all() || !self.is_base() {
+            return Vec::new();
+        }
+        let policy = self.analysis.policy();
+        let action = policy.action(self.cell.tool_nth, self.cell.action_nth);
+        let arguments = action
+            .into_iter()
+            .flat_map(|(tool, action, _)| path_arguments(tool, action));
+        let arguments = arguments.filter(|(argument, kind)| {
+            let is_other = self.cell.argument() != Some(argument.name.as_str());
+            let may_be_needed = argument.required || kind.absent_is_workspace;
+            is_other && may_be_needed && !kind.base
+        });
+        arguments
+            .map(|(argument, _)| (argument, self.cell_of(argument)))
+            .collect()
     }
 
     /// Whether the request is decided as is expected only if every path of it is let through.

@@ -433,3 +433,39 @@ rules:
         Some("a/b")
     );
 }
+
+#[test]
+fn what_another_path_of_the_request_keeps_from_being_let_through_is_no_change() {
+    #[track_caller]
+    fn check(rules: &str, changes: usize) {
+        let policy = |rules: &str| {
+            let text = format!(
+                "version: 1
+name: several
+use: lictor/files@1
+tools:
+  files: {{actions: {{copy: {{args: {{from: {{type: path, required: true}}, to: {{type: path, access: write, required: true}}}}}}}}}}
+scopes: {{docs: \"docs/**\", odd: \"?/**/lictor.yaml\", kept: \"kept/**\", all: \"**\"}}
+rules:
+  - {{id: from-anywhere, allow: files.copy, within: {{from: all}}}}
+  - {{id: keep, deny: filesystem.write_file, touching: {{path: kept}}}}
+{rules}"
+            );
+            CompiledPolicy::from_yaml(&text).unwrap_or_else(|errors| panic!("{errors}\n{text}"))
+        };
+        let found = diff(&policy(""), &policy(rules), &Budget::default());
+        assert_eq!(found.unknown, [], "{rules}");
+        assert_eq!(found.changes.len(), changes, "{rules} {:#?}", found.changes);
+    }
+    // No file may be copied to, so nobody is asked about where it comes from.
+    check(
+        "  - {id: more, ask: files.copy, touching: {from: docs}}\n",
+        0,
+    );
+    // One may be started in such a directory, and everything that it would be for is kept.
+    let docs = "  - {id: write-docs, allow: filesystem.write_file, within: docs}\n";
+    let odd = "  - {id: odd, allow: filesystem.write_file, within: odd}\n";
+    check(&format!("{docs}{odd}"), 1);
+    let kept = "  - {id: kept, allow: filesystem.write_file, within: kept}\n";
+    check(&format!("{docs}{kept}"), 1);
+}
