@@ -11,7 +11,7 @@ use super::existing::Region;
 use super::formula::Formula;
 use super::{Answer, Budget, Cap, PathSet};
 use crate::decision::{Context, Decision, Effect, Request, Value, decide, positional_shares};
-use crate::path::CanonicalPath;
+use crate::path::{CanonicalPath, Dot};
 use crate::policy::CompiledPolicy;
 use crate::policy::model::{Action, Argument, ArgumentKind, Spelling, Tool};
 
@@ -205,7 +205,8 @@ impl Claim<'_> {
         for (argument, other) in self.others_below() {
             let wanted = other.map_or_else(PathSet::nothing, |cell| self.wanted(cell));
             if argument.required || !wanted.formula.holds(".") {
-                possible = possible.and(above(&wanted.formula).into());
+                let above = PathSet::from(above(&wanted.formula));
+                possible = possible.and(above.or(self.itself(wanted)));
             }
         }
         possible
@@ -227,9 +228,18 @@ impl Claim<'_> {
                 let part = wanted.clone().and(scope.clone().into());
                 !space.is_empty(&part, budget).holds()
             });
-            all = all.and(Formula::any(scopes.iter().map(above)).into());
+            let above = PathSet::from(Formula::any(scopes.iter().map(above)));
+            all = all.and(above.or(self.itself(wanted)));
         }
         all
+    }
+
+    /// The paths of a set that can be written as `.` by whoever starts there.
+    fn itself(&self, set: PathSet) -> PathSet {
+        match self.analysis.policy().switches().dot {
+            Dot::Deny => PathSet::nothing(),
+            Dot::Strip => set,
+        }
     }
 
     /// The arguments that start from the cell's path and have to be let through, with their cells.
@@ -373,7 +383,7 @@ impl Claim<'_> {
             let is_needed = argument.required || beside.contains(&argument.name.as_str());
             if is_asked && let Some(text) = text {
                 // The workspace where it cannot be written: left out, it is meant.
-                let is_implied = text == "." && policy.switches().dot == crate::path::Dot::Deny;
+                let is_implied = text == "." && policy.switches().dot == Dot::Deny;
                 if !is_implied {
                     request = request.with_arg(&argument.name, text);
                 }
@@ -437,8 +447,7 @@ impl Claim<'_> {
         }
         let switches = self.analysis.policy().switches();
         let wanted = allowed.clone();
-        let itself_too =
-            |base: &str| switches.dot != crate::path::Dot::Deny && wanted.formula.holds(base);
+        let itself_too = |base: &str| switches.dot != Dot::Deny && wanted.formula.holds(base);
         let below = match base {
             Some(base) => {
                 let Ok(base) = CanonicalPath::parse(base.as_bytes(), switches) else {
