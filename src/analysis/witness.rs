@@ -202,12 +202,9 @@ impl Claim<'_> {
     /// one, some of them has to lie below it.
     fn possible(&self) -> PathSet {
         let mut possible = self.empty.clone();
-        for (argument, other) in self.others_below() {
-            let wanted = other.map_or_else(PathSet::nothing, |cell| self.wanted(cell));
-            if argument.required || !wanted.formula.holds(".") {
-                let above = PathSet::from(above(&wanted.formula));
-                possible = possible.and(above.or(self.itself(wanted)));
-            }
+        for (_, wanted) in self.others_below() {
+            let above = PathSet::from(above(&wanted.formula));
+            possible = possible.and(above.or(self.itself(wanted)));
         }
         possible
     }
@@ -216,12 +213,10 @@ impl Claim<'_> {
     /// which nothing is left after what keeps out says nothing about what lies above.
     fn above_others(&self, budget: &Budget<'_>) -> PathSet {
         let mut all = PathSet::from(Formula::Const(true));
-        for (argument, other) in self.others_below() {
-            let Some(other) = other else { continue };
-            let wanted = self.wanted(other);
-            if !argument.required && wanted.formula.holds(".") || !wanted.formula.needs_a_scope() {
+        for (other, wanted) in self.others_below() {
+            let Some(other) = other.filter(|_| wanted.formula.needs_a_scope()) else {
                 continue;
-            }
+            };
             let space = self.analysis.space(other);
             let mut scopes = wanted.formula.scopes();
             scopes.retain(|scope| {
@@ -242,8 +237,9 @@ impl Claim<'_> {
         }
     }
 
-    /// The arguments that start from the cell's path and have to be let through, with their cells.
-    fn others_below(&self) -> Vec<(&Argument, Option<&Cell>)> {
+    /// The cells of the arguments that start from the cell's path and have to be let through, each with the
+    /// paths that are.
+    fn others_below(&self) -> Vec<(Option<&Cell>, PathSet)> {
         if !self.wants_all() || !self.is_base() {
             return Vec::new();
         }
@@ -257,9 +253,14 @@ impl Claim<'_> {
             let may_be_needed = argument.required || kind.absent_is_workspace;
             is_other && may_be_needed && !kind.base
         });
-        arguments
-            .map(|(argument, _)| (argument, self.cell_of(argument)))
-            .collect()
+        let wanted = arguments.filter_map(|(argument, _)| {
+            let cell = self.cell_of(argument);
+            let wanted = cell.map_or_else(PathSet::nothing, |cell| self.wanted(cell));
+            // Left out, it means the workspace, wherever the command starts.
+            let is_needed = argument.required || !wanted.formula.holds(".");
+            is_needed.then_some((cell, wanted))
+        });
+        wanted.collect()
     }
 
     /// Whether the request is decided as is expected only if every path of it is let through.

@@ -42,13 +42,13 @@ pub(super) fn main(policies: &[LoadedPolicy], wanted: &Wanted) -> Result<Exit, F
                 tell_block(one);
                 return Err(Failure::new(format!(
                     "the layout of `{}` has no room for tests that was found; nothing was written",
-                    name(one).escape_debug()
+                    document(one).0.escape_debug()
                 )));
             }
         }
         for one in &made {
             if let (Some(text), Some(file)) = (&one.generated.text, one.loaded.files.first()) {
-                replace(file, before(one), text)?;
+                replace(file, document(one).1, text)?;
             }
         }
     }
@@ -90,30 +90,17 @@ fn exit(made: &[Made<'_>], least: u8) -> Exit {
     }
 }
 
-fn before<'m>(made: &'m Made<'_>) -> &'m str {
-    made.loaded
-        .policy
-        .files()
-        .next()
-        .map_or("", |file| file.text.as_str())
-}
-
-fn name<'m>(made: &'m Made<'_>) -> &'m str {
-    made.loaded
-        .policy
-        .files()
-        .next()
-        .map_or("", |file| file.name.as_str())
+/// The policy's own file, with its name and its text; those that it extends come behind it.
+fn document<'m>(made: &'m Made<'_>) -> (&'m str, &'m str) {
+    let first = made.loaded.policy.files().next();
+    first.map_or(("", ""), |file| (&file.name, &file.text))
 }
 
 fn patch(made: &Made<'_>) -> Option<String> {
     let after = made.generated.text.as_deref()?;
-    let diff = similar::TextDiff::from_lines(before(made), after);
-    Some(
-        diff.unified_diff()
-            .header(name(made), name(made))
-            .to_string(),
-    )
+    let (name, before) = document(made);
+    let diff = similar::TextDiff::from_lines(before, after);
+    Some(diff.unified_diff().header(name, name).to_string())
 }
 
 /// The tests go to standard output, all else to standard error.

@@ -11,13 +11,14 @@ use clap::{Parser, Subcommand};
 
 use super::{Cli, Command, Global, check, run};
 
+/// A command line on which only one command is known.
 #[derive(Parser)]
 #[command(disable_help_flag = true, disable_help_subcommand = true)]
-struct OfCheck {
+struct Only<C: Subcommand> {
     #[command(flatten)]
     global: Global,
     #[command(subcommand)]
-    command: Check,
+    command: C,
 }
 
 #[derive(Subcommand)]
@@ -25,34 +26,43 @@ enum Check {
     Check(check::Check),
 }
 
-#[derive(Parser)]
-#[command(disable_help_flag = true, disable_help_subcommand = true)]
-struct OfRun {
-    #[command(flatten)]
-    global: Global,
-    #[command(subcommand)]
-    command: Run,
-}
-
 #[derive(Subcommand)]
 enum Run {
     Run(run::Run),
 }
 
-/// The command line, if it is one of these commands and nothing is wrong with it.
-pub(super) fn read(words: &[OsString]) -> Option<Cli> {
+/// Which of the two commands the line seems to name. A guess: in `--actor run lint` it is neither.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Named {
+    Check,
+    Run,
+}
+
+/// The first of this program's own words that is the name of one of them.
+pub(super) fn named(words: &[OsString]) -> Option<Named> {
     let mut own = words.iter().skip(1).take_while(|word| *word != "--");
-    // A wrong guess, as in `--actor run lint`, is not read: no other command is known then.
-    let named = own.find(|word| *word == "run" || *word == "check")?;
-    if named == "run" {
-        let OfRun { global, command } = OfRun::try_parse_from(words).ok()?;
-        let Run::Run(command) = command;
-        let command = Command::Run(command);
-        return Some(Cli { global, command });
-    }
-    let OfCheck { global, command } = OfCheck::try_parse_from(words).ok()?;
-    let Check::Check(command) = command;
-    let command = Command::Check(command);
+    own.find_map(|word| match word.to_str()? {
+        "check" => Some(Named::Check),
+        "run" => Some(Named::Run),
+        _ => None,
+    })
+}
+
+/// The command line, if it is one of these commands and nothing is wrong with it. A wrong guess is not read: no
+/// other command is known then.
+pub(super) fn read(words: &[OsString]) -> Option<Cli> {
+    let (global, command) = match named(words)? {
+        Named::Check => {
+            let Only { global, command } = Only::try_parse_from(words).ok()?;
+            let Check::Check(command) = command;
+            (global, Command::Check(command))
+        }
+        Named::Run => {
+            let Only { global, command } = Only::try_parse_from(words).ok()?;
+            let Run::Run(command) = command;
+            (global, Command::Run(command))
+        }
+    };
     Some(Cli { global, command })
 }
 

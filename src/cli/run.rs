@@ -11,6 +11,7 @@ use clap::Args;
 use serde_json::{Value as Json, json};
 
 use super::exit::Exit;
+use super::quick::{self, Named};
 use super::request::RequestArgs;
 use super::{Failure, Global, discover, print_json};
 use crate::decision::Effect;
@@ -37,8 +38,7 @@ pub(super) struct Run {
 /// longer than to understand them. If they are none after all, a process was started for nothing.
 pub(super) fn executor_ahead(words: &[OsString]) -> Posix {
     let executor = Posix::new();
-    let mut own = words.iter().skip(1).take_while(|word| *word != "--");
-    if own.any(|word| word == "run") {
+    if quick::named(words) == Some(Named::Run) {
         executor.start_helper_ahead();
     }
     executor

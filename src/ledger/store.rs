@@ -257,24 +257,9 @@ impl FileStore {
             check_filesystem(filesystem)?;
         }
         let device = check_directory(&root)?.st_dev;
-        let open = || {
-            let flags = flags | OFlags::NOFOLLOW;
-            rustix::fs::openat(&root, "segments", flags, Mode::empty())
-        };
-        let segments = match open() {
-            Err(Errno::NOENT) => {
-                match rustix::fs::mkdirat(&root, "segments", Mode::RWXU) {
-                    Ok(()) => rustix::fs::fsync(&root)?,
-                    // Somebody was faster.
-                    Err(Errno::EXIST) => {}
-                    Err(error) => return Err(error.into()),
-                }
-                open()?
-            }
-            segments => segments?,
-        };
+        let (segments, stat) = directory(&root, "segments")?;
         // What makes a line durable says nothing about another filesystem's names.
-        let same_device = check_directory(&segments)?.st_dev == device;
+        let same_device = stat.st_dev == device;
         Ok(FileStore {
             path: path.to_owned(),
             root,
@@ -467,8 +452,8 @@ impl Store for FileStore {
     }
 
     fn keep_blob(&self, sha256: &str, bytes: &[u8]) -> io::Result<()> {
-        let blobs = make_directory(&self.root, "blobs")?;
-        let directory = make_directory(&blobs, shelf(sha256))?;
+        let (blobs, _) = directory(&self.root, "blobs")?;
+        let (directory, _) = directory(&blobs, shelf(sha256))?;
         if rustix::fs::statat(&directory, sha256, AtFlags::SYMLINK_NOFOLLOW).is_ok() {
             return Ok(());
         }
@@ -484,16 +469,23 @@ fn shelf(sha256: &str) -> &str {
 }
 
 /// The directory `name` in `parent`, which is made if it is not there.
-fn make_directory(parent: &OwnedFd, name: &str) -> io::Result<OwnedFd> {
-    match rustix::fs::mkdirat(parent, name, Mode::RWXU) {
-        Ok(()) => rustix::fs::fsync(parent)?,
-        Err(Errno::EXIST) => {}
-        Err(error) => return Err(error.into()),
-    }
+fn directory(parent: &OwnedFd, name: &str) -> io::Result<(OwnedFd, Stat)> {
     let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC | OFlags::NOFOLLOW;
-    let directory = rustix::fs::openat(parent, name, flags, Mode::empty())?;
-    check_directory(&directory)?;
-    Ok(directory)
+    let open = || rustix::fs::openat(parent, name, flags, Mode::empty());
+    let directory = match open() {
+        Err(Errno::NOENT) => {
+            match rustix::fs::mkdirat(parent, name, Mode::RWXU) {
+                Ok(()) => rustix::fs::fsync(parent)?,
+                // Somebody was faster.
+                Err(Errno::EXIST) => {}
+                Err(error) => return Err(error.into()),
+            }
+            open()?
+        }
+        directory => directory?,
+    };
+    let stat = check_directory(&directory)?;
+    Ok((directory, stat))
 }
 
 /// Writes a new file in `directory` that is to be called `name`, durably; returns what it is called now.

@@ -79,43 +79,29 @@ fn field<'b>(bytes: &mut &'b [u8]) -> Option<&'b [u8]> {
 
 fn not_a_kind(kind: &str, text: &str) -> NoKey {
     let shown = kind.escape_debug();
-    if kind.starts_with("SHA256:") || kind.starts_with("MD5:") {
-        return NoKey {
-            why: format!("`{shown}` is a fingerprint, from which no signature can be checked"),
-            help: HELP,
-        };
-    }
-    if kind.starts_with("AAAA") {
-        return NoKey {
-            why: "the kind of the key is missing in front".to_owned(),
-            help: HELP,
-        };
-    }
-    if ["ssh-", "ecdsa-", "sk-"]
-        .iter()
-        .any(|begin| kind.starts_with(begin))
-    {
-        return NoKey {
-            why: format!("keys of the kind `{shown}` cannot sign grants"),
-            help: "make one with `ssh-keygen -t ed25519`, or `-t ed25519-sk` on a token",
-        };
-    }
-    if kind.ends_with(".pub") || kind.contains('/') {
-        return NoKey {
-            why: format!("`{shown}` names a file, and the key itself belongs here"),
-            help: HELP,
-        };
-    }
-    if text.contains("ssh-ed25519 ") {
-        return NoKey {
-            why: format!("`{shown}` stands in front of the key"),
-            help: "leave out what `authorized_keys` has in front: only kind, key and name",
-        };
-    }
-    NoKey {
-        why: format!("`{shown}` is no kind of key"),
-        help: HELP,
-    }
+    let begins = |with: &[&str]| with.iter().any(|begin| kind.starts_with(begin));
+    let (why, help) = if begins(&["SHA256:", "MD5:"]) {
+        let why = format!("`{shown}` is a fingerprint, from which no signature can be checked");
+        (why, HELP)
+    } else if begins(&["AAAA"]) {
+        ("the kind of the key is missing in front".to_owned(), HELP)
+    } else if begins(&["ssh-", "ecdsa-", "sk-"]) {
+        (
+            format!("keys of the kind `{shown}` cannot sign grants"),
+            "make one with `ssh-keygen -t ed25519`, or `-t ed25519-sk` on a token",
+        )
+    } else if kind.ends_with(".pub") || kind.contains('/') {
+        let why = format!("`{shown}` names a file, and the key itself belongs here");
+        (why, HELP)
+    } else if text.contains("ssh-ed25519 ") {
+        (
+            format!("`{shown}` stands in front of the key"),
+            "leave out what `authorized_keys` has in front: only kind, key and name",
+        )
+    } else {
+        (format!("`{shown}` is no kind of key"), HELP)
+    };
+    NoKey { why, help }
 }
 
 #[cfg(test)]
