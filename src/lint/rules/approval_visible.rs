@@ -43,7 +43,9 @@ pub(super) fn check(subject: &Subject<'_>, out: &mut Findings<'_>) {
         .approvals
         .iter()
         .filter_map(|approval| match &approval.kind {
-            ApprovalKind::Switch { variable, .. } => Some((approval.name.as_str(), variable.as_str())),
+            ApprovalKind::Switch { variable, .. } => {
+                Some((approval.name.as_str(), variable.as_str()))
+            }
             ApprovalKind::Grant { .. } => None,
         })
         .collect();
@@ -51,7 +53,9 @@ pub(super) fn check(subject: &Subject<'_>, out: &mut Findings<'_>) {
     let holders = rules.chain(yaml::get(&subject.root, "defaults"));
     for env in holders.filter_map(|node| yaml::get(node, "env")) {
         for key in ["inherit", "unsafe_inherit"] {
-            let Some(list) = yaml::get(env, key) else { continue };
+            let Some(list) = yaml::get(env, key) else {
+                continue;
+            };
             for (nth, item) in yaml::items(list).iter().enumerate() {
                 inherited(subject, &switches, list, nth, item, key, out);
             }
@@ -59,9 +63,13 @@ pub(super) fn check(subject: &Subject<'_>, out: &mut Findings<'_>) {
         for (name, _) in yaml::get(env, "set").into_iter().flat_map(yaml::entries) {
             let text = yaml::text(name).unwrap_or("");
             if let Some((approval, _)) = switches.iter().find(|(_, variable)| *variable == text) {
-                out.at(name.at, format!("`set` names `{text}`, the switch of the approval `{approval}`"), |d| {
-                    d.help("take it out: what is approved must not be able to look approved");
-                });
+                out.at(
+                    name.at,
+                    format!("`set` names `{text}`, the switch of the approval `{approval}`"),
+                    |d| {
+                        d.help("take it out: what is approved must not be able to look approved");
+                    },
+                );
             }
         }
     }

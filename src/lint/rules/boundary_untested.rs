@@ -47,15 +47,17 @@ pub(super) fn check(subject: &Subject<'_>, out: &mut Findings<'_>) {
         out.at(boundary.at, message, |d| {
             let generated = subject.generated();
             if let Some((test, edit)) = generated.test_for(PointKind::Boundary, name) {
-                d.help(format!("add a test that is denied beside it, for example: - {test}"));
+                d.help(format!(
+                    "add a test that is denied beside it, for example: - {test}"
+                ));
                 d.fix(edit.map(|edit| Fix::new(Safety::Suggested, "add a test", vec![edit])));
                 return;
             }
             match generated.left(PointKind::Boundary, name) {
                 Some(left) if !left.is_unknown => d.help(format!("none can: {}", left.why)),
-                Some(_) | None => {
-                    d.help("add a test that expects a denial beside it, above it, or of a path with `..`")
-                }
+                Some(_) | None => d.help(
+                    "add a test that expects a denial beside it, above it, or of a path with `..`",
+                ),
             };
         });
     }

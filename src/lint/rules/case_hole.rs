@@ -62,7 +62,12 @@ fn exclusions(subject: &Subject<'_>, out: &mut Findings<'_>) {
             let found = in_another_case(pattern)
                 .into_iter()
                 .filter(|path| !scope.exclude.iter().any(|(other, _)| other.matches(path)))
-                .find_map(|path| Some((allowed_by_some(subject, users.get(scope.name.as_str())?, &path)?, path)));
+                .find_map(|path| {
+                    Some((
+                        allowed_by_some(subject, users.get(scope.name.as_str())?, &path)?,
+                        path,
+                    ))
+                });
             let Some((witness, path)) = found else {
                 continue;
             };
@@ -70,7 +75,8 @@ fn exclusions(subject: &Subject<'_>, out: &mut Findings<'_>) {
                 "`{pattern}` is excluded only in this case: `{path}` is allowed, and is `{plain}` on a disk that ignores case"
             );
             out.at(*at, message, |d| {
-                d.help("write a deny rule that touches it: denies match in every case").witness(witness);
+                d.help("write a deny rule that touches it: denies match in every case")
+                    .witness(witness);
             });
         }
     }
@@ -87,7 +93,13 @@ fn in_another_case(pattern: &Pattern) -> Vec<String> {
         };
         let names: Vec<String> = plain
             .split('/')
-            .map(|part| if part == name { capitalised(name) } else { part.to_owned() })
+            .map(|part| {
+                if part == name {
+                    capitalised(name)
+                } else {
+                    part.to_owned()
+                }
+            })
             .collect();
         paths.push(names.join("/"));
     }
@@ -118,7 +130,12 @@ fn other_case(c: char) -> char {
 fn allowed_by_some(subject: &Subject<'_>, users: &[RuleView<'_>], path: &str) -> Option<Witness> {
     users
         .iter()
-        .flat_map(|rule| subject.deeds(*rule).into_iter().map(move |deed| (*rule, deed)))
+        .flat_map(|rule| {
+            subject
+                .deeds(*rule)
+                .into_iter()
+                .map(move |deed| (*rule, deed))
+        })
         .find_map(|(rule, deed)| {
             deed.paths()
                 .find_map(|(argument, _)| probe::allowed(subject, rule, deed, argument, path))
@@ -129,21 +146,36 @@ fn twins(subject: &Subject<'_>, out: &mut Findings<'_>) {
     // What allows say, by its text in no case: a rule, and each spelling.
     let mut allowed: HashMap<String, Vec<(&str, &Pattern, Span)>> = HashMap::new();
     for allow in subject.allows() {
-        for (pattern, at) in subject.all_scopes_of(allow.written).into_iter().flat_map(|scope| &scope.include) {
+        for (pattern, at) in subject
+            .all_scopes_of(allow.written)
+            .into_iter()
+            .flat_map(|scope| &scope.include)
+        {
             let twins = allowed.entry(fold_text(pattern.as_str())).or_default();
             let id = allow.written.id.as_str();
             // The first of a rule's is enough.
-            if !twins.iter().any(|(known, other, _)| *known == id && other.as_str() == pattern.as_str()) {
+            if !twins
+                .iter()
+                .any(|(known, other, _)| *known == id && other.as_str() == pattern.as_str())
+            {
                 twins.push((id, pattern, *at));
             }
         }
     }
-    for rule in subject.rules().filter(|rule| rule.written.effect == RuleEffect::Deny) {
+    for rule in subject
+        .rules()
+        .filter(|rule| rule.written.effect == RuleEffect::Deny)
+    {
         for scope in subject.all_scopes_of(rule.written) {
             for (pattern, at) in &scope.include {
-                let twins = allowed.get(&fold_text(pattern.as_str())).into_iter().flatten();
+                let twins = allowed
+                    .get(&fold_text(pattern.as_str()))
+                    .into_iter()
+                    .flatten();
                 let mut told: Vec<&str> = Vec::new();
-                for (allow, twin, twin_at) in twins.filter(|(_, twin, _)| twin.as_str() != pattern.as_str()) {
+                for (allow, twin, twin_at) in
+                    twins.filter(|(_, twin, _)| twin.as_str() != pattern.as_str())
+                {
                     if told.contains(allow) {
                         continue;
                     }

@@ -38,9 +38,14 @@ declare_rule! {
 pub(super) fn check(subject: &Subject<'_>, out: &mut Findings<'_>) {
     for rule in subject.allows() {
         let approval = rule.written.approval.as_ref().and_then(|(name, _)| {
-            subject.model.approvals.iter().find(|approval| approval.name == *name)
+            subject
+                .model
+                .approvals
+                .iter()
+                .find(|approval| approval.name == *name)
         });
-        let is_granted = approval.is_some_and(|known| matches!(known.kind, ApprovalKind::Grant { .. }));
+        let is_granted =
+            approval.is_some_and(|known| matches!(known.kind, ApprovalKind::Grant { .. }));
         let switch = approval.and_then(|known| match &known.kind {
             ApprovalKind::Switch { variable, .. } => Some(variable.as_str()),
             ApprovalKind::Grant { .. } => None,
@@ -49,8 +54,14 @@ pub(super) fn check(subject: &Subject<'_>, out: &mut Findings<'_>) {
         if is_granted || (switch.is_none() && actors.is_none()) {
             continue;
         }
-        let runs = subject.deeds(rule).iter().any(|deed| deed.tool.program.is_some());
-        let writes = subject.accesses(rule).iter().any(|access| *access != Access::Read);
+        let runs = subject
+            .deeds(rule)
+            .iter()
+            .any(|deed| deed.tool.program.is_some());
+        let writes = subject
+            .accesses(rule)
+            .iter()
+            .any(|access| *access != Access::Read);
         if !(runs || writes) {
             continue;
         }
@@ -60,7 +71,10 @@ pub(super) fn check(subject: &Subject<'_>, out: &mut Findings<'_>) {
             (None, None) => continue,
         };
         let what = if runs { "running" } else { "writing" };
-        let message = format!("only {claim} stands before what rule `{}` allows, and {what} is at stake", rule.written.id);
+        let message = format!(
+            "only {claim} stands before what rule `{}` allows, and {what} is at stake",
+            rule.written.id
+        );
         out.at(rule.written.at, message, |d| {
             d.help("whoever starts lictor sets both; an approval with `grant: true` and `by` is signed by a person");
         });

@@ -42,10 +42,14 @@ fn controls(subject: &Subject<'_>, out: &mut Findings<'_>) {
     let (mut line, mut column) = (1_u32, 1_u32);
     for (offset, c) in subject.text.char_indices() {
         let kind = match c {
-            '\u{061c}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' => {
-                Some("a bidirectional control")
+            '\u{061c}'
+            | '\u{200e}'
+            | '\u{200f}'
+            | '\u{202a}'..='\u{202e}'
+            | '\u{2066}'..='\u{2069}' => Some("a bidirectional control"),
+            '\u{00ad}' | '\u{200b}'..='\u{200d}' | '\u{2060}'..='\u{2064}' => {
+                Some("an invisible character")
             }
-            '\u{00ad}' | '\u{200b}'..='\u{200d}' | '\u{2060}'..='\u{2064}' => Some("an invisible character"),
             // At the very beginning it only says that the file is UTF-8.
             '\u{feff}' if offset > 0 => Some("an invisible character"),
             _ => None,
@@ -58,9 +62,13 @@ fn controls(subject: &Subject<'_>, out: &mut Findings<'_>) {
                 line,
                 column,
             };
-            out.at(at, format!("{kind}, U+{:04X}, stands here", u32::from(c)), |d| {
-                d.help("take it out: what follows may show otherwise than it is");
-            });
+            out.at(
+                at,
+                format!("{kind}, U+{:04X}, stands here", u32::from(c)),
+                |d| {
+                    d.help("take it out: what follows may show otherwise than it is");
+                },
+            );
         }
         if c == '\n' {
             (line, column) = (line.saturating_add(1), 1);
@@ -81,8 +89,12 @@ fn scripts(subject: &Subject<'_>, out: &mut Findings<'_>) {
                 if scripts.len() < 2 {
                     continue;
                 }
-                let odd = name.chars().find(|c| script(*c).is_some_and(|script| script != "Latin"));
-                let shown = odd.map_or(String::new(), |c| format!(": `{c}` is U+{:04X}", u32::from(c)));
+                let odd = name
+                    .chars()
+                    .find(|c| script(*c).is_some_and(|script| script != "Latin"));
+                let shown = odd.map_or(String::new(), |c| {
+                    format!(": `{c}` is U+{:04X}", u32::from(c))
+                });
                 let message = format!("`{name}` mixes {} letters{shown}", scripts.join(" and "));
                 out.at(*at, message, |d| {
                     d.help("write the name in one script");
@@ -105,13 +117,22 @@ fn script(c: char) -> Option<&'static str> {
 }
 
 fn look_alikes(subject: &Subject<'_>, out: &mut Findings<'_>) {
-    let rules = subject.model.rules.iter().map(|rule| ("rule", rule.id.as_str(), rule.at));
+    let rules = subject
+        .model
+        .rules
+        .iter()
+        .map(|rule| ("rule", rule.id.as_str(), rule.at));
     let scopes = crate::lint::yaml::get(&subject.root, "scopes")
         .into_iter()
         .flat_map(crate::lint::yaml::entries)
         .filter_map(|(key, _)| Some(("scope", crate::lint::yaml::text(key)?, key.at)));
-    let approvals = subject.model.approvals.iter().map(|known| ("approval", known.name.as_str(), known.at));
-    let mut seen: std::collections::HashMap<(&str, String), (&str, Span)> = std::collections::HashMap::new();
+    let approvals = subject
+        .model
+        .approvals
+        .iter()
+        .map(|known| ("approval", known.name.as_str(), known.at));
+    let mut seen: std::collections::HashMap<(&str, String), (&str, Span)> =
+        std::collections::HashMap::new();
     for (what, name, at) in rules.chain(scopes).chain(approvals) {
         match seen.entry((what, skeleton(name))) {
             std::collections::hash_map::Entry::Occupied(first) => {

@@ -38,26 +38,41 @@ declare_rule! {
 pub(super) fn check(subject: &Subject<'_>, out: &mut Findings<'_>) {
     for rule in subject.allows() {
         let deeds = subject.deeds(rule);
-        let writes = deeds.iter().filter(|deed| deed.tool.program.is_some()).any(|deed| {
-            deed.paths().any(|(argument, kind)| {
-                kind.access == Access::Write && !subject.scopes_of(rule.written, &argument.name).is_empty()
-            })
-        });
-        let confined = subject.confine(rule.written).and_then(|confine| confine.write.as_ref());
+        let writes = deeds
+            .iter()
+            .filter(|deed| deed.tool.program.is_some())
+            .any(|deed| {
+                deed.paths().any(|(argument, kind)| {
+                    kind.access == Access::Write
+                        && !subject.scopes_of(rule.written, &argument.name).is_empty()
+                })
+            });
+        let confined = subject
+            .confine(rule.written)
+            .and_then(|confine| confine.write.as_ref());
         let runs = deeds.iter().any(|deed| deed.tool.program.is_some());
         if !(writes || runs && confined.is_some_and(|scopes| !scopes.is_empty())) {
             continue;
         }
-        let stated = rule.written.terms.containment.or(subject.model.defaults.containment);
+        let stated = rule
+            .written
+            .terms
+            .containment
+            .or(subject.model.defaults.containment);
         if !matches!(stated, None | Some(Containment::Auto)) {
             continue;
         }
-        let message = format!("rule `{}` lets a program write, and insists on no containment", rule.written.id);
+        let message = format!(
+            "rule `{}` lets a program write, and insists on no containment",
+            rule.written.id
+        );
         out.at(rule.written.at, message, |d| {
             d.help("write the least level that is acceptable, for example `containment: cgroup`");
             let edit = (yaml::get(rule.node, "containment").is_none())
                 .then(|| yaml::insert_after(&subject.text, rule.node, "id", "containment: cgroup"));
-            d.fix(edit.flatten().map(|edit| Fix::new(Safety::Suggested, "write `containment: cgroup`", vec![edit])));
+            d.fix(edit.flatten().map(|edit| {
+                Fix::new(Safety::Suggested, "write `containment: cgroup`", vec![edit])
+            }));
         });
     }
 }

@@ -42,8 +42,11 @@ pub(super) fn check(subject: &Subject<'_>, out: &mut Findings<'_>) {
                     continue;
                 }
                 let others = list.iter().enumerate().filter(|(other, _)| *other != nth);
-                let whole = PathSet::any(others.map(|(_, (other, _))| PathSet::of(other, Case::Folded)));
-                if let Answer::Unknown(cap) = space.covers(&whole, &PathSet::of(pattern, Case::Folded), budget) {
+                let whole =
+                    PathSet::any(others.map(|(_, (other, _))| PathSet::of(other, Case::Folded)));
+                if let Answer::Unknown(cap) =
+                    space.covers(&whole, &PathSet::of(pattern, Case::Folded), budget)
+                {
                     let message = format!("what `{pattern}` covers cannot be decided: {cap}");
                     out.at(*at, message, |d| {
                         d.help("say it with fewer wildcards, or with several patterns");

@@ -41,9 +41,12 @@ declare_rule! {
 
 pub(super) fn check(subject: &Subject<'_>, out: &mut Findings<'_>) {
     for tool in &subject.model.tools {
-        let Some((_, node)) = subject.tool_node(tool) else { continue };
+        let Some((_, node)) = subject.tool_node(tool) else {
+            continue;
+        };
         let actions = tool.actions.iter().map(|action| {
-            let node = yaml::get(node, "actions").and_then(|actions| yaml::get(actions, &action.name));
+            let node =
+                yaml::get(node, "actions").and_then(|actions| yaml::get(actions, &action.name));
             (&action.args, node)
         });
         for (args, node) in actions.chain([(&tool.args, Some(node))]) {

@@ -39,7 +39,9 @@ declare_rule! {
 pub(super) fn check(subject: &Subject<'_>, out: &mut Findings<'_>) {
     let rules: Vec<_> = subject.rules().collect();
     for dead in &subject.exact().dead {
-        let Some(rule) = rules.get(dead.rule) else { continue };
+        let Some(rule) = rules.get(dead.rule) else {
+            continue;
+        };
         let over: Vec<&RuleView<'_>> = rules
             .iter()
             .filter(|other| dead.over.contains(&other.written.id))
@@ -53,7 +55,10 @@ pub(super) fn check(subject: &Subject<'_>, out: &mut Findings<'_>) {
             [one] => format!("rule {one} keeps all of it out"),
             _ => format!("rules {} together keep all of it out", named.join(", ")),
         };
-        let message = format!("rule `{}` can never allow anything: {because}", rule.written.id);
+        let message = format!(
+            "rule `{}` can never allow anything: {because}",
+            rule.written.id
+        );
         let witness = example(subject, *rule);
         out.at(rule.written.at, message, |d| {
             d.help(match over.first() {
@@ -83,15 +88,22 @@ fn example(subject: &Subject<'_>, rule: RuleView<'_>) -> Option<Witness> {
                     if !probe::holds(subject, rule.written, &argument.name, &path) {
                         continue;
                     }
-                    let request = probe::request(subject, rule.written, deed, Some((&argument.name, &path)))?;
+                    let request =
+                        probe::request(subject, rule.written, deed, Some((&argument.name, &path)))?;
                     let decision = probe::decided(subject, &request);
-                    let by: Vec<_> = decision.rules().iter().map(|rule| format!("`{}`", rule.id)).collect();
+                    let by: Vec<_> = decision
+                        .rules()
+                        .iter()
+                        .map(|rule| format!("`{}`", rule.id))
+                        .collect();
                     if by.is_empty() {
                         continue;
                     }
                     let shows = match decision.effect() {
                         crate::decision::Effect::Allow => continue,
-                        crate::decision::Effect::Ask => format!("is asked about by {}", by.join(", ")),
+                        crate::decision::Effect::Ask => {
+                            format!("is asked about by {}", by.join(", "))
+                        }
                         crate::decision::Effect::Deny => format!("is denied by {}", by.join(", ")),
                     };
                     return Some(Witness {

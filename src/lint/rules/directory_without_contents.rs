@@ -37,11 +37,16 @@ declare_rule! {
 }
 
 pub(super) fn check(subject: &Subject<'_>, out: &mut Findings<'_>) {
-    let Some(names) = subject.around.names() else { return };
+    let Some(names) = subject.around.names() else {
+        return;
+    };
     for scope in &subject.model.scopes {
         let all = || scope.include.iter().chain(&scope.exclude);
         for (pattern, at) in all() {
-            let is_literal = pattern.segments().iter().all(|segment| matches!(segment, Segment::Literal(_)));
+            let is_literal = pattern
+                .segments()
+                .iter()
+                .all(|segment| matches!(segment, Segment::Literal(_)));
             let path = pattern.as_str();
             let is_directory = names
                 .iter()
@@ -53,15 +58,19 @@ pub(super) fn check(subject: &Subject<'_>, out: &mut Findings<'_>) {
                 continue;
             }
             let meant = format!("{path}/**");
-            out.at(*at, format!("`{path}` is a directory, and the pattern matches nothing in it"), |d| {
-                d.help(format!("write `{meant}` for it and all that is below it"))
-                    .witness(Witness::path(below, format!("is not matched by `{path}`")))
-                    .fix(Fix::new(
-                        Safety::Suggested,
-                        format!("write `{meant}`"),
-                        vec![Edit::replace(*at, yaml::quoted(&meant))],
-                    ));
-            });
+            out.at(
+                *at,
+                format!("`{path}` is a directory, and the pattern matches nothing in it"),
+                |d| {
+                    d.help(format!("write `{meant}` for it and all that is below it"))
+                        .witness(Witness::path(below, format!("is not matched by `{path}`")))
+                        .fix(Fix::new(
+                            Safety::Suggested,
+                            format!("write `{meant}`"),
+                            vec![Edit::replace(*at, yaml::quoted(&meant))],
+                        ));
+                },
+            );
         }
     }
 }

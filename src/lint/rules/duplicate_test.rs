@@ -45,12 +45,11 @@ pub(super) fn check(subject: &Subject<'_>, out: &mut Findings<'_>) {
             let first: &crate::policy::Span = first;
             let message = format!("this test asks the same as the one on line {}", first.line);
             out.at(test.at, message, |d| {
-                d.help("take it out, or let it ask for what was meant").related(*first, "the first one");
+                d.help("take it out, or let it ask for what was meant")
+                    .related(*first, "the first one");
                 if let Some(list) = yaml::get(&subject.root, "tests") {
                     let edit = yaml::remove_item(&subject.text, list, nth);
-                    d.fix(edit.map(|edit| {
-                        Fix::new(Safety::Suggested, "take it out", vec![edit])
-                    }));
+                    d.fix(edit.map(|edit| Fix::new(Safety::Suggested, "take it out", vec![edit])));
                 }
             });
         } else {

@@ -33,20 +33,36 @@ declare_rule! {
 pub(super) fn check(subject: &Subject<'_>, out: &mut Findings<'_>) {
     let nodes = yaml::get(&subject.root, "tests").map_or(&[][..], yaml::items);
     for ((test, outcome), node) in subject.model.tests.iter().zip(&subject.tests).zip(nodes) {
-        let is_bare = |test: &Test| test.expect == "deny" && test.rule.is_none() && test.reason.is_none();
+        let is_bare =
+            |test: &Test| test.expect == "deny" && test.rule.is_none() && test.reason.is_none();
         if !is_bare(test) {
             continue;
         }
         let reason = outcome.decision.reason().filter(|_| outcome.passed());
-        out.at(test.at, "any denial passes this test, also one for a typing mistake", |d| match reason {
-            Some(reason) => {
-                d.help(format!("say why it is denied: `reason: {reason}`"));
-                let edit = yaml::insert_after(&subject.text, node, "expect", &format!("reason: {reason}"));
-                d.fix(edit.map(|edit| Fix::new(Safety::Suggested, format!("write `reason: {reason}`"), vec![edit])));
-            }
-            None => {
-                d.help("say why it is denied, with `reason` or `rule`");
-            }
-        });
+        out.at(
+            test.at,
+            "any denial passes this test, also one for a typing mistake",
+            |d| match reason {
+                Some(reason) => {
+                    d.help(format!("say why it is denied: `reason: {reason}`"));
+                    let edit = yaml::insert_after(
+                        &subject.text,
+                        node,
+                        "expect",
+                        &format!("reason: {reason}"),
+                    );
+                    d.fix(edit.map(|edit| {
+                        Fix::new(
+                            Safety::Suggested,
+                            format!("write `reason: {reason}`"),
+                            vec![edit],
+                        )
+                    }));
+                }
+                None => {
+                    d.help("say why it is denied, with `reason` or `rule`");
+                }
+            },
+        );
     }
 }

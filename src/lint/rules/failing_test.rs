@@ -34,12 +34,13 @@ pub(super) fn check(subject: &Subject<'_>, out: &mut Findings<'_>) {
         }
         let message = format!("this test fails: {}", outcome.failures.join("; "));
         out.at(test.at, message, |d| {
-            d.help(format!("the decision says: {}", outcome.decision.message())).witness(Witness {
-                shows: format!("is decided: {}", outcome.decision.effect().word()),
-                path: None,
-                request: None,
-                argv: Some(outcome.request.split(' ').map(str::to_owned).collect()),
-            });
+            d.help(format!("the decision says: {}", outcome.decision.message()))
+                .witness(Witness {
+                    shows: format!("is decided: {}", outcome.decision.effect().word()),
+                    path: None,
+                    request: None,
+                    argv: Some(outcome.request.split(' ').map(str::to_owned).collect()),
+                });
         });
     }
 }

@@ -38,7 +38,9 @@ declare_rule! {
 pub(super) fn check(subject: &Subject<'_>, out: &mut Findings<'_>) {
     let rules: Vec<_> = subject.rules().collect();
     for (nth, reached) in &subject.hidden().by_rule {
-        let Some(rule) = rules.get(*nth) else { continue };
+        let Some(rule) = rules.get(*nth) else {
+            continue;
+        };
         let verb = reach::verb(reached.access);
         let message = format!(
             "rule `{}` lets {} be {verb}, and no rule denies it",
@@ -47,7 +49,11 @@ pub(super) fn check(subject: &Subject<'_>, out: &mut Findings<'_>) {
         );
         out.at(rule.written.at, message, |d| {
             d.help("add a deny rule that touches them: it holds over every allow")
-                .fix(reach::deny_fix(subject, "no-hidden-files", &reached.patterns()));
+                .fix(reach::deny_fix(
+                    subject,
+                    "no-hidden-files",
+                    &reached.patterns(),
+                ));
             d.witness = reached.witness();
         });
     }

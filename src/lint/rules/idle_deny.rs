@@ -34,8 +34,16 @@ declare_rule! {
 
 pub(super) fn check(subject: &Subject<'_>, out: &mut Findings<'_>) {
     let rules: Vec<_> = subject.rules().collect();
-    for rule in subject.exact().idle.iter().filter_map(|nth| rules.get(*nth)) {
-        let message = format!("rule `{}` denies nothing that any rule allows", rule.written.id);
+    for rule in subject
+        .exact()
+        .idle
+        .iter()
+        .filter_map(|nth| rules.get(*nth))
+    {
+        let message = format!(
+            "rule `{}` denies nothing that any rule allows",
+            rule.written.id
+        );
         out.at(rule.written.at, message, |d| {
             d.help("look whether its scope is spelled as it was meant; what is not allowed is denied without it");
         });

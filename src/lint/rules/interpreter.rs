@@ -44,28 +44,121 @@ declare_rule! {
 
 /// Programs that run what they are given, and what they are.
 const PROGRAMS: &[(&str, &[&str])] = &[
-    ("a shell", &["sh", "bash", "dash", "zsh", "fish", "ksh", "mksh", "csh", "tcsh", "ash", "busybox", "pwsh", "powershell"]),
+    (
+        "a shell",
+        &[
+            "sh",
+            "bash",
+            "dash",
+            "zsh",
+            "fish",
+            "ksh",
+            "mksh",
+            "csh",
+            "tcsh",
+            "ash",
+            "busybox",
+            "pwsh",
+            "powershell",
+        ],
+    ),
     (
         "an interpreter",
-        &["python", "node", "nodejs", "deno", "bun", "ruby", "irb", "perl", "php", "lua", "luajit", "tclsh", "awk", "gawk", "mawk", "nawk", "osascript", "Rscript", "java", "julia", "guile", "emacs", "sqlite3", "psql"],
+        &[
+            "python",
+            "node",
+            "nodejs",
+            "deno",
+            "bun",
+            "ruby",
+            "irb",
+            "perl",
+            "php",
+            "lua",
+            "luajit",
+            "tclsh",
+            "awk",
+            "gawk",
+            "mawk",
+            "nawk",
+            "osascript",
+            "Rscript",
+            "java",
+            "julia",
+            "guile",
+            "emacs",
+            "sqlite3",
+            "psql",
+        ],
     ),
     (
         "a starter of other programs",
-        &["env", "xargs", "parallel", "sudo", "su", "doas", "pkexec", "nohup", "nice", "ionice", "timeout", "stdbuf", "setsid", "setpriv", "unshare", "nsenter", "chroot", "flock", "time", "watch", "script", "strace", "ltrace", "gdb", "ssh", "screen", "tmux", "npx", "bunx", "uvx", "pipx", "docker", "podman", "systemd-run", "at", "entr"],
+        &[
+            "env",
+            "xargs",
+            "parallel",
+            "sudo",
+            "su",
+            "doas",
+            "pkexec",
+            "nohup",
+            "nice",
+            "ionice",
+            "timeout",
+            "stdbuf",
+            "setsid",
+            "setpriv",
+            "unshare",
+            "nsenter",
+            "chroot",
+            "flock",
+            "time",
+            "watch",
+            "script",
+            "strace",
+            "ltrace",
+            "gdb",
+            "ssh",
+            "screen",
+            "tmux",
+            "npx",
+            "bunx",
+            "uvx",
+            "pipx",
+            "docker",
+            "podman",
+            "systemd-run",
+            "at",
+            "entr",
+        ],
     ),
-    ("an editor", &["vi", "vim", "nvim", "nano", "ed", "ex", "pico", "micro", "helix", "hx"]),
+    (
+        "an editor",
+        &[
+            "vi", "vim", "nvim", "nano", "ed", "ex", "pico", "micro", "helix", "hx",
+        ],
+    ),
     ("a pager", &["less", "more", "most", "man"]),
 ];
 
 pub(super) fn check(subject: &Subject<'_>, out: &mut Findings<'_>) {
     for tool in subject.policy.tools() {
-        let Some((program, kind)) = tool.program.as_deref().and_then(|program| Some((program, kind(program)?))) else {
+        let Some((program, kind)) = tool
+            .program
+            .as_deref()
+            .and_then(|program| Some((program, kind(program)?)))
+        else {
             continue;
         };
         let granting = subject
             .rules()
             .filter(|rule| rule.written.effect != RuleEffect::Deny)
-            .find(|rule| subject.deeds(*rule).iter().any(|deed| deed.tool.name == tool.name));
+            .find(|rule| {
+                subject
+                    .deeds(*rule)
+                    .iter()
+                    .any(|deed| deed.tool.name == tool.name)
+            });
         let Some(rule) = granting else { continue };
         let at = subject
             .tool_node(tool)

@@ -38,7 +38,9 @@ declare_rule! {
 }
 
 pub(super) fn check(subject: &Subject<'_>, out: &mut Findings<'_>) {
-    let Some(now) = subject.options.now else { return };
+    let Some(now) = subject.options.now else {
+        return;
+    };
     rules(subject, now, out);
     grants(subject, now, out);
 }
@@ -64,12 +66,19 @@ fn rules(subject: &Subject<'_>, now: Timestamp, out: &mut Findings<'_>) {
         };
         let (left, days) = left(now, lapses);
         if left <= 0 {
-            let message = format!("rule `{}` has lapsed: it counted until {date}", rule.written.id);
+            let message = format!(
+                "rule `{}` has lapsed: it counted until {date}",
+                rule.written.id
+            );
             out.at(at, message, |d| {
                 d.help("take the rule out, or set a later day if somebody still needs it");
             });
         } else if days < NOTICE_DAYS {
-            let message = format!("rule `{}` lapses {}, at the end of {date}", rule.written.id, when(days));
+            let message = format!(
+                "rule `{}` lapses {}, at the end of {date}",
+                rule.written.id,
+                when(days)
+            );
             out.at(at, message, |d| {
                 d.help("set a later day if it is still needed then");
             });
@@ -102,7 +111,9 @@ fn grants(subject: &Subject<'_>, now: Timestamp, out: &mut Findings<'_>) {
         if let Some(last) = over.first() {
             let until = last.until;
             let message = match over.len() {
-                1 => format!("a grant of approval `{name}` has expired with uses left: it counted until {until}"),
+                1 => format!(
+                    "a grant of approval `{name}` has expired with uses left: it counted until {until}"
+                ),
                 count => format!(
                     "{count} grants of approval `{name}` have expired with uses left: the last counted until {until}"
                 ),
@@ -118,7 +129,9 @@ fn grants(subject: &Subject<'_>, now: Timestamp, out: &mut Findings<'_>) {
             let (until, when) = (first.until, when(left(now, first.until).1));
             let message = match soon.len() {
                 1 => format!("a grant of approval `{name}` ends {when}, at {until}"),
-                count => format!("{count} grants of approval `{name}` end soon: the first {when}, at {until}"),
+                count => format!(
+                    "{count} grants of approval `{name}` end soon: the first {when}, at {until}"
+                ),
             };
             out.at(approval.at, message, |d| {
                 d.help("grant it anew with `lictor approve` if it is still needed then; `lictor approvals` lists all");
@@ -158,7 +171,9 @@ rules:
         let day = |day: i64| Timestamp::from_second(day * 24 * 60 * 60).unwrap();
         let grants = grants
             .iter()
-            .map(|(id, covers, made, until)| OpenGrant::new(*id, "human", *covers, day(*made), day(*until)))
+            .map(|(id, covers, made, until)| {
+                OpenGrant::new(*id, "human", *covers, day(*made), day(*until))
+            })
             .collect();
         let noon = Timestamp::from_second(100 * 24 * 60 * 60 + 12 * 60 * 60).unwrap();
         let report = lint::run(&policy, &Ledger(grants), &Options::default().at(noon));
@@ -177,11 +192,15 @@ rules:
         check(&[], &[]);
         check(
             &[("g-1", "a", 90, 99)],
-            &["a grant of approval `human` has expired with uses left: it counted until 1970-04-10T00:00:00Z"],
+            &[
+                "a grant of approval `human` has expired with uses left: it counted until 1970-04-10T00:00:00Z",
+            ],
         );
         check(
             &[("g-1", "a", 90, 99), ("g-2", "b", 90, 100)],
-            &["2 grants of approval `human` have expired with uses left: the last counted until 1970-04-11T00:00:00Z"],
+            &[
+                "2 grants of approval `human` have expired with uses left: the last counted until 1970-04-11T00:00:00Z",
+            ],
         );
         // One that was for less than two weeks ends soon from the beginning.
         check(&[("g-1", "a", 95, 103)], &[]);
@@ -194,7 +213,9 @@ rules:
         check(&[("g-1", "a", 90, 99), ("g-2", "a", 99, 105)], &[]);
         check(
             &[("g-1", "a", 90, 99), ("g-2", "b", 99, 105)],
-            &["a grant of approval `human` has expired with uses left: it counted until 1970-04-10T00:00:00Z"],
+            &[
+                "a grant of approval `human` has expired with uses left: it counted until 1970-04-10T00:00:00Z",
+            ],
         );
     }
 }

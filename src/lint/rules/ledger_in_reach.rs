@@ -64,14 +64,25 @@ pub(super) fn check(subject: &Subject<'_>, out: &mut Findings<'_>) {
     let denying = subject.rules().find(|rule| {
         rule.written.effect == crate::policy::model::RuleEffect::Deny
             && rule.written.actors.is_none()
-            && rule.written.access.as_ref().is_none_or(|access| access.contains(&Access::Write))
+            && rule
+                .written
+                .access
+                .as_ref()
+                .is_none_or(|access| access.contains(&Access::Write))
             && subject.all_scopes_of(rule.written).iter().any(|scope| {
-                scope.include.iter().any(|(pattern, _)| pattern.matches_folded(&file))
-                    && !scope.exclude.iter().any(|(pattern, _)| pattern.matches(&file))
+                scope
+                    .include
+                    .iter()
+                    .any(|(pattern, _)| pattern.matches_folded(&file))
+                    && !scope
+                        .exclude
+                        .iter()
+                        .any(|(pattern, _)| pattern.matches(&file))
             })
     });
     if denying.is_none() {
-        let message = format!("the ledger `{ledger}` lies in the workspace, and no deny rule covers it");
+        let message =
+            format!("the ledger `{ledger}` lies in the workspace, and no deny rule covers it");
         out.at(at, message, |d| {
             d.help(format!("deny `{ledger}/**`, or leave `path` out: the ledger is then kept below `$XDG_STATE_HOME`"))
                 .witness(Witness::path(file.clone(), "is denied by no rule of this policy"))
@@ -86,7 +97,12 @@ fn place(subject: &Subject<'_>) -> Option<String> {
     if let Some(ledger) = subject.around.ledger() {
         return Some(ledger.to_owned());
     }
-    let named = subject.model.ledger.path.as_deref().filter(|path| !path.starts_with('/'))?;
+    let named = subject
+        .model
+        .ledger
+        .path
+        .as_deref()
+        .filter(|path| !path.starts_with('/'))?;
     let workspace = subject.model.workspace.as_deref().unwrap_or(".");
     let parts = |text: &str| -> Option<Vec<String>> {
         let mut parts: Vec<String> = Vec::new();
@@ -110,17 +126,28 @@ fn place(subject: &Subject<'_>) -> Option<String> {
 fn write_scope(subject: &Subject<'_>, file: &str) -> Option<(String, Span, Witness)> {
     for (pattern, scope, at) in subject.confined_writes() {
         if pattern.matches(file) && !scope.exclude.iter().any(|(out, _)| out.matches(file)) {
-            let why = format!("`confine.write` opens the scope `{}`, which holds it", scope.name);
-            return Some((why, at, Witness::path(file, "lies in what a confined program may write")));
+            let why = format!(
+                "`confine.write` opens the scope `{}`, which holds it",
+                scope.name
+            );
+            return Some((
+                why,
+                at,
+                Witness::path(file, "lies in what a confined program may write"),
+            ));
         }
     }
     for rule in subject.allows() {
         for deed in subject.deeds(rule) {
             for (argument, kind) in deed.paths() {
-                if kind.access != Access::Write || !probe::holds(subject, rule.written, &argument.name, file) {
+                if kind.access != Access::Write
+                    || !probe::holds(subject, rule.written, &argument.name, file)
+                {
                     continue;
                 }
-                let Some(request) = probe::request(subject, rule.written, deed, Some((&argument.name, file))) else {
+                let Some(request) =
+                    probe::request(subject, rule.written, deed, Some((&argument.name, file)))
+                else {
                     continue;
                 };
                 let decision = probe::decided(subject, &request);
@@ -129,18 +156,35 @@ fn write_scope(subject: &Subject<'_>, file: &str) -> Option<(String, Span, Witne
                 let is_denied = subject.rules().any(|deny| {
                     deny.written.effect == crate::policy::model::RuleEffect::Deny
                         && deny.written.actors.is_none()
-                        && subject.deeds(deny).iter().any(|other| other.number == deed.number)
-                        && deny.written.access.as_ref().is_none_or(|access| access.contains(&Access::Write))
+                        && subject
+                            .deeds(deny)
+                            .iter()
+                            .any(|other| other.number == deed.number)
+                        && deny
+                            .written
+                            .access
+                            .as_ref()
+                            .is_none_or(|access| access.contains(&Access::Write))
                         && (deny.written.scope.is_none()
                             || subject.all_scopes_of(deny.written).iter().any(|scope| {
-                                scope.include.iter().any(|(pattern, _)| pattern.matches_folded(file))
-                                    && !scope.exclude.iter().any(|(pattern, _)| pattern.matches(file))
+                                scope
+                                    .include
+                                    .iter()
+                                    .any(|(pattern, _)| pattern.matches_folded(file))
+                                    && !scope
+                                        .exclude
+                                        .iter()
+                                        .any(|(pattern, _)| pattern.matches(file))
                             }))
                 });
                 if is_denied {
                     continue;
                 }
-                let why = format!("rule `{}` lets {} write in a scope that holds it", rule.written.id, deed.name());
+                let why = format!(
+                    "rule `{}` lets {} write in a scope that holds it",
+                    rule.written.id,
+                    deed.name()
+                );
                 let shows = if decision.effect() == Effect::Allow {
                     "is allowed"
                 } else {

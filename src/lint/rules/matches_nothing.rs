@@ -42,7 +42,9 @@ declare_rule! {
 }
 
 pub(super) fn check(subject: &Subject<'_>, out: &mut Findings<'_>) {
-    let Some(names) = subject.around.names() else { return };
+    let Some(names) = subject.around.names() else {
+        return;
+    };
     let own = subject.around.policy_file();
     if names.iter().all(|(name, _)| Some(name.as_str()) == own) {
         return;
@@ -77,7 +79,11 @@ pub(super) fn check(subject: &Subject<'_>, out: &mut Findings<'_>) {
                     None => known.is_empty().then_some(name.as_str()),
                 });
             let meant = missing.and_then(|name| Some((name, nearest(name, siblings)?)));
-            let place = if known.is_empty() { "the workspace".to_owned() } else { format!("`{known}`") };
+            let place = if known.is_empty() {
+                "the workspace".to_owned()
+            } else {
+                format!("`{known}`")
+            };
             let message = format!("nothing in the workspace matches `{pattern}`");
             out.at(*at, message, |d| match (meant, missing) {
                 (Some((name, meant)), _) => {
@@ -104,7 +110,10 @@ fn read_scopes<'s>(subject: &'s Subject<'_>) -> HashSet<&'s str> {
     let mut read = HashSet::new();
     for rule in subject.allows() {
         for deed in subject.deeds(rule) {
-            for (argument, _) in deed.paths().filter(|(_, kind)| kind.access != Access::Write) {
+            for (argument, _) in deed
+                .paths()
+                .filter(|(_, kind)| kind.access != Access::Write)
+            {
                 let scopes = subject.scopes_of(rule.written, &argument.name);
                 read.extend(scopes.iter().map(|scope| scope.name.as_str()));
             }

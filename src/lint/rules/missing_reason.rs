@@ -31,7 +31,9 @@ pub(super) fn check(subject: &Subject<'_>, out: &mut Findings<'_>) {
     for rule in subject.rules().filter(|rule| rule.written.reason.is_none()) {
         let message = format!("rule `{}` does not say why", rule.written.id);
         out.at(rule.written.at, message, |d| {
-            d.help("add `reason`: it is told to whoever is denied, and to who reads the policy next");
+            d.help(
+                "add `reason`: it is told to whoever is denied, and to who reads the policy next",
+            );
         });
     }
 }

@@ -49,12 +49,23 @@ declare_rule! {
 }
 
 pub(super) fn check(subject: &Subject<'_>, out: &mut Findings<'_>) {
-    let Some(baseline) = subject.options.baseline else { return };
+    let Some(baseline) = subject.options.baseline else {
+        return;
+    };
     let budget = subject.budget();
     let top = yaml::entry(&subject.root, "rules").map_or(subject.root.at, |(key, _)| key.at);
     let diff = diff::diff(baseline, subject.policy, budget);
-    for change in diff.changes.iter().filter(|change| change.kind == Kind::NewlyAllowed) {
-        let rule = change.after.decision.rules().first().map(|rule| rule.id.clone());
+    for change in diff
+        .changes
+        .iter()
+        .filter(|change| change.kind == Kind::NewlyAllowed)
+    {
+        let rule = change
+            .after
+            .decision
+            .rules()
+            .first()
+            .map(|rule| rule.id.clone());
         let at = subject
             .rules()
             .find(|known| Some(&known.written.id) == rule.as_ref())
@@ -68,7 +79,10 @@ pub(super) fn check(subject: &Subject<'_>, out: &mut Findings<'_>) {
             d.help("narrow the rule, or accept the change by making this policy the baseline");
             let shows = match was {
                 "ask" => "was asked about, and is allowed now".to_owned(),
-                _ => format!("was denied, and is allowed now by `{}`", rule.as_deref().unwrap_or("no rule")),
+                _ => format!(
+                    "was denied, and is allowed now by `{}`",
+                    rule.as_deref().unwrap_or("no rule")
+                ),
             };
             if let Some(witness) = exact::shown(&change.after, &shows) {
                 d.witness(witness);
@@ -76,8 +90,12 @@ pub(super) fn check(subject: &Subject<'_>, out: &mut Findings<'_>) {
         });
     }
     for cap in &diff.unknown {
-        out.at(top, format!("whether something is newly allowed cannot be decided: {cap}"), |d| {
-            d.help("say it with fewer wildcards, or compare with a policy that differs less");
-        });
+        out.at(
+            top,
+            format!("whether something is newly allowed cannot be decided: {cap}"),
+            |d| {
+                d.help("say it with fewer wildcards, or compare with a policy that differs less");
+            },
+        );
     }
 }

@@ -65,8 +65,13 @@ pub(super) fn check(subject: &Subject<'_>, out: &mut Findings<'_>) {
     }
     let rules: Vec<_> = subject.rules().collect();
     for (nth, action) in &subject.exact().everything {
-        let Some(rule) = rules.get(*nth) else { continue };
-        let message = format!("rule `{}` allows `{action}` for every path, to everybody", rule.written.id);
+        let Some(rule) = rules.get(*nth) else {
+            continue;
+        };
+        let message = format!(
+            "rule `{}` allows `{action}` for every path, to everybody",
+            rule.written.id
+        );
         out.at(rule.written.at, message, |d| {
             d.name = "everything-allowed";
             d.help("name the directories that are meant, or deny what is not");

@@ -45,7 +45,10 @@ pub(super) fn check(subject: &Subject<'_>, out: &mut Findings<'_>) {
                         .scopes_of(rule.written, &argument.name)
                         .into_iter()
                         .find_map(|scope| {
-                            let broad = scope.include.iter().find(|(pattern, _)| pattern.as_str() == "**")?;
+                            let broad = scope
+                                .include
+                                .iter()
+                                .find(|(pattern, _)| pattern.as_str() == "**")?;
                             Some((scope.name.as_str(), broad.1))
                         })?;
                     let witness = ["src/main.rs", "a", "Makefile", "build.sh"]
@@ -54,8 +57,14 @@ pub(super) fn check(subject: &Subject<'_>, out: &mut Findings<'_>) {
                     Some((deed, kind.access, scope, witness))
                 })
         });
-        let Some((deed, access, (scope, at), witness)) = found else { continue };
-        let what = if access == Access::Write { "write" } else { "run" };
+        let Some((deed, access, (scope, at), witness)) = found else {
+            continue;
+        };
+        let what = if access == Access::Write {
+            "write"
+        } else {
+            "run"
+        };
         let message = format!(
             "rule `{}` lets {} {what} everywhere: its scope `{scope}` holds `**`",
             rule.written.id,

@@ -49,9 +49,7 @@ pub(super) fn check(subject: &Subject<'_>, out: &mut Findings<'_>) {
         };
         let named: Vec<_> = cut
             .iter()
-            .map(|(allow, _)| {
-                format!("`{}` on line {}", allow.written.id, allow.written.at.line)
-            })
+            .map(|(allow, _)| format!("`{}` on line {}", allow.written.id, allow.written.at.line))
             .collect();
         let message = format!(
             "rule `{}` denies a part of what is allowed, and more besides: by {}",

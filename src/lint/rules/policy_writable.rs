@@ -43,9 +43,14 @@ pub(super) fn check(subject: &Subject<'_>, out: &mut Findings<'_>) {
             d.help(format!("chmod go-w {}", writable.path.escape_debug()));
         });
     }
-    let Some(file) = subject.around.policy_file() else { return };
+    let Some(file) = subject.around.policy_file() else {
+        return;
+    };
     for (pattern, scope, at) in subject.confined_writes() {
-        let is_out = scope.exclude.iter().any(|(pattern, _)| pattern.matches(file));
+        let is_out = scope
+            .exclude
+            .iter()
+            .any(|(pattern, _)| pattern.matches(file));
         if pattern.matches(file) && !is_out {
             let message = format!(
                 "programs may write to this policy: `confine.write` opens the scope `{}`, and `{pattern}` holds `{file}`",

@@ -39,7 +39,9 @@ declare_rule! {
 }
 
 pub(super) fn check(subject: &Subject<'_>, out: &mut Findings<'_>) {
-    let Some(readable) = subject.around.key_readable() else { return };
+    let Some(readable) = subject.around.key_readable() else {
+        return;
+    };
     let at = yaml::get(&subject.root, "ledger")
         .map(|node| yaml::get(node, "path").unwrap_or(node).at)
         .or_else(|| yaml::entry(&subject.root, "version").map(|(key, _)| key.at))

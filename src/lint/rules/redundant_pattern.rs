@@ -51,7 +51,8 @@ pub(super) fn check(subject: &Subject<'_>, out: &mut Findings<'_>) {
                     .filter(|(other, _)| begins_alike(other, pattern))
                     .collect();
                 let covers = |case| {
-                    let whole = PathSet::any(others.iter().map(|(other, _)| PathSet::of(other, case)));
+                    let whole =
+                        PathSet::any(others.iter().map(|(other, _)| PathSet::of(other, case)));
                     space.covers(&whole, &PathSet::of(pattern, case), budget)
                 };
                 // A scope may be used exactly and folded; it says nothing only if it does in both.
@@ -65,7 +66,11 @@ pub(super) fn check(subject: &Subject<'_>, out: &mut Findings<'_>) {
                 gone.push(nth);
                 let alone = others.iter().find(|(other, _)| {
                     matches!(
-                        space.covers(&PathSet::of(other, Case::Exact), &PathSet::of(pattern, Case::Exact), budget),
+                        space.covers(
+                            &PathSet::of(other, Case::Exact),
+                            &PathSet::of(pattern, Case::Exact),
+                            budget
+                        ),
                         Answer::Holds
                     )
                 });
@@ -85,7 +90,9 @@ pub(super) fn check(subject: &Subject<'_>, out: &mut Findings<'_>) {
                     }
                     let edit = list_of(subject, *at)
                         .and_then(|(list, nth)| yaml::remove_item(&subject.text, list, nth));
-                    d.fix(edit.map(|edit| Fix::new(Safety::Safe, format!("take `{pattern}` out"), vec![edit])));
+                    d.fix(edit.map(|edit| {
+                        Fix::new(Safety::Safe, format!("take `{pattern}` out"), vec![edit])
+                    }));
                 });
             }
         }
@@ -93,11 +100,18 @@ pub(super) fn check(subject: &Subject<'_>, out: &mut Findings<'_>) {
 }
 
 /// The list that an item at a place stands in, and its number there.
-fn list_of<'s>(subject: &'s Subject<'_>, at: Span) -> Option<(&'s crate::policy::source::Node, usize)> {
+fn list_of<'s>(
+    subject: &'s Subject<'_>,
+    at: Span,
+) -> Option<(&'s crate::policy::source::Node, usize)> {
     let scopes = yaml::get(&subject.root, "scopes")?;
     yaml::entries(scopes)
         .flat_map(|(_, scope)| {
-            [Some(scope), yaml::get(scope, "include"), yaml::get(scope, "exclude")]
+            [
+                Some(scope),
+                yaml::get(scope, "include"),
+                yaml::get(scope, "exclude"),
+            ]
         })
         .flatten()
         .find_map(|list| {
@@ -108,6 +122,9 @@ fn list_of<'s>(subject: &'s Subject<'_>, at: Span) -> Option<(&'s crate::policy:
 
 /// False only if no path is in both.
 fn begins_alike(a: &Pattern, b: &Pattern) -> bool {
-    let (a, b) = (a.literal_prefix().to_lowercase(), b.literal_prefix().to_lowercase());
+    let (a, b) = (
+        a.literal_prefix().to_lowercase(),
+        b.literal_prefix().to_lowercase(),
+    );
     a.starts_with(&b) || b.starts_with(&a)
 }

@@ -37,10 +37,17 @@ declare_rule! {
 
 pub(super) fn check(subject: &Subject<'_>, out: &mut Findings<'_>) {
     let rules: Vec<_> = subject.rules().collect();
-    for rule in subject.exact().redundant.iter().filter_map(|nth| rules.get(*nth)) {
+    for rule in subject
+        .exact()
+        .redundant
+        .iter()
+        .filter_map(|nth| rules.get(*nth))
+    {
         let covering: Vec<&RuleView<'_>> = rules
             .iter()
-            .filter(|other| other.written.id != rule.written.id && other.written.effect == rule.written.effect)
+            .filter(|other| {
+                other.written.id != rule.written.id && other.written.effect == rule.written.effect
+            })
             .filter(|other| covers(subject, **other, *rule))
             .collect();
         let named: Vec<String> = covering
@@ -60,7 +67,11 @@ pub(super) fn check(subject: &Subject<'_>, out: &mut Findings<'_>) {
             }
             let edit = without(subject, *rule);
             d.fix(edit.map(|edit| {
-                Fix::new(Safety::Safe, format!("take rule `{}` out", rule.written.id), vec![edit])
+                Fix::new(
+                    Safety::Safe,
+                    format!("take rule `{}` out", rule.written.id),
+                    vec![edit],
+                )
             }));
         });
     }
@@ -81,12 +92,23 @@ fn without(subject: &Subject<'_>, rule: RuleView<'_>) -> Option<Edit> {
     let start = yaml::line_start(text, yaml::start(rule.node.at));
     let before = text.get(start..yaml::start(rule.node.at))?;
     // The value of a block mapping may end before its last line does.
-    let last = yaml::entries(rule.node).map(|(_, value)| yaml::end(value.at)).max()?;
+    let last = yaml::entries(rule.node)
+        .map(|(_, value)| yaml::end(value.at))
+        .max()?;
     let end = last.max(yaml::end(rule.node.at));
-    let line_end = text.get(end..)?.find('\n').map_or(text.len(), |found| end.saturating_add(found).saturating_add(1));
-    let end = if text.get(start..end)?.ends_with('\n') { end } else { line_end };
-    let tail = text.get(last..end)?.trim_matches(|c: char| c.is_whitespace() || matches!(c, '}' | ']' | '"' | '\''));
-    let is_alone = before.trim() == "-" && (tail.is_empty() || tail.starts_with('#')) && !tail.contains('\n');
+    let line_end = text.get(end..)?.find('\n').map_or(text.len(), |found| {
+        end.saturating_add(found).saturating_add(1)
+    });
+    let end = if text.get(start..end)?.ends_with('\n') {
+        end
+    } else {
+        line_end
+    };
+    let tail = text
+        .get(last..end)?
+        .trim_matches(|c: char| c.is_whitespace() || matches!(c, '}' | ']' | '"' | '\''));
+    let is_alone =
+        before.trim() == "-" && (tail.is_empty() || tail.starts_with('#')) && !tail.contains('\n');
     is_alone.then(|| Edit {
         start,
         end,

@@ -40,7 +40,9 @@ declare_rule! {
 pub(super) fn check(subject: &Subject<'_>, out: &mut Findings<'_>) {
     let rules: Vec<_> = subject.rules().collect();
     for (nth, reached) in &subject.secrets().by_rule {
-        let Some(rule) = rules.get(*nth) else { continue };
+        let Some(rule) = rules.get(*nth) else {
+            continue;
+        };
         let message = format!(
             "rule `{}` lets secrets be {}: {}, and no rule denies it",
             rule.written.id,

@@ -62,15 +62,23 @@ pub(super) fn check(subject: &Subject<'_>, out: &mut Findings<'_>) {
 fn prefix(pattern: &Pattern) -> Option<(String, bool)> {
     let segments = pattern.segments();
     let is_deep = pattern.reaches_down();
-    let body = if is_deep { segments.split_last()?.1 } else { segments };
+    let body = if is_deep {
+        segments.split_last()?.1
+    } else {
+        segments
+    };
     let (last, above) = body.split_last()?;
-    let Segment::Wild(pieces) = last else { return None };
+    let Segment::Wild(pieces) = last else {
+        return None;
+    };
     let [Piece::Literal(name), Piece::Star] = pieces.as_slice() else {
         return None;
     };
     let mut names = Vec::new();
     for segment in above {
-        let Segment::Literal(name) = segment else { return None };
+        let Segment::Literal(name) = segment else {
+            return None;
+        };
         names.push(name.as_str());
     }
     names.push(name);
@@ -97,28 +105,50 @@ fn tell(
     out: &mut Findings<'_>,
 ) {
     let sibling = format!("{directory}_evil");
-    let path = if is_deep { format!("{sibling}/a") } else { sibling.clone() };
+    let path = if is_deep {
+        format!("{sibling}/a")
+    } else {
+        sibling.clone()
+    };
     let request = subject
         .rules()
         .filter(|rule| rule.written.effect == RuleEffect::Allow)
-        .filter(|rule| subject.all_scopes_of(rule.written).iter().any(|used| used.name == scope.name))
-        .flat_map(|rule| subject.deeds(rule).into_iter().map(move |deed| (rule, deed)))
+        .filter(|rule| {
+            subject
+                .all_scopes_of(rule.written)
+                .iter()
+                .any(|used| used.name == scope.name)
+        })
+        .flat_map(|rule| {
+            subject
+                .deeds(rule)
+                .into_iter()
+                .map(move |deed| (rule, deed))
+        })
         .find_map(|(rule, deed)| {
             deed.paths()
                 .find_map(|(argument, _)| probe::allowed(subject, rule, deed, argument, &path))
         });
-    let misses = if is_deep { String::new() } else { format!(", and nothing inside `{directory}`") };
+    let misses = if is_deep {
+        String::new()
+    } else {
+        format!(", and nothing inside `{directory}`")
+    };
     let message = format!("pattern `{pattern}` also matches the sibling `{sibling}`{misses}");
     let meant = format!("{directory}/**");
     out.at(at, message, |d| {
-        d.help(format!("write `{meant}` for `{directory}` and all that is below it"))
-            .witness(request.unwrap_or_else(|| {
+        d.help(format!(
+            "write `{meant}` for `{directory}` and all that is below it"
+        ))
+        .witness(
+            request.unwrap_or_else(|| {
                 Witness::path(path.clone(), format!("is matched by `{pattern}`"))
-            }))
-            .fix(Fix::new(
-                Safety::Suggested,
-                format!("write `{meant}`"),
-                vec![Edit::replace(at, yaml::quoted(&meant))],
-            ));
+            }),
+        )
+        .fix(Fix::new(
+            Safety::Suggested,
+            format!("write `{meant}`"),
+            vec![Edit::replace(at, yaml::quoted(&meant))],
+        ));
     });
 }

@@ -40,8 +40,12 @@ pub(super) fn check(subject: &Subject<'_>, out: &mut Findings<'_>) {
         .filter_map(|env| yaml::get(env, "unsafe_inherit"));
     for item in lists.flat_map(yaml::items) {
         let name = yaml::text(item).unwrap_or("");
-        out.at(item.at, format!("`{name}` comes from whoever starts lictor, and can decide what runs"), |d| {
-            d.help("write its value under `set`, if it is always the same");
-        });
+        out.at(
+            item.at,
+            format!("`{name}` comes from whoever starts lictor, and can decide what runs"),
+            |d| {
+                d.help("write its value under `set`, if it is always the same");
+            },
+        );
     }
 }

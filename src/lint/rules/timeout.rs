@@ -38,7 +38,10 @@ declare_rule! {
 pub(super) fn check(subject: &Subject<'_>, out: &mut Findings<'_>) {
     let defaults = &subject.model.defaults.limits;
     for rule in subject.allows() {
-        let program = subject.deeds(rule).into_iter().find_map(|deed| deed.tool.program.as_deref());
+        let program = subject
+            .deeds(rule)
+            .into_iter()
+            .find_map(|deed| deed.tool.program.as_deref());
         let Some(program) = program else { continue };
         let limits = &rule.written.terms.limits;
         let timeout = limits.timeout.or(defaults.timeout);
@@ -50,10 +53,13 @@ pub(super) fn check(subject: &Subject<'_>, out: &mut Findings<'_>) {
             );
             out.at(rule.written.at, message, |d| {
                 let built_in = DEFAULT_TIMEOUT.as_secs();
-                d.help(format!("write `limits: {{timeout: …}}`; without it the built-in {built_in}s apply"));
+                d.help(format!(
+                    "write `limits: {{timeout: …}}`; without it the built-in {built_in}s apply"
+                ));
                 let has_limits = yaml::get(rule.node, "limits").is_some();
                 let added = format!("limits: {{timeout: {built_in}s}}");
-                let edit = (!has_limits).then(|| yaml::insert_after(&subject.text, rule.node, "id", &added));
+                let edit = (!has_limits)
+                    .then(|| yaml::insert_after(&subject.text, rule.node, "id", &added));
                 d.fix(edit.flatten().map(|edit| {
                     Fix::new(Safety::Suggested, format!("write `{added}`"), vec![edit])
                 }));
@@ -63,7 +69,9 @@ pub(super) fn check(subject: &Subject<'_>, out: &mut Findings<'_>) {
         let timeout = timeout.unwrap_or(DEFAULT_TIMEOUT);
         if grace >= timeout {
             let at = yaml::get(rule.node, "limits").map_or(rule.written.at, |node| {
-                yaml::get(node, "grace").or_else(|| yaml::get(node, "timeout")).map_or(node.at, |value| value.at)
+                yaml::get(node, "grace")
+                    .or_else(|| yaml::get(node, "timeout"))
+                    .map_or(node.at, |value| value.at)
             });
             let message = format!(
                 "rule `{}` waits as long after the timeout as before: grace {grace:?}, timeout {timeout:?}",

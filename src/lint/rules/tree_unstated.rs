@@ -46,35 +46,57 @@ declare_rule! {
 
 /// Programs that look into a directory they are given.
 const RECURSIVE: &[&str] = &[
-    "rg", "grep", "egrep", "fgrep", "ag", "ack", "ugrep", "find", "fd", "fdfind", "du", "tree", "ls", "tar", "zip", "cp",
-    "mv", "rm", "rsync", "scp", "chmod", "chown", "diff", "wc", "tokei", "cloc", "scc", "ctags", "sed", "git", "7z",
+    "rg", "grep", "egrep", "fgrep", "ag", "ack", "ugrep", "find", "fd", "fdfind", "du", "tree",
+    "ls", "tar", "zip", "cp", "mv", "rm", "rsync", "scp", "chmod", "chown", "diff", "wc", "tokei",
+    "cloc", "scc", "ctags", "sed", "git", "7z",
 ];
 
 pub(super) fn check(subject: &Subject<'_>, out: &mut Findings<'_>) {
     for tool in &subject.model.tools {
-        let Some(program) = tool.program.as_deref() else { continue };
+        let Some(program) = tool.program.as_deref() else {
+            continue;
+        };
         let name = program.rsplit('/').next().unwrap_or(program);
         let is_recursive = RECURSIVE.contains(&name);
-        let Some(tool_nth) = subject.policy.tools().iter().position(|known| known.name == tool.name) else {
+        let Some(tool_nth) = subject
+            .policy
+            .tools()
+            .iter()
+            .position(|known| known.name == tool.name)
+        else {
             continue;
         };
         for nth in 0..tool.actions.len() {
-            let Some((tool, action, number)) = subject.policy.action(tool_nth, nth) else { continue };
-            let deed = Deed { tool, action, number };
+            let Some((tool, action, number)) = subject.policy.action(tool_nth, nth) else {
+                continue;
+            };
+            let deed = Deed {
+                tool,
+                action,
+                number,
+            };
             for (argument, kind) in deed.paths() {
-                let Some((key, node)) = subject.argument_node(deed, &argument.name) else { continue };
+                let Some((key, node)) = subject.argument_node(deed, &argument.name) else {
+                    continue;
+                };
                 if kind.tree != Tree::All || yaml::get(node, "tree").is_some() {
                     continue;
                 }
                 let deny = everywhere(subject, deed);
                 let because = match (is_recursive, &deny) {
                     (true, _) => format!("`{}` looks into directories", name.escape_debug()),
-                    (false, Some((id, pattern))) if is_directory_like(subject, deed, &argument.name) => {
+                    (false, Some((id, pattern)))
+                        if is_directory_like(subject, deed, &argument.name) =>
+                    {
                         format!("rule `{id}` denies `{pattern}`, which every directory could hold")
                     }
                     (false, _) => continue,
                 };
-                let message = format!("argument `{}` of {} does not say what a directory means: {because}", argument.name, deed.name());
+                let message = format!(
+                    "argument `{}` of {} does not say what a directory means: {because}",
+                    argument.name,
+                    deed.name()
+                );
                 out.at(key.at, message, |d| {
                     d.help("add `tree: all`, `unignored` or `names`: everything below it, what git does not ignore, or its names only");
                     let edit = yaml::insert_after(&subject.text, node, "type", "tree: all");
@@ -90,7 +112,12 @@ fn everywhere(subject: &Subject<'_>, deed: Deed<'_>) -> Option<(String, String)>
     subject
         .rules()
         .filter(|rule| rule.written.effect == RuleEffect::Deny)
-        .filter(|rule| subject.deeds(*rule).iter().any(|other| other.number == deed.number))
+        .filter(|rule| {
+            subject
+                .deeds(*rule)
+                .iter()
+                .any(|other| other.number == deed.number)
+        })
         .find_map(|rule| {
             let scopes = subject.all_scopes_of(rule.written);
             let (pattern, _) = scopes
@@ -105,11 +132,21 @@ fn everywhere(subject: &Subject<'_>, deed: Deed<'_>) -> Option<(String, String)>
 fn is_directory_like(subject: &Subject<'_>, deed: Deed<'_>, argument: &str) -> bool {
     subject
         .allows()
-        .filter(|rule| subject.deeds(*rule).iter().any(|other| other.number == deed.number))
+        .filter(|rule| {
+            subject
+                .deeds(*rule)
+                .iter()
+                .any(|other| other.number == deed.number)
+        })
         .any(|rule| {
             subject
                 .scopes_of(rule.written, argument)
                 .iter()
-                .any(|scope| scope.include.iter().any(|(pattern, _)| pattern.reaches_down()))
+                .any(|scope| {
+                    scope
+                        .include
+                        .iter()
+                        .any(|(pattern, _)| pattern.reaches_down())
+                })
         })
 }

@@ -38,14 +38,17 @@ declare_rule! {
 
 /// Programs that run code out of the workspace.
 const RUNNERS: &[&str] = &[
-    "pytest", "tox", "nox", "cargo", "npm", "npx", "yarn", "pnpm", "bun", "deno", "node", "jest", "vitest", "mocha", "go",
-    "make", "gmake", "ninja", "cmake", "ctest", "meson", "bazel", "buck2", "just", "task", "rake", "bundle", "rspec",
-    "gradle", "gradlew", "mvn", "mvnw", "ant", "sbt", "dotnet", "mix", "stack", "cabal", "composer", "phpunit", "swift",
-    "zig", "dune", "python", "python3",
+    "pytest", "tox", "nox", "cargo", "npm", "npx", "yarn", "pnpm", "bun", "deno", "node", "jest",
+    "vitest", "mocha", "go", "make", "gmake", "ninja", "cmake", "ctest", "meson", "bazel", "buck2",
+    "just", "task", "rake", "bundle", "rspec", "gradle", "gradlew", "mvn", "mvnw", "ant", "sbt",
+    "dotnet", "mix", "stack", "cabal", "composer", "phpunit", "swift", "zig", "dune", "python",
+    "python3",
 ];
 
 pub(super) fn check(subject: &Subject<'_>, out: &mut Findings<'_>) {
-    let writing = subject.allows().find(|rule| subject.accesses(*rule).contains(&Access::Write));
+    let writing = subject
+        .allows()
+        .find(|rule| subject.accesses(*rule).contains(&Access::Write));
     let Some(writing) = writing else { return };
     for rule in subject.allows() {
         let program = subject.deeds(rule).into_iter().find_map(|deed| {
@@ -65,13 +68,20 @@ pub(super) fn check(subject: &Subject<'_>, out: &mut Findings<'_>) {
             writing.written.id
         );
         out.at(rule.written.at, message, |d| {
-            d.help("add `confine`: what the program may read, write and reach").related(writing.written.at, "lets files be written");
-            let scope = crate::lint::subject::scope_names(writing.written).first().map(|name| (*name).to_owned());
+            d.help("add `confine`: what the program may read, write and reach")
+                .related(writing.written.at, "lets files be written");
+            let scope = crate::lint::subject::scope_names(writing.written)
+                .first()
+                .map(|name| (*name).to_owned());
             let edit = scope.and_then(|scope| {
                 let added = format!("confine: {{write: [{scope}], network: none}}");
                 yaml::insert_after(&subject.text, rule.node, "id", &added)
             });
-            d.fix(edit.map(|edit| Fix::new(Safety::Suggested, "confine what it may write", vec![edit])));
+            d.fix(
+                edit.map(|edit| {
+                    Fix::new(Safety::Suggested, "confine what it may write", vec![edit])
+                }),
+            );
         });
     }
 }

@@ -37,7 +37,9 @@ declare_rule! {
 pub(super) fn check(subject: &Subject<'_>, out: &mut Findings<'_>) {
     let rules: Vec<_> = subject.rules().collect();
     for (first, second, witness) in &subject.exact().unequal {
-        let (Some(first), Some(second)) = (rules.get(*first), rules.get(*second)) else { continue };
+        let (Some(first), Some(second)) = (rules.get(*first), rules.get(*second)) else {
+            continue;
+        };
         let message = format!(
             "rule `{}` and rule `{}` on line {} allow the same on different terms: {}",
             second.written.id,
@@ -57,15 +59,27 @@ pub(super) fn check(subject: &Subject<'_>, out: &mut Findings<'_>) {
 
 /// Which of the terms apply where both speak.
 fn which(first: RuleView<'_>, second: RuleView<'_>) -> String {
-    let approval = |rule: RuleView<'_>| rule.written.approval.as_ref().map(|(name, _)| name.clone());
+    let approval =
+        |rule: RuleView<'_>| rule.written.approval.as_ref().map(|(name, _)| name.clone());
     match (approval(first), approval(second)) {
-        (Some(name), None) => format!("`{}` needs no approval, so `{name}` is not needed", second.written.id),
-        (None, Some(name)) => format!("`{}` needs no approval, so `{name}` is not needed", first.written.id),
+        (Some(name), None) => format!(
+            "`{}` needs no approval, so `{name}` is not needed",
+            second.written.id
+        ),
+        (None, Some(name)) => format!(
+            "`{}` needs no approval, so `{name}` is not needed",
+            first.written.id
+        ),
         (Some(a), Some(b)) if a != b => format!("either approval, `{a}` or `{b}`, is enough"),
         _ => {
-            let timeouts = (first.written.terms.limits.timeout, second.written.terms.limits.timeout);
+            let timeouts = (
+                first.written.terms.limits.timeout,
+                second.written.terms.limits.timeout,
+            );
             match timeouts {
-                (Some(a), Some(b)) if a != b => format!("the timeout is {:?}, the smaller one", a.min(b)),
+                (Some(a), Some(b)) if a != b => {
+                    format!("the timeout is {:?}, the smaller one", a.min(b))
+                }
                 _ => "of each limit the smaller one applies".to_owned(),
             }
         }

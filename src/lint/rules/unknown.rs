@@ -35,7 +35,11 @@ declare_rule! {
 
 pub(super) fn check(subject: &Subject<'_>, out: &mut Findings<'_>) {
     let exact = subject.exact().unknown.iter();
-    let exposed = subject.hidden().unknown.iter().chain(&subject.secrets().unknown);
+    let exposed = subject
+        .hidden()
+        .unknown
+        .iter()
+        .chain(&subject.secrets().unknown);
     for (at, what, cap) in exact.chain(exposed) {
         out.at(*at, format!("{what} cannot be decided: {cap}"), |d| {
             d.help("say it with fewer wildcards, or with several rules");

@@ -37,7 +37,10 @@ declare_rule! {
 pub(super) fn check(subject: &Subject<'_>, out: &mut Findings<'_>) {
     for approval in &subject.model.approvals {
         if matches!(&approval.kind, ApprovalKind::Grant { by, .. } if by.is_empty()) {
-            let message = format!("anybody who can start `lictor approve` can grant `{}`", approval.name);
+            let message = format!(
+                "anybody who can start `lictor approve` can grant `{}`",
+                approval.name
+            );
             out.at(approval.at, message, |d| {
                 d.help("name the keys that must sign it: `by: [\"ssh-ed25519 AAAA… name\"]`");
             });

@@ -36,7 +36,10 @@ declare_rule! {
 
 pub(super) fn check(subject: &Subject<'_>, out: &mut Findings<'_>) {
     let untested = coverage::untested_rules(subject.policy, &subject.tests);
-    for rule in subject.rules().filter(|rule| untested.contains(&rule.written.id)) {
+    for rule in subject
+        .rules()
+        .filter(|rule| untested.contains(&rule.written.id))
+    {
         let message = format!("no test shows rule `{}` at work", rule.written.id);
         out.at(rule.written.at, message, |d| {
             let generated = subject.generated();

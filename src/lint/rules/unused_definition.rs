@@ -52,7 +52,10 @@ fn scopes(subject: &Subject<'_>, out: &mut Findings<'_>) {
     for confine in confines.chain([&subject.model.defaults.confine]).flatten() {
         used.extend(places(confine));
     }
-    for (key, _) in yaml::get(&subject.root, "scopes").into_iter().flat_map(yaml::entries) {
+    for (key, _) in yaml::get(&subject.root, "scopes")
+        .into_iter()
+        .flat_map(yaml::entries)
+    {
         let Some(name) = yaml::text(key).filter(|name| !used.contains(name)) else {
             continue;
         };
@@ -60,7 +63,9 @@ fn scopes(subject: &Subject<'_>, out: &mut Findings<'_>) {
         let edit = yaml::remove_definition(&subject.text, &subject.root, "scopes", name);
         out.at(key.at, message, |d| {
             d.help("name it in the rule that was meant, or take it out")
-                .fix(edit.map(|edit| Fix::new(Safety::Suggested, format!("take `{name}` out"), vec![edit])));
+                .fix(edit.map(|edit| {
+                    Fix::new(Safety::Suggested, format!("take `{name}` out"), vec![edit])
+                }));
         });
     }
 }
@@ -72,18 +77,22 @@ fn places(confine: &Confine) -> impl Iterator<Item = &str> {
 
 fn approvals(subject: &Subject<'_>, out: &mut Findings<'_>) {
     for approval in &subject.model.approvals {
-        let is_used = subject
-            .model
-            .rules
-            .iter()
-            .any(|rule| rule.approval.as_ref().is_some_and(|(name, _)| *name == approval.name));
+        let is_used = subject.model.rules.iter().any(|rule| {
+            rule.approval
+                .as_ref()
+                .is_some_and(|(name, _)| *name == approval.name)
+        });
         if !is_used {
             let message = format!("no rule needs the approval `{}`", approval.name);
             let name = &approval.name;
             let edit = yaml::remove_definition(&subject.text, &subject.root, "approvals", name);
             out.at(approval.at, message, |d| {
-                d.help("name it with `approval` in the rule that was meant to need it, or take it out")
-                    .fix(edit.map(|edit| Fix::new(Safety::Suggested, format!("take `{name}` out"), vec![edit])));
+                d.help(
+                    "name it with `approval` in the rule that was meant to need it, or take it out",
+                )
+                .fix(edit.map(|edit| {
+                    Fix::new(Safety::Suggested, format!("take `{name}` out"), vec![edit])
+                }));
             });
         }
     }
@@ -94,7 +103,12 @@ fn tools(subject: &Subject<'_>, out: &mut Findings<'_>) {
         let allowing: Vec<_> = subject
             .rules()
             .filter(|rule| rule.written.effect != RuleEffect::Deny)
-            .filter(|rule| subject.deeds(*rule).iter().any(|deed| deed.tool.name == tool.name))
+            .filter(|rule| {
+                subject
+                    .deeds(*rule)
+                    .iter()
+                    .any(|deed| deed.tool.name == tool.name)
+            })
             .collect();
         if allowing.is_empty() {
             let message = format!("no rule allows anything that the tool `{}` does", tool.name);
@@ -105,11 +119,18 @@ fn tools(subject: &Subject<'_>, out: &mut Findings<'_>) {
         }
         let mut told: Vec<(&str, &str)> = Vec::new();
         for rule in &allowing {
-            for deed in subject.deeds(*rule).into_iter().filter(|deed| deed.tool.name == tool.name) {
+            for deed in subject
+                .deeds(*rule)
+                .into_iter()
+                .filter(|deed| deed.tool.name == tool.name)
+            {
                 for (argument, _) in deed.paths() {
                     let covers = |rule: &crate::lint::subject::RuleView<'_>| {
                         rule.written.effect == RuleEffect::Allow
-                            && subject.deeds(*rule).iter().any(|other| other.number == deed.number)
+                            && subject
+                                .deeds(*rule)
+                                .iter()
+                                .any(|other| other.number == deed.number)
                             && match &rule.written.scope {
                                 Some(ScopeUse::All(_)) => true,
                                 Some(ScopeUse::PerArgument(entries)) => {
@@ -121,7 +142,10 @@ fn tools(subject: &Subject<'_>, out: &mut Findings<'_>) {
                     let key = (deed.action.name.as_str(), argument.name.as_str());
                     let has_allow = allowing.iter().any(|rule| {
                         rule.written.effect == RuleEffect::Allow
-                            && subject.deeds(*rule).iter().any(|other| other.number == deed.number)
+                            && subject
+                                .deeds(*rule)
+                                .iter()
+                                .any(|other| other.number == deed.number)
                     });
                     if !has_allow || allowing.iter().any(covers) || told.contains(&key) {
                         continue;

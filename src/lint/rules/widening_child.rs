@@ -52,12 +52,19 @@ declare_rule! {
 }
 
 pub(super) fn check(subject: &Subject<'_>, out: &mut Findings<'_>) {
-    let Some(narrow) = subject.policy.narrow() else { return };
+    let Some(narrow) = subject.policy.narrow() else {
+        return;
+    };
     for parent in &narrow.parents {
         let budget = subject.budget();
         let diff = diff::diff(&parent.parent, &narrow.child, budget);
         for change in diff.changes.iter().filter(|change| change.kind.may_allow()) {
-            let rule = change.after.decision.rules().first().map(|rule| rule.id.as_str());
+            let rule = change
+                .after
+                .decision
+                .rules()
+                .first()
+                .map(|rule| rule.id.as_str());
             let at = subject
                 .rules()
                 .find(|known| Some(known.written.id.as_str()) == rule)
@@ -92,7 +99,10 @@ pub(super) fn check(subject: &Subject<'_>, out: &mut Findings<'_>) {
             });
         }
         for cap in &diff.unknown {
-            let message = format!("whether `{}` is narrowed cannot be decided: {cap}", parent.name.escape_debug());
+            let message = format!(
+                "whether `{}` is narrowed cannot be decided: {cap}",
+                parent.name.escape_debug()
+            );
             out.at(parent.at, message, |d| {
                 d.help("say it with fewer wildcards, or take `narrow` out");
             });

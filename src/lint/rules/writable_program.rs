@@ -46,10 +46,17 @@ pub(super) fn check(subject: &Subject<'_>, out: &mut Findings<'_>) {
             continue;
         }
         let directory = entry.trim_start_matches("./").trim_end_matches('/');
-        let tool = subject.policy.tools().iter().find_map(|tool| tool.program.as_deref());
-        let program = tool.filter(|program| !program.contains('/')).unwrap_or("program");
+        let tool = subject
+            .policy
+            .tools()
+            .iter()
+            .find_map(|tool| tool.program.as_deref());
+        let program = tool
+            .filter(|program| !program.contains('/'))
+            .unwrap_or("program");
         if let Some((path, how)) = writable(subject, &probe::join(directory, program)) {
-            let message = format!("programs are looked up in `{entry}`, where `{path}` may be written");
+            let message =
+                format!("programs are looked up in `{entry}`, where `{path}` may be written");
             out.at(*at, message, |d| {
                 d.help("take the directory out of what may be written, with a deny rule, or out of `program_path`")
                     .witness(Witness::path(path.clone(), how));
@@ -57,10 +64,15 @@ pub(super) fn check(subject: &Subject<'_>, out: &mut Findings<'_>) {
         }
     }
     for tool in subject.policy.tools() {
-        let Some(program) = tool.program.as_deref() else { continue };
-        let is_run = subject
-            .allows()
-            .any(|rule| subject.deeds(rule).iter().any(|deed| deed.tool.name == tool.name));
+        let Some(program) = tool.program.as_deref() else {
+            continue;
+        };
+        let is_run = subject.allows().any(|rule| {
+            subject
+                .deeds(rule)
+                .iter()
+                .any(|deed| deed.tool.name == tool.name)
+        });
         if !is_run {
             continue;
         }
@@ -76,14 +88,22 @@ pub(super) fn check(subject: &Subject<'_>, out: &mut Findings<'_>) {
             .workspace()
             .and_then(|workspace| program.strip_prefix(workspace)?.strip_prefix('/'));
         if let Some((path, how)) = below.and_then(|below| writable(subject, below)) {
-            let message = format!("the program `{}` may be written: `{path}` is in a write scope", program.escape_debug());
+            let message = format!(
+                "the program `{}` may be written: `{path}` is in a write scope",
+                program.escape_debug()
+            );
             out.at(at, message, |d| {
-                d.help("keep programs outside of what may be written, or add a deny rule over them")
-                    .witness(Witness::path(path.clone(), how));
+                d.help(
+                    "keep programs outside of what may be written, or add a deny rule over them",
+                )
+                .witness(Witness::path(path.clone(), how));
             });
             continue;
         }
-        if let Some(writable) = subject.around.program_writable(program, &subject.policy.program_path()) {
+        if let Some(writable) = subject
+            .around
+            .program_writable(program, &subject.policy.program_path())
+        {
             let message = format!(
                 "the program `{}` may be replaced: {} may write to `{}`",
                 program.escape_debug(),
@@ -103,16 +123,24 @@ fn writable(subject: &Subject<'_>, path: &str) -> Option<(String, String)> {
     loop {
         let canonical = CanonicalPath::parse(here.as_bytes(), &Switches::default()).ok()?;
         if subject.policy.lets_write(&canonical) {
-            return Some((here.to_owned(), "may be written by an allowed request".to_owned()));
+            return Some((
+                here.to_owned(),
+                "may be written by an allowed request".to_owned(),
+            ));
         }
         let confined = subject
             .confined_writes()
             .into_iter()
-            .find(|(pattern, scope, _)| pattern.matches(here) && !scope.exclude.iter().any(|(out, _)| out.matches(here)));
+            .find(|(pattern, scope, _)| {
+                pattern.matches(here) && !scope.exclude.iter().any(|(out, _)| out.matches(here))
+            });
         if let Some((_, scope, _)) = confined {
             return Some((
                 here.to_owned(),
-                format!("lies in `{}`, which `confine.write` opens to programs", scope.name),
+                format!(
+                    "lies in `{}`, which `confine.write` opens to programs",
+                    scope.name
+                ),
             ));
         }
         here = here.rsplit_once('/')?.0;
