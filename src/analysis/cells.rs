@@ -16,7 +16,7 @@ use crate::decision::{Context, Effect, is_granted_outright, paths::CWD, terms_of
 use crate::path::Dot;
 use crate::policy::casefold::fold_text;
 use crate::policy::glob::{Case, Pattern, Segment};
-use crate::policy::matcher::{RuleScope, ScopeId, Selector};
+use crate::policy::matcher::{ScopeId, Selector};
 use crate::policy::model::{
     Access, Action, Argument, ArgumentKind, PathArgument, RuleEffect, Spelling, Tool,
 };
@@ -355,15 +355,13 @@ impl Analysis {
         let Some(argument) = &cell.argument else {
             return Formula::Const(is_allow || rule.scope.is_none());
         };
-        match &rule.scope {
-            // An allow without a scope says nothing about paths, and covers the one that no argument
-            // names.
-            None => Formula::Const(!is_allow || cell.is_cwd()),
-            Some(RuleScope::All(scopes)) => self.union(scopes, is_allow),
-            Some(RuleScope::PerArgument(entries)) => {
-                let meant = entries.iter().filter(|(name, _)| name == argument);
-                Formula::any(meant.map(|(_, scopes)| self.union(scopes, is_allow)))
-            }
+        // An allow without a scope says nothing about paths, and covers the one that no argument names.
+        if rule.scope.is_none() {
+            return Formula::Const(!is_allow || cell.is_cwd());
+        }
+        match self.policy.scopes_for(rule, cell.number, argument) {
+            None => Formula::Const(false),
+            Some(scopes) => self.union(scopes, is_allow),
         }
     }
 

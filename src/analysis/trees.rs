@@ -6,7 +6,7 @@ use super::formula::{Formula, Scope};
 use super::{Answer, Budget, PathSet, Space};
 use crate::path::CanonicalPath;
 use crate::policy::glob::{Case, Pattern};
-use crate::policy::matcher::{RuleScope, ScopeId};
+use crate::policy::matcher::ScopeId;
 use crate::policy::model::RuleEffect;
 use crate::policy::{CompiledPolicy, CompiledRule};
 
@@ -32,19 +32,11 @@ pub(crate) fn covers_tree(
         if rule.effect != RuleEffect::Allow || !is_of_action || !counts(rule) {
             continue;
         }
-        let scopes: Vec<ScopeId> = match &rule.scope {
-            // It says nothing about paths.
-            None => continue,
-            Some(RuleScope::All(scopes)) => scopes.clone(),
-            Some(RuleScope::PerArgument(entries)) => {
-                let meant = entries.iter().filter(|(name, _)| name == argument);
-                meant.flat_map(|(_, scopes)| scopes.clone()).collect()
-            }
-        };
+        let scopes = policy.scopes_for(rule, action, argument).into_iter();
         allowed.extend(
             scopes
-                .into_iter()
-                .filter_map(|scope| within(policy, scope, root)),
+                .flatten()
+                .filter_map(|scope| within(policy, *scope, root)),
         );
     }
     let budget = Budget::default().with_steps(STEPS);

@@ -11,7 +11,6 @@ use super::request::Form;
 use super::{Context, Decision, Effect, Request, decide, grammar, named, paths};
 use crate::path::CanonicalPath;
 use crate::policy::glob::{Case, Pattern};
-use crate::policy::matcher::{RuleScope, ScopeId};
 use crate::policy::model::RuleEffect;
 use crate::policy::{CompiledPolicy, CompiledRule, Place};
 
@@ -211,8 +210,9 @@ fn outcome(
     {
         return RuleOutcome::OtherAccess;
     }
-    if let (Some(scope), Some(path)) = (&rule.scope, path)
-        && let Some(failed) = outside(policy, rule, scope, path)
+    if rule.scope.is_some()
+        && let Some(path) = path
+        && let Some(failed) = outside(policy, rule, action, path)
     {
         return failed;
     }
@@ -235,18 +235,11 @@ fn outcome(
 fn outside(
     policy: &CompiledPolicy,
     rule: &CompiledRule,
-    scope: &RuleScope,
+    action: u32,
     path: &paths::Decided,
 ) -> Option<RuleOutcome> {
-    let scopes: Vec<ScopeId> = match scope {
-        RuleScope::All(scopes) => scopes.clone(),
-        RuleScope::PerArgument(entries) => {
-            let named = entries.iter().find(|(name, _)| *name == path.argument);
-            match named {
-                Some((_, scopes)) => scopes.clone(),
-                None => return Some(RuleOutcome::OtherArgument(path.argument.clone())),
-            }
-        }
+    let Some(scopes) = policy.scopes_for(rule, action, &path.argument) else {
+        return Some(RuleOutcome::OtherArgument(path.argument.clone()));
     };
     let folds = rule.effect != RuleEffect::Allow;
     let mut best: Option<NearMiss> = None;

@@ -10,7 +10,7 @@ use super::approval::{For, is_granted, needed};
 use super::paths::{CWD, Decided};
 use super::{Context, Effect};
 use crate::path::CanonicalPath;
-use crate::policy::matcher::{RuleScope, ScopeId};
+use crate::policy::matcher::ScopeId;
 use crate::policy::model::{Access, RuleEffect, Tree};
 use crate::policy::{CompiledPolicy, CompiledRule, RuleId};
 use crate::reason::Reason;
@@ -433,7 +433,7 @@ impl About<'_> {
             (Some(Reason::PathOutsideAllowedScope), _) => {
                 format!(
                     "{subject} is outside what the policy allows {action}: {}",
-                    self.allowed_scopes()
+                    self.silent_rule().unwrap_or_else(|| self.allowed_scopes())
                 )
             }
             _ => format!("no rule allows {action} to `{}`", self.actor),
@@ -463,19 +463,33 @@ impl About<'_> {
         }
     }
 
+    /// The rule that allows the action and names no scope for the argument, if there is no better one.
+    fn silent_rule(&self) -> Option<String> {
+        let argument = &self.path?.argument;
+        let context = Context::default();
+        let mut silent = None;
+        for rule in speaking(self.policy, self.tool, self.action, self.actor, &context) {
+            match self.policy.scopes_for(rule, self.action, argument) {
+                Some(_) => return None,
+                None if rule.effect == RuleEffect::Allow => silent = silent.or(Some(rule)),
+                None => {}
+            }
+        }
+        let rule = silent?;
+        Some(format!(
+            "rule `{}` names no scope for `{argument}` (`within: {{{argument}: SCOPE}}` would)",
+            rule.id
+        ))
+    }
+
     fn allowed_scopes(&self) -> String {
         let context = Context::default();
         // Names of patterns only: of a thousand, three are shown.
         let mut all: Vec<&str> = Vec::new();
+        let argument = self.path.map_or("", |path| path.argument.as_str());
         for rule in speaking(self.policy, self.tool, self.action, self.actor, &context) {
-            match (&rule.scope, self.path) {
-                (Some(RuleScope::All(scopes)), _) => all.extend(self.patterns(scopes)),
-                (Some(RuleScope::PerArgument(entries)), Some(path)) => {
-                    let meant = entries.iter().filter(|(name, _)| *name == path.argument);
-                    all.extend(meant.flat_map(|(_, scopes)| self.patterns(scopes)));
-                }
-                _ => {}
-            }
+            let scopes = self.policy.scopes_for(rule, self.action, argument);
+            all.extend(self.patterns(scopes.unwrap_or_default()));
         }
         all.dedup();
         let shown: Vec<String> = all.iter().take(3).map(|text| format!("`{text}`")).collect();

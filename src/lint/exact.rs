@@ -145,7 +145,7 @@ impl Asker<'_, '_> {
                 argument.required
                     && !self
                         .subject
-                        .scopes_of(rule.written, &argument.name)
+                        .scopes_of(rule.written, deed.number, &argument.name)
                         .is_empty()
             });
             let name = deed.name();

@@ -132,7 +132,7 @@ impl<'a> Looker<'a, '_> {
         let subject = self.subject;
         for deed in subject.deeds(rule) {
             for (argument, kind) in deed.paths() {
-                let scopes = subject.scopes_of(rule.written, &argument.name);
+                let scopes = subject.scopes_of(rule.written, deed.number, &argument.name);
                 if scopes.is_empty() || kind.tree == Tree::Names {
                     continue;
                 }
@@ -184,11 +184,11 @@ impl<'a> Looker<'a, '_> {
             let usual = || self.usual(rule, deed, argument, places, nth);
             if let Some(witness) = usual() {
                 found.push((nth, place, witness));
-            } else if self.may_reach(rule, argument, cell, places, nth) {
+            } else if self.may_reach(rule, deed, argument, cell, places, nth) {
                 open.push((nth, place));
             }
         }
-        let excluded = self.excluded(rule, argument);
+        let excluded = self.excluded(rule, deed, argument);
         let ask = |places: &[PathSet]| {
             let set = PathSet::any(places.iter().cloned()).without(excluded.clone());
             let id = &rule.written.id;
@@ -270,6 +270,7 @@ impl<'a> Looker<'a, '_> {
     fn may_reach(
         &self,
         rule: RuleView<'_>,
+        deed: Deed<'_>,
         argument: &Argument,
         cell: &Cell,
         places: &Places,
@@ -278,7 +279,9 @@ impl<'a> Looker<'a, '_> {
         let (Some(place), Some(set)) = (places.all.get(nth), places.sets.get(nth)) else {
             return false;
         };
-        let scopes = self.subject.scopes_of(rule.written, &argument.name);
+        let scopes = self
+            .subject
+            .scopes_of(rule.written, deed.number, &argument.name);
         let mut patterns = scopes.iter().flat_map(|scope| &scope.include);
         let holds_more =
             !place.is_without_sources() || patterns.any(|(p, _)| !places::is_of_sources(p));
@@ -297,7 +300,7 @@ impl<'a> Looker<'a, '_> {
         let allowed = |path: &str| probe::allowed(self.subject, rule, deed, argument, path);
         let place = places.all.get(nth)?;
         let bases = if place.is_anywhere() {
-            probe::bases(self.subject, rule.written, &argument.name)
+            probe::bases(self.subject, rule.written, deed.number, &argument.name)
         } else {
             vec![String::new()]
         };
@@ -316,8 +319,10 @@ impl<'a> Looker<'a, '_> {
 
     /// What the rule's scopes exclude, in every case: what gets past an exclusion in another case is told by
     /// a rule of its own.
-    fn excluded(&self, rule: RuleView<'_>, argument: &Argument) -> PathSet {
-        let scopes = self.subject.scopes_of(rule.written, &argument.name);
+    fn excluded(&self, rule: RuleView<'_>, deed: Deed<'_>, argument: &Argument) -> PathSet {
+        let scopes = self
+            .subject
+            .scopes_of(rule.written, deed.number, &argument.name);
         let excluded = scopes.iter().flat_map(|scope| &scope.exclude);
         PathSet::any(excluded.map(|(pattern, _)| PathSet::of(pattern, Case::Folded)))
     }

@@ -90,7 +90,10 @@ pub(crate) fn request(
                 args.push((argument.name.clone(), path.to_owned()));
             }
             _ if argument.required => {
-                args.push((argument.name.clone(), filler(subject, rule, argument)?));
+                args.push((
+                    argument.name.clone(),
+                    filler(subject, rule, deed, argument)?,
+                ));
             }
             _ => {}
         }
@@ -105,10 +108,15 @@ pub(crate) fn request(
 }
 
 /// A value that an argument takes.
-fn filler(subject: &Subject<'_>, rule: &Rule, argument: &Argument) -> Option<String> {
+fn filler(
+    subject: &Subject<'_>,
+    rule: &Rule,
+    deed: Deed<'_>,
+    argument: &Argument,
+) -> Option<String> {
     match &argument.kind {
         ArgumentKind::Path(_) => subject
-            .scopes_of(rule, &argument.name)
+            .scopes_of(rule, deed.number, &argument.name)
             .into_iter()
             .flat_map(|scope| &scope.include)
             .map(|(pattern, _)| sample(pattern))
@@ -146,7 +154,7 @@ pub(crate) fn allowed(
     argument: &Argument,
     path: &str,
 ) -> Option<Witness> {
-    if !holds(subject, rule.written, &argument.name, path) {
+    if !holds(subject, rule.written, deed.number, &argument.name, path) {
         return None;
     }
     let request = request(subject, rule.written, deed, Some((&argument.name, path)))?;
@@ -161,24 +169,38 @@ pub(crate) fn allowed(
 }
 
 /// Whether some scope of the rule for the argument holds the path.
-pub(crate) fn holds(subject: &Subject<'_>, rule: &Rule, argument: &str, path: &str) -> bool {
-    subject.scopes_of(rule, argument).into_iter().any(|scope| {
-        scope
-            .include
-            .iter()
-            .any(|(pattern, _)| pattern.matches(path))
-            && !scope
-                .exclude
+pub(crate) fn holds(
+    subject: &Subject<'_>,
+    rule: &Rule,
+    action: u32,
+    argument: &str,
+    path: &str,
+) -> bool {
+    subject
+        .scopes_of(rule, action, argument)
+        .into_iter()
+        .any(|scope| {
+            scope
+                .include
                 .iter()
                 .any(|(pattern, _)| pattern.matches(path))
-    })
+                && !scope
+                    .exclude
+                    .iter()
+                    .any(|(pattern, _)| pattern.matches(path))
+        })
 }
 
 /// Directories to look for names in: the top, the directories that a rule's patterns begin with, and one
 /// below each.
-pub(crate) fn bases(subject: &Subject<'_>, rule: &Rule, argument: &str) -> Vec<String> {
+pub(crate) fn bases(
+    subject: &Subject<'_>,
+    rule: &Rule,
+    action: u32,
+    argument: &str,
+) -> Vec<String> {
     let mut bases = vec![String::new()];
-    for scope in subject.scopes_of(rule, argument) {
+    for scope in subject.scopes_of(rule, action, argument) {
         for (pattern, _) in &scope.include {
             let mut prefix = pattern.literal_prefix();
             let is_literal = |segment: &Segment| matches!(segment, Segment::Literal(_));

@@ -205,9 +205,13 @@ impl<'s> Subject<'s> {
         deeds
     }
 
-    /// The scopes that a rule names for an argument.
-    pub(crate) fn scopes_of(&self, rule: &Rule, argument: &str) -> Vec<&Scope> {
+    /// The scopes that a rule holds against the paths of an argument.
+    pub(crate) fn scopes_of(&self, rule: &Rule, action: u32, argument: &str) -> Vec<&Scope> {
+        let is_apart = || {
+            rule.effect == RuleEffect::Allow && self.policy.matcher().sets_apart(action, argument)
+        };
         let named: Vec<&str> = match &rule.scope {
+            Some(ScopeUse::All(_)) if is_apart() => Vec::new(),
             Some(ScopeUse::All(scopes)) => scopes.iter().map(|(name, _)| name.as_str()).collect(),
             Some(ScopeUse::PerArgument(entries)) => entries
                 .iter()
@@ -250,7 +254,10 @@ impl<'s> Subject<'s> {
         let mut accesses: Vec<Access> = Vec::new();
         for deed in self.deeds(rule) {
             for (argument, kind) in deed.paths() {
-                if !self.scopes_of(rule.written, &argument.name).is_empty() {
+                if !self
+                    .scopes_of(rule.written, deed.number, &argument.name)
+                    .is_empty()
+                {
                     accesses.push(kind.access);
                 }
             }

@@ -16,7 +16,7 @@ use super::decode::nearest;
 use super::error::{Code, PolicyErrors, Problem};
 use super::gather::{Gathered, gather, gather_alone};
 use super::glob::Pattern;
-use super::matcher::{Matcher, RuleScope, ScopeId, Selector};
+use super::matcher::{Apart, Matcher, RuleScope, ScopeId, Selector};
 use super::model::{
     Access, ActionPattern, Argument, ArgumentKind, ArgumentScopes, Policy, Rule, RuleEffect,
     ScopeUse, StatedTerms,
@@ -198,7 +198,7 @@ impl Loader {
         if !self.problems.is_empty() {
             return Err(PolicyErrors::new(self.files, self.problems));
         }
-        let matcher = Matcher::new(&scopes, &rules);
+        let matcher = Matcher::new(&scopes, &rules, names.apart(&policy));
         let inner = Inner {
             digest: digest(&self.files),
             tool_by_name: names.tools,
@@ -544,6 +544,22 @@ impl Names {
                     .collect(),
             ),
         }
+    }
+}
+
+impl Names {
+    /// For each action, by number, its arguments that an allow covers only by name.
+    fn apart(&self, policy: &Policy) -> Apart {
+        let mut apart = Apart::default();
+        for (tool, first) in policy.tools.iter().zip(&self.first_action) {
+            for (number, action) in (*first..).zip(&tool.actions) {
+                let names: Vec<String> = tool.apart(action).map(str::to_owned).collect();
+                if !names.is_empty() {
+                    apart.insert(number, names);
+                }
+            }
+        }
+        apart
     }
 }
 

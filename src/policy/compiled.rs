@@ -7,7 +7,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use super::glob::Pattern;
-use super::matcher::{Matcher, RuleScope, Selector, Uses};
+use super::matcher::{Matcher, RuleScope, ScopeId, Selector, Uses};
 use super::model::{
     Access, Action, Approval, Argument, ArgumentKind, DiskRules, Invariant, LedgerSettings,
     RuleEffect, ShellSettings, StatedTerms, Test, Tool,
@@ -272,6 +272,26 @@ impl CompiledPolicy {
 
     pub(crate) fn scopes(&self) -> &[CompiledScope] {
         &self.inner.scopes
+    }
+
+    /// The scopes that a rule holds against the paths of an argument; none if it says nothing about them.
+    pub(crate) fn scopes_for<'r>(
+        &self,
+        rule: &'r CompiledRule,
+        action: u32,
+        argument: &str,
+    ) -> Option<&'r [ScopeId]> {
+        match rule.scope.as_ref()? {
+            RuleScope::All(scopes) => {
+                let is_allow = rule.effect == RuleEffect::Allow;
+                let is_apart = is_allow && self.matcher().sets_apart(action, argument);
+                (!is_apart).then_some(scopes)
+            }
+            RuleScope::PerArgument(entries) => entries
+                .iter()
+                .find(|(name, _)| name == argument)
+                .map(|(_, scopes)| scopes.as_slice()),
+        }
     }
 
     pub(crate) fn approval(&self, nth: usize) -> Option<&Approval> {

@@ -76,7 +76,11 @@ pub struct Matcher {
     by_scope: HashMap<(Selector, ScopeId), Vec<Entry>, BuildHasherDefault<SmallKeys>>,
     outright: HashMap<Selector, Vec<RuleId>, BuildHasherDefault<SmallKeys>>,
     by_action: HashMap<Selector, Vec<RuleId>, BuildHasherDefault<SmallKeys>>,
+    apart: Apart,
 }
+
+/// For actions by number, the arguments that a scope for all paths of an allow does not cover.
+pub(crate) type Apart = HashMap<u32, Vec<String>, BuildHasherDefault<SmallKeys>>;
 
 /// A rule that uses a scope, for all path arguments or for one.
 struct Entry {
@@ -86,7 +90,7 @@ struct Entry {
 }
 
 impl Matcher {
-    pub(crate) fn new(scopes: &[CompiledScope], rules: &[CompiledRule]) -> Matcher {
+    pub(crate) fn new(scopes: &[CompiledScope], rules: &[CompiledRule], apart: Apart) -> Matcher {
         let mut matcher = Matcher {
             exact: Index::default(),
             folded: Index::default(),
@@ -97,6 +101,7 @@ impl Matcher {
             by_scope: HashMap::default(),
             outright: HashMap::default(),
             by_action: HashMap::default(),
+            apart,
         };
         let mut is_used = vec![(false, false); scopes.len()];
         for (rule, id) in rules.iter().zip((0..).map(RuleId)) {
@@ -228,6 +233,13 @@ impl Matcher {
         });
     }
 
+    /// Whether an allow covers the argument only with a scope that is named for it.
+    pub(crate) fn sets_apart(&self, action: u32, argument: &str) -> bool {
+        self.apart
+            .get(&action)
+            .is_some_and(|names| names.iter().any(|name| name == argument))
+    }
+
     /// The rules about an action that use a scope for this argument.
     fn users<'m>(
         &'m self,
@@ -238,8 +250,12 @@ impl Matcher {
     ) -> impl Iterator<Item = &'m Entry> {
         let selectors = Selector::of(tool, action).into_iter();
         let entries = selectors.filter_map(move |selector| self.by_scope.get(&(selector, scope)));
-        let is_meant =
-            move |entry: &&Entry| entry.argument.as_ref().is_none_or(|name| name == argument);
+        let is_apart = self.sets_apart(action, argument);
+        let is_meant = move |entry: &&Entry| match &entry.argument {
+            Some(name) => name == argument,
+            // Rules that fold case keep out, and keep out of every argument.
+            None => entry.folds_case || !is_apart,
+        };
         entries.flatten().filter(is_meant)
     }
 
@@ -297,7 +313,7 @@ fn nth(scopes: &[ScopeId], pattern: u32) -> Option<ScopeId> {
 /// rustc's FxHash. The standard hash resists chosen keys, which costs five times as much and which
 /// nobody but the author could choose.
 #[derive(Default)]
-struct SmallKeys(u64);
+pub(crate) struct SmallKeys(u64);
 
 impl Hasher for SmallKeys {
     fn finish(&self) -> u64 {

@@ -161,6 +161,33 @@ pub struct Tool {
     pub actions: Vec<Action>,
 }
 
+impl Tool {
+    /// The written path arguments of an action that one scope for all of its paths does not cover, but only a
+    /// scope that is named for them: options that name a file to write beside what the action is about
+    /// (`--junitxml`).
+    ///
+    /// A path that must be given or is implied is what the action is about, and so is any path of an action that
+    /// reads none.
+    pub(crate) fn apart<'t>(&'t self, action: &'t Action) -> impl Iterator<Item = &'t str> {
+        let all = || {
+            let after = action.after.iter().flatten();
+            let all = self.args.iter().chain(&action.args).chain(after);
+            all.filter_map(|argument| match &argument.kind {
+                ArgumentKind::Path(kind) => Some((argument, kind)),
+                ArgumentKind::Flag
+                | ArgumentKind::Text { .. }
+                | ArgumentKind::Int { .. }
+                | ArgumentKind::Choice(_) => None,
+            })
+        };
+        let reads = all().any(|(_, kind)| kind.access != Access::Write && !kind.base);
+        let apart = all().filter(move |(argument, kind)| {
+            reads && kind.access == Access::Write && !argument.required && !kind.absent_is_workspace
+        });
+        apart.map(|(argument, _)| argument.name.as_str())
+    }
+}
+
 /// One action of a tool.
 #[derive(Clone, Debug)]
 #[non_exhaustive]

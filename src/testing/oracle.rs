@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 use crate::decision::paths::{CWD, Decided};
 use crate::decision::{Decision, Plan, Value};
 use crate::policy::glob::Case;
-use crate::policy::matcher::{RuleScope, ScopeId};
+use crate::policy::matcher::ScopeId;
 use crate::policy::model::{Access, ArgumentKind, RuleEffect, Spelling, Tree};
 use crate::policy::{CompiledPolicy, CompiledRule};
 
@@ -62,7 +62,7 @@ impl<'a> Oracle<'a> {
         self.rules(tool, action).any(|rule| {
             rule.effect == RuleEffect::Allow
                 && match &rule.scope {
-                    Some(scope) => self.holds(scope, argument, path, Case::Exact),
+                    Some(_) => self.holds(rule, action, argument, path, Case::Exact),
                     None => argument == CWD,
                 }
         })
@@ -150,10 +150,8 @@ impl<'a> Oracle<'a> {
             };
             counts
                 && is_of(&rule.access)
-                && rule
-                    .scope
-                    .as_ref()
-                    .is_none_or(|scope| self.holds(scope, &path.argument, place, Case::Folded))
+                && (rule.scope.is_none()
+                    || self.holds(rule, plan.action, &path.argument, place, Case::Folded))
         })
     }
 
@@ -170,7 +168,14 @@ impl<'a> Oracle<'a> {
             })
     }
 
-    fn holds(&self, scope: &RuleScope, argument: &str, path: &[u8], case: Case) -> bool {
+    fn holds(
+        &self,
+        rule: &CompiledRule,
+        action: u32,
+        argument: &str,
+        path: &[u8],
+        case: Case,
+    ) -> bool {
         let is_in = |id: &ScopeId| {
             let scope = usize::try_from(id.0).ok();
             let scope = scope.and_then(|nth| self.policy.scopes().get(nth));
@@ -183,12 +188,8 @@ impl<'a> Oracle<'a> {
                     && !scope.exclude.iter().any(|pattern| pattern.matches(path))
             })
         };
-        match scope {
-            RuleScope::All(scopes) => scopes.iter().any(is_in),
-            RuleScope::PerArgument(entries) => entries
-                .iter()
-                .any(|(name, scopes)| name == argument && scopes.iter().any(is_in)),
-        }
+        let scopes = self.policy.scopes_for(rule, action, argument);
+        scopes.is_some_and(|scopes| scopes.iter().any(is_in))
     }
 
     /// A text that stands where an option could, and would be taken for one.

@@ -53,7 +53,7 @@ impl<'a, 's> Finder<'a, 's> {
                 let names = arguments.map(|argument| argument.name.as_str());
                 // A scope without an argument that it bounds, bounds where a command starts.
                 for argument in names.chain([CWD]) {
-                    for scope in subject.scopes_of(rule.written, argument) {
+                    for scope in subject.scopes_of(rule.written, deed.number, argument) {
                         let uses = uses.entry(scope.name.as_str()).or_default();
                         uses.push((rule, deed, argument));
                     }
@@ -157,7 +157,9 @@ impl<'a, 's> Finder<'a, 's> {
         for argument in by_importance(deed) {
             let is_usual = argument.required || argument.spelling == Spelling::Positional;
             let list = if is_usual { &mut usual } else { &mut options };
-            let scopes = self.subject.scopes_of(rule.written, &argument.name);
+            let scopes = self
+                .subject
+                .scopes_of(rule.written, deed.number, &argument.name);
             for (pattern, _) in scopes.into_iter().flat_map(|scope| &scope.include) {
                 let sample = probe::sample(pattern);
                 if rule.written.effect != RuleEffect::Allow && pattern.as_str().starts_with("**/") {
@@ -178,7 +180,7 @@ impl<'a, 's> Finder<'a, 's> {
         let about = self.allows.get(&deed.number).into_iter().flatten();
         let scopes = about
             .take(4)
-            .flat_map(move |allow| self.subject.scopes_of(allow.written, argument));
+            .flat_map(move |allow| self.subject.scopes_of(allow.written, deed.number, argument));
         let patterns = scopes.flat_map(|scope| scope.include.first());
         patterns
             .filter(|(pattern, _)| pattern.reaches_down())
@@ -200,7 +202,7 @@ impl<'a, 's> Finder<'a, 's> {
         let actor = probe::actor(rule.written);
         let would_allow = |allow: &&RuleView<'_>| {
             let holds = set.is_none_or(|(argument, path)| {
-                probe::holds(self.subject, allow.written, argument, path)
+                probe::holds(self.subject, allow.written, deed.number, argument, path)
             });
             holds && allow.compiled.is_for(&actor)
         };

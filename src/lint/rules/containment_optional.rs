@@ -44,7 +44,9 @@ pub(super) fn check(subject: &Subject<'_>, out: &mut Findings<'_>) {
             .any(|deed| {
                 deed.paths().any(|(argument, kind)| {
                     kind.access == Access::Write
-                        && !subject.scopes_of(rule.written, &argument.name).is_empty()
+                        && !subject
+                            .scopes_of(rule.written, deed.number, &argument.name)
+                            .is_empty()
                 })
             });
         let confined = subject

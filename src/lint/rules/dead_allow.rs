@@ -82,10 +82,10 @@ pub(super) fn check(subject: &Subject<'_>, out: &mut Findings<'_>) {
 fn example(subject: &Subject<'_>, rule: RuleView<'_>) -> Option<Witness> {
     for deed in subject.deeds(rule) {
         for (argument, _) in deed.paths() {
-            for scope in subject.scopes_of(rule.written, &argument.name) {
+            for scope in subject.scopes_of(rule.written, deed.number, &argument.name) {
                 for (pattern, _) in &scope.include {
                     let path = probe::sample(pattern);
-                    if !probe::holds(subject, rule.written, &argument.name, &path) {
+                    if !probe::holds(subject, rule.written, deed.number, &argument.name, &path) {
                         continue;
                     }
                     let request =

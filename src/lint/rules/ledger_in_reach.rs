@@ -141,7 +141,7 @@ fn write_scope(subject: &Subject<'_>, file: &str) -> Option<(String, Span, Witne
         for deed in subject.deeds(rule) {
             for (argument, kind) in deed.paths() {
                 if kind.access != Access::Write
-                    || !probe::holds(subject, rule.written, &argument.name, file)
+                    || !probe::holds(subject, rule.written, deed.number, &argument.name, file)
                 {
                     continue;
                 }

@@ -114,7 +114,7 @@ fn read_scopes<'s>(subject: &'s Subject<'_>) -> HashSet<&'s str> {
                 .paths()
                 .filter(|(_, kind)| kind.access != Access::Write)
             {
-                let scopes = subject.scopes_of(rule.written, &argument.name);
+                let scopes = subject.scopes_of(rule.written, deed.number, &argument.name);
                 read.extend(scopes.iter().map(|scope| scope.name.as_str()));
             }
         }

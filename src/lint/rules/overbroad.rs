@@ -42,7 +42,7 @@ pub(super) fn check(subject: &Subject<'_>, out: &mut Findings<'_>) {
                 .filter(|(_, kind)| kind.access != Access::Read)
                 .find_map(|(argument, kind)| {
                     let scope = subject
-                        .scopes_of(rule.written, &argument.name)
+                        .scopes_of(rule.written, deed.number, &argument.name)
                         .into_iter()
                         .find_map(|scope| {
                             let broad = scope

@@ -140,7 +140,7 @@ fn is_directory_like(subject: &Subject<'_>, deed: Deed<'_>, argument: &str) -> b
         })
         .any(|rule| {
             subject
-                .scopes_of(rule.written, argument)
+                .scopes_of(rule.written, deed.number, argument)
                 .iter()
                 .any(|scope| {
                     scope
