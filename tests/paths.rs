@@ -65,7 +65,7 @@ fn every_recorded_case_has_its_verdict_reason_and_canonical_form() {
     for case in all {
         let bytes = case.bytes();
         let syntax = Syntax::from_name(&case.syntax).unwrap();
-        let answer = lexical(&bytes, syntax, &Switches::default());
+        let answer = lexical(&bytes, syntax, &strictest());
         let (reason, canonical) = match &answer {
             Ok(target) if scope.matches(target.path()) => (None, Some(target.path())),
             Ok(_) => (Some(Reason::PathOutsideAllowedScope), None),
@@ -77,8 +77,15 @@ fn every_recorded_case_has_its_verdict_reason_and_canonical_form() {
     }
 }
 
+/// Every switch at its strictest: as built in, and no dot is stripped. The case files are read so.
+fn strictest() -> Switches {
+    let mut switches = Switches::default();
+    switches.dot = Dot::Deny;
+    switches
+}
+
 fn strict(text: &str) -> Result<String, Denial> {
-    CanonicalPath::parse(text.as_bytes(), &Switches::default()).map(|path| path.as_str().to_owned())
+    CanonicalPath::parse(text.as_bytes(), &strictest()).map(|path| path.as_str().to_owned())
 }
 
 fn reason(text: &str) -> Option<Reason> {
@@ -406,7 +413,7 @@ fn ordinary() -> impl Strategy<Value = String> {
 /// Every single relaxation, with the rules it may lift.
 fn relaxations() -> Vec<(Switches, &'static [u8])> {
     let relax = |change: &dyn Fn(&mut Switches)| {
-        let mut switches = Switches::default();
+        let mut switches = strictest();
         change(&mut switches);
         switches
     };
@@ -476,6 +483,12 @@ proptest! {
             let again = lexical(executed.as_bytes(), syntax, &switches).unwrap();
             prop_assert_eq!(&again, &target);
             let path = target.to_canonical();
+            // What a program is given is the same path, and begins like a name to every program.
+            let argument = path.to_argument();
+            prop_assert!(argument.starts_with(|c: char| c.is_alphanumeric() || "._".contains(c)), "{argument}");
+            let mut stripped = switches.clone();
+            stripped.dot = Dot::Strip;
+            prop_assert_eq!(&CanonicalPath::parse(argument.as_bytes(), &stripped).unwrap(), &path);
             prop_assert_eq!(&CanonicalPath::parse(target.path().as_bytes(), &switches).unwrap(), &path);
             let cleaned = path_clean::clean(path.as_str());
             prop_assert_eq!(cleaned.to_str(), Some(path.as_str()));
@@ -485,7 +498,7 @@ proptest! {
 
     #[test]
     fn a_relaxed_switch_lifts_its_own_rules_and_no_other(text in hostile(), syntax in syntax()) {
-        let strict = lexical(text.as_bytes(), syntax, &Switches::default());
+        let strict = lexical(text.as_bytes(), syntax, &strictest());
         let strict = strict.as_ref().map_err(rules).err().unwrap_or_default();
         for (switches, own) in relaxations() {
             let relaxed = lexical(text.as_bytes(), syntax, &switches);

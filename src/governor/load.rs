@@ -465,7 +465,7 @@ rules: [{id: all, allow: [filesystem.write_file, filesystem.read_file], within: 
         let request = Request::named("filesystem", "read_file").with_arg("path", "a.md");
         let decision = decide(&loaded.policy, &request, &Context::new("me"));
         assert_eq!(decision.to_json()["widens"], serde_json::json!(["guide"]));
-        let relaxed = format!("{inside}paths: {{dot: strip}}\n");
+        let relaxed = format!("{inside}paths: {{dot: deny}}\n");
         let error = load_with(&relaxed).unwrap_err().to_string();
         assert!(error.contains("paths.dot"), "{error}");
         // To look at, it can be loaded all the same.

@@ -126,10 +126,7 @@ mod tests {
     fn one_leading_dot_is_stripped_and_no_more() {
         #[track_caller]
         fn check(text: &str, expected: Option<&str>) {
-            let mut switches = Switches {
-                dot: Dot::Strip,
-                ..Switches::default()
-            };
+            let mut switches = Switches::default();
             assert_eq!(strip_dot(text, &switches), expected, "{text:?}");
             switches.dot = Dot::Deny;
             assert_eq!(strip_dot(text, &switches), Some(text));
@@ -147,7 +144,6 @@ mod tests {
         check("a/.", Some("a/."));
 
         let switches = Switches {
-            dot: Dot::Strip,
             backslash: Backslash::Deny,
             ..Switches::default()
         };

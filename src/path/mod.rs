@@ -424,9 +424,9 @@ impl CanonicalPath {
         }
     }
 
-    /// The path as a program is given it: as it is, with `./` before it if it begins like an option, an
-    /// argument file, a home directory or a drive. Only what [`CanonicalPath::strip_prefix`] leaves can
-    /// begin so.
+    /// The path as a program is given it: as it is if it begins with a letter, a digit, `.` or `_`, else
+    /// with `./` before it. Programs read other beginnings as options, argument files, homes, drives,
+    /// operators (`find`) and keys (`sort`).
     ///
     /// ```
     /// use lictor::path::{CanonicalPath, Switches};
@@ -435,16 +435,18 @@ impl CanonicalPath {
     /// let base = CanonicalPath::parse(b"tests", &switches)?;
     /// let odd = CanonicalPath::parse(b"tests/-rf", &switches)?.strip_prefix(&base).unwrap();
     /// assert_eq!((odd.as_str(), &*odd.to_argument()), ("-rf", "./-rf"));
+    /// assert_eq!(CanonicalPath::parse(b"!", &switches)?.to_argument(), "./!");
     /// assert_eq!(base.to_argument(), "tests");
     /// # Ok::<(), lictor::path::Denial>(())
     /// ```
     #[must_use]
     pub fn to_argument(&self) -> Cow<'_, str> {
         let text = self.as_str();
-        if text.starts_with(['-', '@', '~']) || windows::root(text).is_some() {
-            Cow::Owned(format!("./{text}"))
-        } else {
+        let is_plain = text.starts_with(|c: char| c.is_alphanumeric() || matches!(c, '.' | '_'));
+        if is_plain && windows::root(text).is_none() {
             Cow::Borrowed(text)
+        } else {
+            Cow::Owned(format!("./{text}"))
         }
     }
 }
@@ -547,11 +549,7 @@ mod tests {
     fn after_a_stripped_dot_the_rest_is_read_as_if_written_alone() {
         #[track_caller]
         fn check(text: &str, expected: Result<&str, (u8, usize)>) {
-            let switches = Switches {
-                dot: Dot::Strip,
-                ..Switches::default()
-            };
-            let got = lexical(text.as_bytes(), Syntax::Path, &switches);
+            let got = lexical(text.as_bytes(), Syntax::Path, &Switches::default());
             let got = got
                 .as_ref()
                 .map(Target::path)
@@ -576,7 +574,6 @@ mod tests {
         #[track_caller]
         fn check(text: &str, syntax: Syntax, expected: Result<&str, u8>) {
             let switches = Switches {
-                dot: Dot::Strip,
                 edges: Edges::Allow,
                 ..Switches::default()
             };

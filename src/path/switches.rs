@@ -1,7 +1,8 @@
 //! What a policy may relax about the lexical rules, one switch for each class of names.
 //!
-//! The default of each switch is the strict value. A switch lets through exactly its own class: no
-//! rule before or after it changes. Rules 1–5, 7–10 and 12–14 have no switch.
+//! The default of each switch is the strict value, but for `dot`: a leading `./` and `.` alone are ordinary
+//! ways to name a path. A switch lets through exactly its own class: no rule before or after it changes.
+//! Rules 1–5, 7–10, 12 and 14 have no switch.
 
 #![forbid(unsafe_code)]
 
@@ -14,12 +15,12 @@ use serde::{Deserialize, Serialize};
 /// ```
 /// use lictor::path::{CanonicalPath, Dot, Switches};
 ///
-/// let strict = Switches::default();
-/// assert!(CanonicalPath::parse(b"./tests", &strict).is_err());
+/// let usual = Switches::default();
+/// assert_eq!(CanonicalPath::parse(b"./tests", &usual)?.as_str(), "tests");
 ///
-/// let mut relaxed = Switches::default();
-/// relaxed.dot = Dot::Strip;
-/// assert_eq!(CanonicalPath::parse(b"./tests", &relaxed)?.as_str(), "tests");
+/// let mut strict = Switches::default();
+/// strict.dot = Dot::Deny;
+/// assert!(CanonicalPath::parse(b"./tests", &strict).is_err());
 /// # Ok::<(), lictor::path::Denial>(())
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -75,7 +76,7 @@ macro_rules! switch {
     ($(#[doc = $doc:literal])+ $name:ident { $($(#[doc = $meaning:literal])+ $value:ident = $text:literal,)+ }) => {
         $(#[doc = $doc])+
         ///
-        /// The first value is the strict one and the default.
+        /// The first value is the default.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
         #[non_exhaustive]
         pub enum $name {
@@ -83,7 +84,7 @@ macro_rules! switch {
         }
 
         impl $name {
-            /// All values, the strict one first.
+            /// All values, the default first.
             pub const ALL: &'static [$name] = &[$($name::$value,)+];
 
             /// The value as a policy spells it.
@@ -101,8 +102,8 @@ macro_rules! switch {
 
         impl Default for $name {
             fn default() -> $name {
-                let [strict, ..] = [$($name::$value,)+];
-                strict
+                let [first, ..] = [$($name::$value,)+];
+                first
             }
         }
 
@@ -117,11 +118,11 @@ macro_rules! switch {
 switch! {
     /// What a leading `./`, or `.` alone, means.
     Dot {
-        /// It is a segment like any other, and refused.
-        Deny = "deny",
         /// One leading `./` is removed, and `.` alone is the workspace. What follows is then read as
         /// if it had been written alone: `./-x` is refused as `-x` is.
         Strip = "strip",
+        /// It is a segment like any other, and refused.
+        Deny = "deny",
     }
 }
 
@@ -246,12 +247,12 @@ mod tests {
     }
 
     #[test]
-    fn switches_read_back_from_json_and_what_is_left_out_is_strict() {
-        let switches: Switches = serde_json::from_str(r#"{"dot": "strip"}"#).unwrap();
+    fn switches_read_back_from_json_and_what_is_left_out_is_as_built_in() {
+        let switches: Switches = serde_json::from_str(r#"{"dot": "deny"}"#).unwrap();
         assert_eq!(
             switches,
             Switches {
-                dot: Dot::Strip,
+                dot: Dot::Deny,
                 ..Switches::default()
             }
         );

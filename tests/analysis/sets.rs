@@ -19,8 +19,15 @@ fn folded(text: &str) -> PathSet {
     PathSet::of(&pattern(text), Case::Folded)
 }
 
+/// The workspace itself is no path that can be written.
 fn requests() -> Space {
-    Space::of_requests(&Switches::default())
+    Space::of_requests(&switches())
+}
+
+fn switches() -> Switches {
+    let mut switches = Switches::default();
+    switches.dot = Dot::Deny;
+    switches
 }
 
 /// A set as a tree that is easy to evaluate.
@@ -197,7 +204,7 @@ proptest! {
     #[test]
     fn an_answer_about_a_set_is_that_of_brute_force(set in any_set()) {
         let budget = Budget::default();
-        let switches = Switches::default();
+        let switches = switches();
         let answer = requests().is_empty(&set.built(), &budget);
         agrees(&answer, Some(&switches), &|path| set.holds(path)).map_err(|why| TestCaseError::fail(format!("{set:?} {why}")))?;
         let answer = Space::of_disk().is_empty(&set.built(), &budget);
@@ -312,9 +319,7 @@ fn what_is_denied_in_every_case_is_seen_in_another() {
 
 #[test]
 fn the_workspace_is_in_double_stars_only_and_the_last_witness() {
-    let mut switches = Switches::default();
-    switches.dot = Dot::Strip;
-    let space = Space::of_requests(&switches);
+    let space = Space::of_requests(&Switches::default());
     let budget = Budget::default();
     assert_eq!(
         space.covers(&exact("*/**"), &exact("**"), &budget),

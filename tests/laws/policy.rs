@@ -209,8 +209,8 @@ impl Policy {
     pub(super) fn yaml(&self) -> String {
         let mut text = String::from("version: 1\nname: random\n");
         text.push_str(TOOLS);
-        if self.strips_dot {
-            text.push_str("paths: {dot: strip}\n");
+        if !self.strips_dot {
+            text.push_str("paths: {dot: deny}\n");
         }
         let defaults = self.defaults.yaml();
         if !defaults.is_empty() {

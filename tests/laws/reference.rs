@@ -180,8 +180,8 @@ impl Verdict {
 /// Step 2: every path through the lexical layer; the first that fails gives the first reason.
 fn read(policy: &Policy, ask: &Ask) -> Result<Vec<Read>, Vec<Reason>> {
     let mut switches = Switches::default();
-    if policy.strips_dot {
-        switches.dot = Dot::Strip;
+    if !policy.strips_dot {
+        switches.dot = Dot::Deny;
     }
     let mut found: Vec<Read> = Vec::new();
     let mut reasons: Vec<Reason> = Vec::new();

@@ -6,7 +6,7 @@ use proptest::prelude::*;
 use proptest::sample::select;
 
 use super::*;
-use crate::path::{Braces, Dot, Switches};
+use crate::path::{Braces, Switches};
 use crate::policy::casefold::variants;
 use crate::policy::error::Code;
 
@@ -134,7 +134,6 @@ fn a_path_is_a_pattern_of_its_own() {
     for text in ["a/[b]/c.py", "x,y", "[[...opt]]", "{", "."] {
         let switches = Switches {
             braces: Braces::Allow,
-            dot: Dot::Strip,
             ..Switches::default()
         };
         let path = CanonicalPath::parse(text.as_bytes(), &switches).unwrap();
