@@ -163,8 +163,11 @@ impl<'p> Grammar<'p> {
     fn list(&mut self, words: &[String], kind: Kind) -> Result<(), Cap> {
         let mut list = Vec::with_capacity(words.len());
         for word in words {
-            let literal = Words::literal(word)?;
-            list.push(self.word(literal));
+            let word = match kind {
+                Kind::Fixed(_) => Words::fixed(word)?,
+                Kind::Call | Kind::Command => Words::literal(word)?,
+            };
+            list.push(self.word(word));
         }
         if !list.is_empty() {
             let text = words.to_vec();

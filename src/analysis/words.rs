@@ -8,7 +8,7 @@ use std::collections::{HashSet, VecDeque};
 use regex_syntax::hir::{Class, Hir, HirKind};
 
 use super::budget::{Cap, Meter};
-use crate::policy::model::{Argument, ArgumentKind};
+use crate::policy::model::{Argument, ArgumentKind, WORKSPACE};
 
 /// A set of words.
 #[derive(Debug)]
@@ -68,13 +68,19 @@ impl Words {
                 pattern,
                 lines,
                 dash,
+                suffix,
             } => {
                 let text = Text {
                     lines: *lines,
                     dash: *dash,
                 };
                 let pattern = pattern.as_ref().map(|pattern| pattern.as_str().to_owned());
-                (pattern.unwrap_or(any), Some(text))
+                let expression = pattern.unwrap_or(any);
+                let mut words = Words::new("", Some(&expression), Some(text))?;
+                if let Some(suffix) = suffix {
+                    words.suffixed(suffix)?;
+                }
+                return words.behind(prefix);
             }
             ArgumentKind::Int { min, max } => (numbers(*min, *max), None),
             ArgumentKind::Choice(words) => {
@@ -105,6 +111,45 @@ impl Words {
         }
         words.start = words.spelled(prefix, words.start)?;
         Ok(words)
+    }
+
+    /// A word that is always passed on, with each way to the workspace that it can name.
+    pub(super) fn fixed(word: &str) -> Result<Words, Cap> {
+        match word.split_once(WORKSPACE) {
+            None => Words::literal(word),
+            Some((front, back)) => {
+                let back = regex_syntax::escape(back);
+                Words::matching(front, &format!(r"(?:\.|\.\.(?:/\.\.)*){back}"))
+            }
+        }
+    }
+
+    /// These words behind a prefix, which is no part of the value.
+    fn behind(mut self, prefix: &str) -> Result<Words, Cap> {
+        self.value_from = prefix.chars().count();
+        self.start = self.spelled(prefix, self.start)?;
+        Ok(self)
+    }
+
+    /// With the suffix at the end and before dots: it may be written there, and is passed on there.
+    fn suffixed(&mut self, suffix: &str) -> Result<(), Cap> {
+        for nth in 0..self.nodes.len() {
+            let ends = match self.nodes.get(nth) {
+                Some(Node::End) => true,
+                Some(Node::Read(ranges, _)) => ranges.iter().any(|(a, z)| (*a..=*z).contains(&'.')),
+                Some(Node::Fork(_)) | None => false,
+            };
+            let Some(node) = self.nodes.get_mut(nth).filter(|_| ends) else {
+                continue;
+            };
+            let plain = std::mem::replace(node, Node::End);
+            let plain = self.node(plain)?;
+            let suffixed = self.spelled(suffix, plain)?;
+            if let Some(node) = self.nodes.get_mut(nth) {
+                *node = Node::Fork(vec![plain, suffixed]);
+            }
+        }
+        Ok(())
     }
 
     /// Only those that do not look like an option.

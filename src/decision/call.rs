@@ -4,6 +4,7 @@
 
 #![forbid(unsafe_code)]
 
+use super::suffix;
 use crate::policy::model::{Action, Argument, ArgumentKind, Spelling, Tool};
 use crate::reason::Reason;
 
@@ -32,6 +33,8 @@ pub(super) struct Call {
     pub(super) action: usize,
     /// In declared order; values of one argument in the order given.
     pub(super) given: Vec<(Slot, Given)>,
+    /// The ways to the workspace that fixed words name, where the caller wrote these words out.
+    pub(super) climbs: Vec<String>,
 }
 
 /// One checked value.
@@ -116,8 +119,13 @@ pub(super) fn check(argument: &Argument, bytes: &[u8]) -> Result<Given, Misfit> 
             pattern,
             lines,
             dash,
+            suffix,
         } => {
-            let text = text()?;
+            let kept = suffix
+                .as_deref()
+                .map(|suffix| text().map(|text| suffix::bare(text, suffix)))
+                .transpose()?;
+            let text = kept.as_deref().map_or_else(text, Ok)?;
             let is_odd = |c: char| c.is_control() && c != '\t' && !(c == '\n' && *lines);
             if text.contains(is_odd) {
                 return Err(invalid(if text.contains('\n') && !lines {

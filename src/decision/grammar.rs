@@ -11,7 +11,7 @@ use super::call::{Call, Given, Misfit, Part, Slot, arguments, check, positionals
 use super::paths::Decided;
 use crate::path::shown;
 use crate::policy::CompiledPolicy;
-use crate::policy::model::{Action, Argument, Join, Spelling, Tool};
+use crate::policy::model::{Action, Argument, Join, Spelling, Tool, WORKSPACE};
 use crate::reason::Reason;
 
 /// Finds the one action that accepts the words.
@@ -70,6 +70,7 @@ pub(super) fn readings(policy: &CompiledPolicy, words: &[Vec<u8>]) -> Result<Vec
                 tool: nth,
                 action: action_nth,
                 given: Vec::new(),
+                climbs: Vec::new(),
             };
             match Reader::new(tool, action, rest).read(&call) {
                 Ok(call) => accepted.push(call),
@@ -108,6 +109,7 @@ pub(super) fn reads_back(
     let words: Vec<Vec<u8>> = words.iter().map(|word| word.as_bytes().to_vec()).collect();
     let empty = Call {
         given: Vec::new(),
+        climbs: Vec::new(),
         ..*call
     };
     let Ok(again) = Reader::new(tool, action, &words).read(&empty) else {
@@ -163,6 +165,7 @@ struct Reader<'r> {
     at: usize,
     fixed: Vec<Fixed<'r>>,
     given: Vec<(Slot, Given)>,
+    climbs: Vec<String>,
     positionals: Vec<&'r [u8]>,
 }
 
@@ -196,6 +199,7 @@ impl<'r> Reader<'r> {
             at: 0,
             fixed: Vec::new(),
             given: Vec::new(),
+            climbs: Vec::new(),
             positionals: Vec::new(),
         }
     }
@@ -208,6 +212,7 @@ impl<'r> Reader<'r> {
         let depth = self.at;
         let call = Call {
             given: self.given,
+            climbs: self.climbs,
             tool: call.tool,
             action: call.action,
         };
@@ -318,13 +323,15 @@ impl<'r> Reader<'r> {
     fn drops(&mut self, word: &'r [u8], parts: &[Part]) -> bool {
         let rest = self.words.get(self.at..).unwrap_or_default();
         let is_written = |fixed: &Fixed<'_>| {
-            let (first, values) = fixed.words.split_first()?;
-            let begins = first.as_bytes() == word && values.len() <= rest.len();
-            let fits = values
+            let given = std::iter::once(word).chain(rest.iter().map(Vec::as_slice));
+            let mut fits = fixed
+                .words
                 .iter()
-                .zip(rest)
-                .all(|(value, given)| value.as_bytes() == given.as_slice());
-            (begins && fits).then_some(values.len())
+                .zip(given)
+                .map(|(word, given)| says(word, given));
+            let is_whole = fixed.words.len() <= rest.len().saturating_add(1);
+            (is_whole && fits.all(|said| said.is_some()))
+                .then_some(fixed.words.len().saturating_sub(1))
         };
         let is_only_fixed = || is_option(word) && self.find_option(word, parts).is_none();
         let mut written = self
@@ -342,6 +349,13 @@ impl<'r> Reader<'r> {
         self.at = self.at.saturating_add(values);
         if let Some(fixed) = self.fixed.get_mut(nth) {
             fixed.is_dropped = true;
+            let given = std::iter::once(word).chain(rest.iter().map(Vec::as_slice));
+            let climbs = fixed
+                .words
+                .iter()
+                .zip(given)
+                .filter_map(|(word, given)| says(word, given)?);
+            self.climbs.extend(climbs);
         }
         true
     }
@@ -509,6 +523,19 @@ impl<'r> Fixed<'r> {
             is_dropped: false,
         })
     }
+}
+
+/// If a word is the fixed one: the way to the workspace that it names, where it names one.
+fn says(fixed: &str, given: &[u8]) -> Option<Option<String>> {
+    let Some((front, back)) = fixed.split_once(WORKSPACE) else {
+        return (fixed.as_bytes() == given).then_some(None);
+    };
+    let way = given
+        .strip_prefix(front.as_bytes())?
+        .strip_suffix(back.as_bytes())?;
+    let way = std::str::from_utf8(way).ok()?;
+    let is_way = way == "." || way.split('/').all(|segment| segment == "..");
+    is_way.then(|| Some(way.to_owned()))
 }
 
 /// A lone `-` is a word like others: it stands for a stream.

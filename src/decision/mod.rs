@@ -20,6 +20,7 @@ mod named;
 pub(crate) mod paths;
 mod render;
 mod request;
+mod suffix;
 mod terms;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -285,6 +286,8 @@ pub(crate) struct Plan {
     pub(crate) words: Vec<String>,
     pub(crate) paths: Vec<paths::Decided>,
     pub(crate) cwd: crate::path::CanonicalPath,
+    /// The directory that a fixed word leads from to the workspace, step by step.
+    pub(crate) climbs_from: Option<crate::path::CanonicalPath>,
     pub(crate) terms: Terms,
     /// The approvals that rules were granted by.
     pub(crate) granted: Vec<String>,
@@ -358,7 +361,15 @@ pub fn decide(policy: &CompiledPolicy, request: &Request, context: &Context) -> 
 
     decision.exact = Some(Exact::new(tool, action, &call, &paths));
 
-    let words = render::render(tool, action, &call, &paths.decided);
+    let climb = paths.climb();
+    if let Some(other) = call.climbs.iter().find(|other| **other != climb) {
+        let message = format!(
+            "`{other}` is not the way to the workspace from `{}`: that is `{climb}`",
+            paths.base
+        );
+        return decision.refuse(Misfit::new(Reason::ArgumentInvalid, message));
+    }
+    let words = render::render(tool, action, &call, &paths.decided, &climb);
     if tool.program.is_some() && !grammar::reads_back(tool, action, &call, &words, &paths.decided) {
         let message = format!(
             "no command line says this: `{} {}` is read as something else",
@@ -384,7 +395,7 @@ pub fn decide(policy: &CompiledPolicy, request: &Request, context: &Context) -> 
         return decision;
     }
     let terms = match terms::combine(policy, &applied, action.report) {
-        Ok(terms) => terms,
+        Ok(terms) => terms.with_env(tool.env_of(action)),
         Err(misfit) => return decision.refuse(misfit),
     };
     decision.plan = Some(Plan {
@@ -394,6 +405,7 @@ pub fn decide(policy: &CompiledPolicy, request: &Request, context: &Context) -> 
         words,
         paths: paths.decided,
         cwd: paths.cwd,
+        climbs_from: tool.names_workspace(action).then_some(paths.base),
         terms,
         granted: judged.granted_approvals(policy),
     });
@@ -417,8 +429,14 @@ pub(crate) fn command_line(policy: &CompiledPolicy, request: &Request) -> Option
     let (mut tool, mut action) = (tool.clone(), action.clone());
     tool.fixed = Vec::new();
     action.fixed = Vec::new();
+    let behind = action.after.iter_mut().flatten();
+    for argument in tool.args.iter_mut().chain(&mut action.args).chain(behind) {
+        if let crate::policy::model::ArgumentKind::Text { suffix, .. } = &mut argument.kind {
+            *suffix = None;
+        }
+    }
     let mut words = vec![program];
-    words.extend(render::render(&tool, &action, &call, &paths.decided));
+    words.extend(render::render(&tool, &action, &call, &paths.decided, "."));
     // Nothing stands behind it.
     if words.last().is_some_and(|word| word == "--") {
         words.pop();

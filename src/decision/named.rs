@@ -35,6 +35,7 @@ pub(super) fn parse(
         return Err(Misfit::new(Reason::ActionNotAllowed, message));
     };
     let mut call = Call {
+        climbs: Vec::new(),
         tool: nth,
         action: action_nth,
         given: Vec::new(),

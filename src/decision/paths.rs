@@ -59,6 +59,20 @@ pub(crate) struct Paths {
     pub(crate) refused: Vec<Refused>,
     /// The directory the command starts in.
     pub(crate) cwd: CanonicalPath,
+    /// The directory that the program resolves paths from.
+    pub(crate) base: CanonicalPath,
+}
+
+impl Paths {
+    /// The way from the directory that the program resolves paths from to the workspace.
+    pub(super) fn climb(&self) -> String {
+        let up = vec![".."; self.base.segments().count()];
+        if up.is_empty() {
+            ".".to_owned()
+        } else {
+            up.join("/")
+        }
+    }
 }
 
 pub(super) fn read(
@@ -74,6 +88,7 @@ pub(super) fn read(
             decided: Vec::new(),
             refused: Vec::new(),
             cwd: CanonicalPath::workspace(),
+            base: CanonicalPath::workspace(),
         },
         base: CanonicalPath::workspace(),
     };
@@ -104,6 +119,7 @@ pub(super) fn read(
         }
     }
     let mut paths = reader.paths;
+    paths.base = reader.base;
     in_rendered_order(&mut paths.decided, tool, action, call);
     paths
 }

@@ -8,11 +8,22 @@
 use super::call::{Call, Given, Part, argument};
 use super::grammar::{is_letter, is_option};
 use super::paths::Decided;
-use crate::policy::model::{Action, Argument, Join, Spelling, Tool};
+use super::suffix;
+use crate::policy::model::{Action, Argument, Join, Spelling, Tool, WORKSPACE};
 
-/// The words behind the program.
-pub(super) fn render(tool: &Tool, action: &Action, call: &Call, paths: &[Decided]) -> Vec<String> {
-    let mut words = tool.fixed.clone();
+/// The words behind the program; `climb` is the way from where they are read to the workspace.
+pub(super) fn render(
+    tool: &Tool,
+    action: &Action,
+    call: &Call,
+    paths: &[Decided],
+    climb: &str,
+) -> Vec<String> {
+    let fixed = |words: &[String]| -> Vec<String> {
+        let words = words.iter().map(|word| word.replace(WORKSPACE, climb));
+        words.collect()
+    };
+    let mut words = fixed(&tool.fixed);
     let mut paths = paths.iter().filter(|path| path.is_given);
     let mut rendered: Vec<(Part, bool, Vec<String>)> = Vec::new();
     for (slot, given) in &call.given {
@@ -21,7 +32,10 @@ pub(super) fn render(tool: &Tool, action: &Action, call: &Call, paths: &[Decided
         };
         let value = match given {
             Given::Flag | Given::Bare => None,
-            Given::Text(text) => Some(text.clone()),
+            Given::Text(text) => Some(match argument.kind.suffix() {
+                Some(suffix) => suffix::with(text, suffix),
+                None => text.clone(),
+            }),
             Given::Path(_) => paths.next().map(|path| path.rendered.clone()),
             Given::NoPath => continue,
         };
@@ -40,7 +54,7 @@ pub(super) fn render(tool: &Tool, action: &Action, call: &Call, paths: &[Decided
     // Where there are no command words: `find` reads where to look before what to look for.
     words.extend(take(Part::Tool, true));
     words.extend(action.command.first().into_iter().flatten().cloned());
-    words.extend(action.fixed.iter().cloned());
+    words.extend(fixed(&action.fixed));
     words.extend(take(Part::Action, false));
     let positional = take(Part::Action, true);
     // A word that begins like an option was written behind `--`, and is read as it was only there.

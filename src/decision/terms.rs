@@ -43,6 +43,17 @@ pub struct EnvTerms {
     pub set: Vec<(String, String)>,
 }
 
+impl Terms {
+    /// With the variables that a tool sets itself, whatever a rule says.
+    pub(super) fn with_env<'v>(mut self, own: impl Iterator<Item = &'v (String, String)>) -> Terms {
+        for (name, value) in own {
+            self.env.set.retain(|(known, _)| known != name);
+            self.env.set.push((name.clone(), value.clone()));
+        }
+        self
+    }
+}
+
 /// Combines what the applying rules state. Different answers where there is no strictest are a denial.
 pub(super) fn combine(
     policy: &CompiledPolicy,

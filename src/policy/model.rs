@@ -151,8 +151,10 @@ pub struct Tool {
     pub program: Option<String>,
     /// Other ways it is called, each as leading words.
     pub also: Vec<Vec<String>>,
-    /// Words right after the program, always.
+    /// Words right after the program, always. `{workspace}` in one is the way to the workspace.
     pub fixed: Vec<String>,
+    /// Variables that every run of it gets.
+    pub env: Vec<(String, String)>,
     /// `-xvs` is `-x -v -s`.
     pub bundle: bool,
     /// Options that stand before the command words.
@@ -161,7 +163,27 @@ pub struct Tool {
     pub actions: Vec<Action>,
 }
 
+/// What stands in a fixed word for the way from the directory that the program resolves paths from to the
+/// workspace: `.`, `..`, `../..` and so on.
+pub(crate) const WORKSPACE: &str = "{workspace}";
+
 impl Tool {
+    /// The variables that a run of an action gets, each once.
+    pub(crate) fn env_of<'t>(
+        &'t self,
+        action: &'t Action,
+    ) -> impl Iterator<Item = &'t (String, String)> {
+        let is_said =
+            |(name, _): &&(String, String)| !action.env.iter().any(|(own, _)| own == name);
+        self.env.iter().filter(is_said).chain(&action.env)
+    }
+
+    /// Returns true if a fixed word of the tool or the action says where the workspace is.
+    pub(crate) fn names_workspace(&self, action: &Action) -> bool {
+        let mut fixed = self.fixed.iter().chain(&action.fixed);
+        fixed.any(|word| word.contains(WORKSPACE))
+    }
+
     /// The written path arguments of an action that one scope for all of its paths does not cover, but only a
     /// scope that is named for them: options that name a file to write beside what the action is about
     /// (`--junitxml`).
@@ -198,8 +220,10 @@ pub struct Action {
     pub at: Span,
     /// Alternatives of literal words that select it; the first is rendered. Empty: none.
     pub command: Vec<Vec<String>>,
-    /// Words right after the command words, always.
+    /// Words right after the command words, always. `{workspace}` in one is the way to the workspace.
     pub fixed: Vec<String>,
+    /// Variables that every run of it gets, before those of the tool.
+    pub env: Vec<(String, String)>,
     /// Its arguments.
     pub args: Vec<Argument>,
     /// Arguments behind `--`, which is then always rendered.
@@ -242,6 +266,8 @@ pub enum ArgumentKind {
         lines: bool,
         /// It may begin with `-`.
         dash: bool,
+        /// What is written behind it, and behind each side of `..` or `...` in it.
+        suffix: Option<String>,
     },
     /// A whole number.
     Int {
@@ -252,6 +278,17 @@ pub enum ArgumentKind {
     },
     /// One of these words.
     Choice(Vec<String>),
+}
+
+impl ArgumentKind {
+    /// What is passed on behind a value.
+    pub(crate) fn suffix(&self) -> Option<&str> {
+        if let ArgumentKind::Text { suffix, .. } = self {
+            suffix.as_deref()
+        } else {
+            None
+        }
+    }
 }
 
 /// What is special about a path argument.

@@ -319,10 +319,29 @@ impl Asking<'_> {
             );
             return Err((None, Refusal::new(Reason::PathNotFound, message)));
         }
+        if let Some(base) = &self.plan.climbs_from {
+            self.climbs(base).map_err(|refusal| (None, refusal))?;
+        }
         let paths = self.plan.paths.iter().enumerate();
         paths
             .map(|(nth, path)| self.open(path).map_err(|refusal| (Some(nth), refusal)))
             .collect()
+    }
+
+    /// The words hold as many `..` as lead from this directory to the workspace. From behind a link they
+    /// would lead elsewhere.
+    fn climbs(&self, base: &CanonicalPath) -> Result<(), Refusal> {
+        let rules = DiskRules {
+            symlinks_within: false,
+            ..self.policy.disk_rules()
+        };
+        let opened = self.workspace.open(base, rules);
+        opened.map(|_| ()).map_err(|reason| {
+            let message = format!(
+                "`{base}` is not reached without links, and the command is passed the way back from there to the workspace"
+            );
+            Refusal::new(reason, message)
+        })
     }
 
     /// Opens one path and asks the rules about what was found.

@@ -360,22 +360,29 @@ impl Decoder {
             set: Vec::new(),
         };
         if let Some(node) = fields.get("set") {
-            env.set = self.named(node, "set", |d, name, at, value| {
-                let value = d.text(value)?;
-                let is_variable =
-                    !name.contains('-') && !name.starts_with(|c: char| c.is_ascii_digit());
-                if !is_variable || value.contains('\0') {
-                    d.invalid(
-                        at,
-                        format!("`{name}` cannot be set"),
-                        "letters, digits and `_`, and a value without NUL",
-                    );
-                    return None;
-                }
-                Some((name, value))
-            });
+            env.set = self.named(node, "set", Self::set_variable);
         }
         Some(env)
+    }
+
+    /// A variable and its value.
+    pub(super) fn set_variable(
+        &mut self,
+        name: String,
+        at: Span,
+        value: &Node,
+    ) -> Option<(String, String)> {
+        let value = self.text(value)?;
+        let is_variable = !name.contains('-') && !name.starts_with(|c: char| c.is_ascii_digit());
+        if !is_variable || value.contains('\0') {
+            self.invalid(
+                at,
+                format!("`{name}` cannot be set"),
+                "letters, digits and `_`, and a value without NUL",
+            );
+            return None;
+        }
+        Some((name, value))
     }
 
     fn inherited(&mut self, node: &Node) -> Option<String> {

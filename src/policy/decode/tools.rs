@@ -7,25 +7,27 @@ use super::fields::Fields;
 use crate::path::Syntax;
 use crate::policy::error::{Code, Problem};
 use crate::policy::model::{
-    Access, Action, Argument, ArgumentKind, Join, PathArgument, Spelling, Tool, Tree,
+    Access, Action, Argument, ArgumentKind, Join, PathArgument, Spelling, Tool, Tree, WORKSPACE,
 };
 use crate::policy::source::{Node, Span, Value};
 use crate::policy::terms::ReportKind;
 
 const ARGUMENT: &[&str] = &[
     "type", "option", "names", "required", "repeat", "access", "syntax", "tree", "absent", "base",
-    "pin", "min", "max", "of", "pattern", "lines", "dash", "value", "join",
+    "pin", "min", "max", "of", "pattern", "lines", "dash", "suffix", "value", "join",
 ];
 const FOR_PATHS: &[&str] = &["access", "syntax", "tree", "absent", "base", "pin"];
-const FOR_TEXT: &[&str] = &["pattern", "lines", "dash"];
+const FOR_TEXT: &[&str] = &["pattern", "lines", "dash", "suffix"];
 
 impl Decoder {
     pub(super) fn tool(&mut self, name: String, at: Span, node: &Node) -> Option<Tool> {
-        let keys = &["program", "also", "fixed", "bundle", "args", "actions"];
+        let keys = &[
+            "program", "also", "fixed", "env", "bundle", "args", "actions",
+        ];
         let fields = self.fields(node, "a tool", keys)?;
         let program = self.optional(&fields, "program", Self::program);
         if fields.get("program").is_none() {
-            self.only_with(&fields, &["also", "fixed", "bundle"], "program");
+            self.only_with(&fields, &["also", "fixed", "env", "bundle"], "program");
         }
         let tool = Tool {
             name,
@@ -38,9 +40,10 @@ impl Decoder {
                 .unwrap_or_default(),
             fixed: self
                 .optional(&fields, "fixed", |d, n| {
-                    d.list_of(n, "a word", Self::word_text)
+                    d.list_of(n, "a word", Self::fixed_word)
                 })
                 .unwrap_or_default(),
+            env: self.environment(&fields),
             bundle: self
                 .optional(&fields, "bundle", Self::boolean)
                 .unwrap_or_default(),
@@ -137,11 +140,33 @@ impl Decoder {
         Some(text)
     }
 
+    /// A word that is always passed on.
+    fn fixed_word(&mut self, node: &Node) -> Option<String> {
+        let text = self.word_text(node)?;
+        if text.matches(WORKSPACE).nth(1).is_some() {
+            self.invalid(
+                node.at,
+                format!("`{WORKSPACE}` stands twice in one word"),
+                "say it once in each word",
+            );
+            return None;
+        }
+        Some(text)
+    }
+
+    /// Variables that a tool or an action sets.
+    fn environment(&mut self, fields: &Fields<'_>) -> Vec<(String, String)> {
+        match fields.get("env") {
+            Some(node) => self.named(node, "env", Self::set_variable),
+            None => Vec::new(),
+        }
+    }
+
     fn action(&mut self, name: String, at: Span, node: &Node) -> Option<Action> {
         let fields = self.fields(
             node,
             "an action",
-            &["command", "fixed", "args", "after", "report"],
+            &["command", "fixed", "env", "args", "after", "report"],
         )?;
         let reports = [
             ("pytest", ReportKind::Pytest),
@@ -159,9 +184,10 @@ impl Decoder {
                 .unwrap_or_default(),
             fixed: self
                 .optional(&fields, "fixed", |d, n| {
-                    d.list_of(n, "a word", Self::word_text)
+                    d.list_of(n, "a word", Self::fixed_word)
                 })
                 .unwrap_or_default(),
+            env: self.environment(&fields),
             args: self.arguments(&fields, "args"),
             after: fields
                 .get("after")
@@ -309,7 +335,21 @@ impl Decoder {
             dash: self
                 .optional(fields, "dash", Self::boolean)
                 .unwrap_or(*spelling != Spelling::Positional),
+            suffix: self.optional(fields, "suffix", Self::suffix),
         }
+    }
+
+    fn suffix(&mut self, node: &Node) -> Option<String> {
+        let text = self.word_text(node)?;
+        if text.contains("..") || text.contains(char::is_control) {
+            self.invalid(
+                node.at,
+                format!("`{}` cannot stand behind a value", text.escape_debug()),
+                "a suffix has no control characters and no `..`, which sets two values apart",
+            );
+            return None;
+        }
+        Some(text)
     }
 
     fn int_argument(&mut self, fields: &Fields<'_>) -> ArgumentKind {
