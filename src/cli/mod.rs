@@ -30,6 +30,8 @@ mod suggest;
 mod surroundings;
 mod test;
 
+use std::cell::Cell;
+use std::ffi::OsString;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -118,10 +120,43 @@ enum Command {
     Doctor(doctor::Doctor),
 }
 
-/// Runs the program.
+/// Runs the program. A mistake in it that ends in a panic is "could not decide", never another answer.
 #[must_use]
 pub fn main() -> ExitCode {
     let words = discover::words();
+    let is_run = Cell::new(quick::named(&words) == Some(quick::Named::Run));
+    guarded(&is_run, || command(words, &is_run))
+}
+
+/// What `command` ends with, or the code for a failure of this program itself if it panics.
+fn guarded(is_run: &Cell<bool>, command: impl FnOnce() -> ExitCode) -> ExitCode {
+    std::panic::set_hook(Box::new(|panic| {
+        use std::io::Write;
+        let said = panic.payload();
+        let text = said.downcast_ref::<&str>().copied();
+        let text = text.or_else(|| said.downcast_ref::<String>().map(String::as_str));
+        let place = panic
+            .location()
+            .map(|at| format!(" ({}:{})", at.file(), at.line()));
+        // Not `eprintln`: that panics if nobody reads it.
+        let _ = writeln!(
+            std::io::stderr(),
+            "error: lictor itself failed: {}{}: please report this mistake",
+            text.unwrap_or("panic").escape_debug(),
+            place.unwrap_or_default()
+        );
+    }));
+    std::panic::catch_unwind(std::panic::AssertUnwindSafe(command)).unwrap_or_else(|_| {
+        let exit = if is_run.get() {
+            Exit::Command(125)
+        } else {
+            Exit::CouldNot
+        };
+        exit.into()
+    })
+}
+
+fn command(words: Vec<OsString>, is_run: &Cell<bool>) -> ExitCode {
     let executor = run::executor_ahead(&words);
     let cli = match quick::read(&words).map_or_else(|| Cli::try_parse_from(words), Ok) {
         Ok(cli) => cli,
@@ -135,6 +170,7 @@ pub fn main() -> ExitCode {
             };
         }
     };
+    is_run.set(matches!(cli.command, Command::Run(_)));
     cli.global.color.apply();
     let exit = match cli.command {
         Command::Check(command) => check::main(command, &cli.global),
@@ -214,6 +250,20 @@ fn print_json(json: &serde_json::Value) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_panic_is_could_not_decide_and_for_a_run_no_code_of_the_command() {
+        for (run, code) in [(false, 2), (true, 125)] {
+            let ended = guarded(&Cell::new(run), || panic!("a panic that a test asked for"));
+            assert_eq!(ended, ExitCode::from(code));
+        }
+        assert_eq!(
+            guarded(&Cell::new(true), || ExitCode::from(7)),
+            ExitCode::from(7)
+        );
+        // Other tests of this process fail as before.
+        drop(std::panic::take_hook());
+    }
 
     #[test]
     fn the_arguments_of_every_command_fit_together() {

@@ -20,6 +20,7 @@ pub mod matcher;
 pub mod model;
 pub mod pattern;
 pub(crate) mod protection;
+pub mod readers;
 pub(crate) mod signers;
 pub mod source;
 pub mod steering;

@@ -17,6 +17,7 @@ use std::fmt;
 use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
 
 use super::error::{Code, Problem};
+use super::readers::{OddCharacter, odd_characters};
 
 /// The largest document that is read.
 pub const MAX_DOCUMENT_BYTES: usize = 4 * 1024 * 1024;
@@ -149,9 +150,10 @@ pub(crate) fn parse(text: &str, file: u16) -> Parsed {
             partial: true,
         };
     }
-    let mut problems = Vec::new();
     let mut readable = text.to_owned();
-    let (mut partial, mut is_cut) = (false, false);
+    let mut problems = without_odd_characters(&mut readable, &lines);
+    // What they stand for is not known, so nothing can be said to be missing.
+    let (mut partial, mut is_cut) = (!problems.is_empty(), false);
     let most = MAX_DOCUMENT_BYTES
         .checked_div(text.len())
         .map_or(1, |times| times.clamp(2, MAX_RECOVERIES));
@@ -185,6 +187,23 @@ pub(crate) fn parse(text: &str, file: u16) -> Parsed {
         problems,
         partial: true,
     }
+}
+
+/// Reports characters that readers disagree about, and puts blanks in their places.
+fn without_odd_characters(text: &mut String, lines: &Lines) -> Vec<Problem> {
+    let odd: Vec<OddCharacter> = odd_characters(text).collect();
+    let problems = odd.iter().take(MAX_RECOVERIES).map(|odd| {
+        let at = lines.span_in(text, odd.at, odd.character.len_utf8());
+        Problem::new(Code::P001, at, odd.message()).with_help(odd.help())
+    });
+    let problems = problems.collect();
+    for odd in &odd {
+        // As many bytes: the places behind it stay as they are.
+        let len = odd.character.len_utf8();
+        let end = odd.at.saturating_add(len);
+        text.replace_range(odd.at..end, &" ".repeat(len));
+    }
+    problems
 }
 
 fn options() -> serde_saphyr::Options {
@@ -341,6 +360,10 @@ impl Lines {
             .copied()
             .unwrap_or(0);
         let before = text.get(start..offset).unwrap_or("");
+        // Whole characters: a place that ends inside one cannot be shown.
+        let len = (len..len.saturating_add(4))
+            .find(|len| text.is_char_boundary(offset.saturating_add(*len)))
+            .unwrap_or(len);
         Span {
             file: self.file,
             offset: narrow(offset as u64),

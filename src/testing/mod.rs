@@ -51,6 +51,8 @@ mod scratch;
 mod tricks;
 
 #[cfg(feature = "testing")]
+pub mod documents;
+#[cfg(feature = "testing")]
 pub mod paths;
 #[cfg(feature = "testing")]
 pub mod policies;

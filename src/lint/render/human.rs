@@ -3,11 +3,15 @@
 
 #![forbid(unsafe_code)]
 
+use std::ops::Range;
+
 use annotate_snippets::renderer::DecorStyle;
 use annotate_snippets::{AnnotationKind, Level, Renderer, Snippet};
 
+use super::boundary;
 use crate::lint::Report;
 use crate::lint::diagnostic::{self, Diagnostic};
+use crate::policy::Span;
 
 /// All findings, with a blank line between them.
 #[must_use]
@@ -31,33 +35,7 @@ fn one(renderer: &Renderer, report: &Report, found: &Diagnostic) -> String {
     let Some(file) = report.file(found.at) else {
         return renderer.render(&[title.element(Level::NOTE.message("no text"))]);
     };
-    let start = usize::try_from(found.at.offset)
-        .unwrap_or(usize::MAX)
-        .min(file.text.len());
-    let len = usize::try_from(found.at.len).unwrap_or(0);
-    // A value that spans lines is marked where it begins.
-    let rest = file.text.get(start..).unwrap_or("");
-    let first_line = rest.lines().next().map_or(0, str::len);
-    let end = start
-        .saturating_add(len.min(first_line).max(1))
-        .min(file.text.len());
-    // Only the line itself: a snippet of a large file would be searched from its beginning.
-    let line_start = file
-        .text
-        .get(..start)
-        .and_then(|before| before.rfind('\n'))
-        .map_or(0, |at| at.saturating_add(1));
-    let line_end = file
-        .text
-        .get(start..)
-        .and_then(|rest| rest.find('\n'))
-        .map_or(file.text.len(), |at| start.saturating_add(at));
-    let line = file.text.get(line_start..line_end).unwrap_or("");
-    let span = start.saturating_sub(line_start)
-        ..end
-            .saturating_sub(line_start)
-            .min(line.len())
-            .max(start.saturating_sub(line_start));
+    let (line, span) = marked(&file.text, found.at);
     let snippet = Snippet::source(line)
         .line_start(usize::try_from(found.at.line).unwrap_or(1))
         .path(&file.name)
@@ -71,4 +49,47 @@ fn one(renderer: &Renderer, report: &Report, found: &Diagnostic) -> String {
         shown = shown.element(Level::HELP.message(help));
     }
     renderer.render(&[shown])
+}
+
+/// The line that a span begins on, and the part of it to underline, in whole characters.
+///
+/// Only that line: a snippet of a large file would be searched from its beginning, and a value that spans
+/// lines is marked where it begins.
+fn marked(text: &str, at: Span) -> (&str, Range<usize>) {
+    let start = boundary(text, usize::try_from(at.offset).unwrap_or(usize::MAX));
+    let (before, rest) = text.split_at_checked(start).unwrap_or((text, ""));
+    let line_start = before.rfind('\n').map_or(0, |end| end.saturating_add(1));
+    let line_end = rest
+        .find('\n')
+        .map_or(text.len(), |end| start.saturating_add(end));
+    let line = text.get(line_start..line_end).unwrap_or("");
+    let line = line.strip_suffix('\r').unwrap_or(line);
+    let from = start.saturating_sub(line_start).min(line.len());
+    let len = usize::try_from(at.len).unwrap_or(0).max(1);
+    let end = from.saturating_add(len).min(line.len());
+    let end = (end..=line.len())
+        .find(|end| line.is_char_boundary(*end))
+        .unwrap_or(line.len());
+    (line, from..end)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_mark_never_ends_inside_a_character() {
+        let text = "é: x\r\n\u{feff}rules\n\u{e0001}";
+        for offset in 0..=15 {
+            for len in 0..=15 {
+                let mut at = Span::default();
+                (at.offset, at.len) = (offset, len);
+                let (line, span) = marked(text, at);
+                assert!(
+                    line.get(span.clone()).is_some(),
+                    "{offset} {len}: {line:?} {span:?}"
+                );
+            }
+        }
+    }
 }

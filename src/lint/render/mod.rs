@@ -81,9 +81,18 @@ fn file_name<'r>(report: &'r Report, found: &Diagnostic) -> &'r str {
         .map_or("policy", |file| file.name.as_str())
 }
 
+/// The first byte of the character that a byte belongs to; the end of the text for a byte behind it.
+fn boundary(text: &str, at: usize) -> usize {
+    let at = at.min(text.len());
+    (0..=at)
+        .rev()
+        .find(|at| text.is_char_boundary(*at))
+        .unwrap_or(0)
+}
+
 /// Line and column, from 1, of a byte; columns count characters.
 fn position(text: &str, at: usize) -> (usize, usize) {
-    let before = text.get(..at).unwrap_or(text);
+    let before = text.get(..boundary(text, at)).unwrap_or(text);
     let line = before.matches('\n').count().saturating_add(1);
     let start = before
         .rfind('\n')

@@ -8,6 +8,7 @@ use std::collections::HashMap;
 
 use super::Decoder;
 use crate::policy::error::{Code, Problem};
+use crate::policy::readers::{is_plain_number, other_than_text, reads_as_boolean};
 use crate::policy::source::{Node, Span, Value};
 
 /// A mapping whose keys are known to be of the language.
@@ -100,11 +101,15 @@ impl Decoder {
         let mut read: Vec<(&str, Span, &Node)> = Vec::with_capacity(entries.len());
         let mut first_at: HashMap<&str, Span> = HashMap::new();
         for (key, value) in entries {
-            let Value::Text { text, .. } = &key.value else {
+            let Value::Text { text, plain } = &key.value else {
                 let what = format!("{} here, and a key is text", key.value.kind());
                 self.quote::<()>(key, &key.value.written(), &what);
                 continue;
             };
+            if let Some(what) = other_than_text(text).filter(|_| *plain && text != "<<") {
+                self.quote::<()>(key, text, what);
+                continue;
+            }
             let first = if entries.len() > FEW {
                 first_at.get(text.as_str()).copied()
             } else {
@@ -248,10 +253,10 @@ impl Decoder {
 
     pub(super) fn text(&mut self, node: &Node) -> Option<String> {
         match &node.value {
-            Value::Text { text, plain } if *plain && reads_as_boolean(text) => {
-                self.quote(node, text, "a boolean to some YAML readers")
-            }
-            Value::Text { text, .. } => Some(text.clone()),
+            Value::Text { text, plain } => match other_than_text(text).filter(|_| *plain) {
+                Some(what) => self.quote(node, text, what),
+                None => Some(text.clone()),
+            },
             Value::Number(text) => self.quote(node, text, "a number, not text"),
             Value::Bool(value) => {
                 let text = value.to_string();
@@ -260,6 +265,16 @@ impl Decoder {
             Value::Null | Value::List(_) | Value::Map(_) => {
                 self.wrong(node, "text belongs here");
                 None
+            }
+        }
+    }
+
+    /// A date or time, which may stand unquoted: readers that do not take it for text read the same date.
+    pub(super) fn date_text(&mut self, node: &Node) -> Option<String> {
+        match &node.value {
+            Value::Text { text, .. } => Some(text.clone()),
+            Value::Null | Value::Bool(_) | Value::Number(_) | Value::List(_) | Value::Map(_) => {
+                self.text(node)
             }
         }
     }
@@ -310,7 +325,16 @@ impl Decoder {
     /// A whole number without a unit.
     pub(super) fn int(&mut self, node: &Node) -> Option<i64> {
         let parsed = match &node.value {
-            Value::Number(text) => text.parse().ok(),
+            Value::Number(text) if is_plain_number(text) => text.parse().ok(),
+            Value::Number(text) => {
+                let message = format!("`{}` is read in several ways", text.escape_debug());
+                self.invalid(
+                    node.at,
+                    message,
+                    "write a whole number in plain decimal digits",
+                );
+                return None;
+            }
             Value::Null | Value::Bool(_) | Value::Text { .. } | Value::List(_) | Value::Map(_) => {
                 None
             }
@@ -425,16 +449,6 @@ pub(crate) fn is_name(name: &str) -> bool {
     let mut bytes = name.bytes();
     let starts = bytes.next().is_some_and(|b| b.is_ascii_alphanumeric());
     starts && name.len() <= 64 && bytes.all(|b| b.is_ascii_alphanumeric() || b == b'_' || b == b'-')
-}
-
-/// Words that YAML 1.1 readers take for booleans and YAML 1.2 readers for text. The letters `y` and
-/// `n` are in YAML 1.1 as well, but no reader in use follows it there.
-fn reads_as_boolean(text: &str) -> bool {
-    let lower = text.to_ascii_lowercase();
-    matches!(
-        lower.as_str(),
-        "yes" | "no" | "on" | "off" | "true" | "false"
-    )
 }
 
 fn is_yes(text: &str) -> bool {

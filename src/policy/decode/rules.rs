@@ -193,7 +193,7 @@ impl Decoder {
     }
 
     fn date(&mut self, node: &Node) -> Option<(jiff::civil::Date, Span)> {
-        let text = self.text(node)?;
+        let text = self.date_text(node)?;
         match text.parse() {
             Ok(date) if text.len() == 10 => Some((date, node.at)),
             _ => {

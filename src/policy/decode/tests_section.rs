@@ -6,6 +6,7 @@ use super::Decoder;
 use super::fields::Fields;
 use crate::policy::error::{Code, Problem};
 use crate::policy::model::{Test, TestRequest, TestValue};
+use crate::policy::readers::is_plain_number;
 use crate::policy::source::{Node, Value};
 use crate::reason::Reason;
 
@@ -74,10 +75,13 @@ impl Decoder {
     /// A word of a command line; a number is the text it is written with.
     fn argv_word(&mut self, node: &Node) -> Option<String> {
         match &node.value {
-            Value::Number(text) => Some(text.clone()),
-            Value::Null | Value::Bool(_) | Value::Text { .. } | Value::List(_) | Value::Map(_) => {
-                self.text(node)
-            }
+            Value::Number(text) if is_plain_number(text) => Some(text.clone()),
+            Value::Null
+            | Value::Bool(_)
+            | Value::Number(_)
+            | Value::Text { .. }
+            | Value::List(_)
+            | Value::Map(_) => self.text(node),
         }
     }
 
@@ -85,8 +89,7 @@ impl Decoder {
         match &node.value {
             Value::Null => Some(TestValue::Null),
             Value::Bool(value) => Some(TestValue::Flag(*value)),
-            Value::Number(text) => Some(TestValue::Text(text.clone())),
-            Value::Text { .. } => self.text(node).map(TestValue::Text),
+            Value::Number(_) | Value::Text { .. } => self.argv_word(node).map(TestValue::Text),
             Value::List(items) => {
                 let values: Vec<_> = items
                     .iter()
@@ -120,7 +123,7 @@ impl Decoder {
     }
 
     fn time(&mut self, node: &Node) -> Option<jiff::Timestamp> {
-        let text = self.text(node)?;
+        let text = self.date_text(node)?;
         let time = crate::policy::parse_time(&text);
         if time.is_none() {
             self.invalid(
