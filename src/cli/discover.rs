@@ -30,7 +30,7 @@ pub(super) fn policy(global: &Global) -> Result<LoadedPolicy, Failure> {
         Some(path) => load_file(&path, &directory)?,
         None => {
             anstream::eprintln!(
-                "note: no policy was found, so everything is denied; name one with `--policy`, or write a {FILE_NAME}"
+                "note: no policy of yours was found, so everything is denied; name one with `--policy`, or write a {FILE_NAME}"
             );
             load_default(&directory, &state_directory()).map_err(|error| failure(&error))?
         }
@@ -84,29 +84,42 @@ pub(super) fn actor(global: &Global) -> String {
     claimed.unwrap_or_else(|| format!("uid-{}", crate::governor::user_id()))
 }
 
-/// The policy in the outermost directory that has one, if only its owner and root could have written
-/// it. The outermost, because a file further in can be written by those whom it would bound.
+/// The policy in the outermost directory that has one of this user's or root's, if nobody else could have
+/// written it. The outermost, because a file further in can be written by those whom it would bound.
+///
+/// A file of somebody else is passed over: it is never in force, and whoever may write to a directory above
+/// could else switch off all policies below. One of this user's own that others may write to is not: what it
+/// bounds could be what made it so, and a policy further in may come from there too.
 fn outermost(directory: &Path) -> Option<PathBuf> {
-    let found = directory
-        .ancestors()
-        .map(|above| above.join(FILE_NAME))
-        .filter(|path| path.symlink_metadata().is_ok())
-        .last()?;
-    let why_not = match std::fs::metadata(&found) {
-        Ok(file) if file.uid() != 0 && file.uid() != crate::governor::user_id() => {
-            Some("it belongs to somebody else")
-        }
-        Ok(file) if file.mode() & 0o022 != 0 => Some("others may write to it"),
-        Ok(_) => None,
-        Err(_) => Some("it cannot be read"),
-    };
-    match why_not {
-        None => Some(found),
-        Some(why) => {
-            anstream::eprintln!("warning: {} is not used: {why}", found.display());
-            None
-        }
+    let ours =
+        |file: &std::fs::Metadata| file.uid() == 0 || file.uid() == crate::governor::user_id();
+    let mut above: Vec<&Path> = directory.ancestors().collect();
+    above.reverse();
+    for place in above {
+        let found = place.join(FILE_NAME);
+        let Ok(itself) = found.symlink_metadata() else {
+            continue;
+        };
+        let why_not = match std::fs::metadata(&found) {
+            _ if !ours(&itself) => {
+                anstream::eprintln!(
+                    "warning: {} is passed over: it belongs to somebody else; one of yours below it counts",
+                    found.display()
+                );
+                continue;
+            }
+            Ok(file) if !ours(&file) => "it belongs to somebody else",
+            Ok(file) if file.mode() & 0o022 != 0 => "others may write to it (chmod go-w)",
+            Ok(_) => return Some(found),
+            Err(_) => "it cannot be read",
+        };
+        anstream::eprintln!(
+            "warning: {} is not used: {why_not}; none below it counts instead, name another with `--policy`",
+            found.display()
+        );
+        return None;
     }
+    None
 }
 
 /// `$XDG_STATE_HOME/lictor`, or its default.

@@ -4,6 +4,8 @@
 
 mod record;
 
+use std::path::{Path, PathBuf};
+
 use clap::Args;
 use serde_json::json;
 
@@ -11,6 +13,7 @@ use super::exit::Exit;
 use super::{Failure, Global, print_json};
 use crate::evidence::Level;
 use crate::executor::{Executor, Posix, Trial};
+use crate::governor::{FLOOR, floor_files};
 use crate::resolve::Openat2;
 
 #[derive(Args, Debug)]
@@ -34,6 +37,7 @@ pub(super) fn main(_: &Doctor, global: &Global) -> Result<Exit, Failure> {
         landlock_abi: backend.landlock_abi(),
     };
     let record = record::look(global);
+    let floor = floor_files(Path::new(FLOOR));
     if global.json {
         let levels: Vec<_> = trials
             .iter()
@@ -47,6 +51,11 @@ pub(super) fn main(_: &Doctor, global: &Global) -> Result<Exit, Failure> {
                 "openat2": kernel.openat2,
                 "landlock_abi": kernel.landlock_abi,
                 "advice": kernel.advice(),
+            },
+            "floor": {
+                "path": FLOOR,
+                "files": floor.as_ref().map(|files| files.iter().map(|file| file.display().to_string()).collect::<Vec<_>>()).unwrap_or_default(),
+                "error": floor.as_ref().err(),
             },
             "ledger": record.json(),
         }));
@@ -79,8 +88,26 @@ pub(super) fn main(_: &Doctor, global: &Global) -> Result<Exit, Failure> {
         )
     );
     print_advice(&kernel.advice());
+    print_floor(&floor);
     record.print();
     Ok(Exit::Good)
+}
+
+/// The policies that every policy on this machine extends.
+fn print_floor(floor: &Result<Vec<PathBuf>, String>) {
+    anstream::println!("floor, which every policy extends ({FLOOR}):");
+    match floor {
+        Ok(files) if files.is_empty() => anstream::println!("  none"),
+        Ok(files) => {
+            for file in files {
+                anstream::println!("  {}", file.display());
+            }
+        }
+        Err(why) => print_advice(&[
+            format!("cannot be read: {why}"),
+            "to do: put that right; nothing is decided until then".to_owned(),
+        ]),
+    }
 }
 
 fn print_advice(lines: &[impl std::fmt::Display]) {

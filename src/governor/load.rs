@@ -281,30 +281,11 @@ impl Files for Disk {
         let Some(floor) = &self.floor else {
             return Ok(Vec::new());
         };
-        let entries = match std::fs::read_dir(floor) {
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
-            entries => entries,
+        let read_one = |path: PathBuf| {
+            let text = read(&path).map_err(|why| at(&path, why))?;
+            Ok(SourceFile::new(path.display().to_string(), text))
         };
-        let say = |path: &Path, why: String| format!("`{}`: {why}", path.display());
-        is_trusted(floor).map_err(|why| say(floor, why))?;
-        let mut paths = Vec::new();
-        for entry in entries.map_err(|error| say(floor, error.to_string()))? {
-            let path = entry.map_err(|error| say(floor, error.to_string()))?.path();
-            if path.extension().is_some_and(|end| end == "yaml") {
-                paths.push(path);
-            }
-        }
-        paths.sort_unstable();
-        let mut files = Vec::new();
-        for path in paths {
-            let name = path
-                .to_str()
-                .ok_or_else(|| say(&path, "its name is not UTF-8".to_owned()))?;
-            let text = is_trusted(&path).and_then(|()| read(&path));
-            let text = text.map_err(|why| say(&path, why))?;
-            files.push(SourceFile::new(name, text));
-        }
-        Ok(files)
+        floor_files(floor)?.into_iter().map(read_one).collect()
     }
 
     fn placement(&self, policy: &PolicyOutline<'_>) -> Placement {
@@ -325,6 +306,64 @@ impl Files for Disk {
             ledger: inside(&self.ledger(policy.name, policy.ledger)),
         }
     }
+}
+
+/// The files of a [floor](FLOOR), in the order of their names; none if there is no such directory.
+///
+/// # Errors
+///
+/// The first thing there that is neither a policy's file nor a `README`, by name, or that somebody else could
+/// have written: a rule that is meant to hold on this machine and is not read would not be missed.
+pub fn floor_files(floor: &Path) -> Result<Vec<PathBuf>, String> {
+    if !exists(floor)? {
+        return Ok(Vec::new());
+    }
+    let entries = std::fs::read_dir(floor).map_err(|error| at(floor, error))?;
+    is_trusted(floor).map_err(|why| at(floor, why))?;
+    let mut files = Vec::new();
+    for entry in entries {
+        let path = entry.map_err(|error| at(floor, error))?.path();
+        let name = path.file_name().and_then(|name| name.to_str());
+        let Some(name) = name else {
+            return Err(at(&path, "its name is not UTF-8"));
+        };
+        if name.starts_with("README") {
+            continue;
+        }
+        let found = std::fs::symlink_metadata(&path).map_err(|error| at(&path, error))?;
+        if !found.is_file() || !name.ends_with(".yaml") {
+            let why = "only regular files with names in `.yaml` are read there, and `README*` is left alone: \
+                       rename it, or take it away";
+            return Err(at(&path, why));
+        }
+        is_trusted(&path).map_err(|why| at(&path, why))?;
+        files.push(path);
+    }
+    files.sort_unstable();
+    Ok(files)
+}
+
+/// Returns true if there is such a file, false if its name is free: a link to nothing is neither.
+fn exists(path: &Path) -> Result<bool, String> {
+    for above in path.ancestors() {
+        match std::fs::symlink_metadata(above) {
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
+            Err(error) => return Err(at(above, error)),
+            Ok(_) => {
+                return match std::fs::metadata(above) {
+                    Ok(found) if found.is_dir() => Ok(above == path),
+                    Ok(_) => Err(at(above, "it is not a directory")),
+                    Err(error) => Err(at(above, error)),
+                };
+            }
+        }
+    }
+    Ok(false)
+}
+
+/// What is wrong with a file.
+fn at(path: &Path, why: impl std::fmt::Display) -> String {
+    format!("`{}`: {why}", path.display().to_string().escape_debug())
 }
 
 /// Whether only root and this user can have written it.
@@ -506,5 +545,60 @@ rules: [{id: all, allow: [filesystem.write_file, filesystem.read_file], within: 
             error.contains("20-bad.yaml") && error.contains("rulez"),
             "{error}"
         );
+    }
+
+    #[test]
+    fn what_the_floor_does_not_understand_is_refused_and_never_passed_over() {
+        let place = place();
+        let work = place.path().join("work");
+        let file = work.join("lictor.yaml");
+        let floor = place.path().join("etc/floor.d");
+        let load = || load_above(&file, &work, place.path(), &floor);
+        #[track_caller]
+        fn names(error: Result<LoadedPolicy, LoadError>, name: &str) {
+            let error = error.map(drop).unwrap_err().to_string();
+            assert!(error.contains("P009") && error.contains(name), "{error}");
+        }
+        // No floor, as far up as there is anything.
+        assert!(load().is_ok());
+        std::os::unix::fs::symlink("nowhere", place.path().join("etc")).unwrap();
+        names(load(), "etc`");
+        std::fs::remove_file(place.path().join("etc")).unwrap();
+        std::fs::create_dir(place.path().join("etc")).unwrap();
+        assert!(load().is_ok());
+        std::os::unix::fs::symlink("nowhere", &floor).unwrap();
+        names(load(), "floor.d");
+        std::fs::remove_file(&floor).unwrap();
+        std::fs::write(&floor, "").unwrap();
+        names(load(), "not a directory");
+        std::fs::remove_file(&floor).unwrap();
+
+        let policy = "version: 1\nname: floor\n";
+        write(&floor.join("README.md"), "");
+        write(&floor.join("10-good.yaml"), policy);
+        assert_eq!(floor_files(&floor).unwrap(), [floor.join("10-good.yaml")]);
+        for name in [
+            "10-base.yml",
+            "base",
+            "B.YAML",
+            "10-good.yaml~",
+            ".10.yaml.swp",
+            "x.yaml.rpmnew",
+        ] {
+            write(&floor.join(name), policy);
+            names(load(), name);
+            std::fs::remove_file(floor.join(name)).unwrap();
+        }
+        let odd = floor.join("20-odd.yaml");
+        std::os::unix::fs::symlink("nowhere", &odd).unwrap();
+        names(load(), "20-odd.yaml");
+        std::fs::remove_file(&odd).unwrap();
+        std::fs::create_dir(&odd).unwrap();
+        names(load(), "20-odd.yaml");
+        std::fs::remove_dir(&odd).unwrap();
+        nix::unistd::mkfifo(&odd, nix::sys::stat::Mode::from_bits_truncate(0o644)).unwrap();
+        names(load(), "20-odd.yaml");
+        std::fs::remove_file(&odd).unwrap();
+        assert!(load().is_ok());
     }
 }

@@ -32,8 +32,8 @@ pub use crate::resolve::user_id;
 pub use approve::{Accepted, DEFAULT_AGE, GrantError, What, Wish};
 pub use grants::{GrantView, Standing};
 pub use load::{
-    FLOOR, LoadError, LoadedPolicy, load, load_above, load_default, load_document, load_text,
-    load_unproved,
+    FLOOR, LoadError, LoadedPolicy, floor_files, load, load_above, load_default, load_document,
+    load_text, load_unproved,
 };
 pub use signers::with_signer;
 
