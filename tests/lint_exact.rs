@@ -420,8 +420,9 @@ fn argument() -> impl Strategy<Value = String> {
 fn tool() -> impl Strategy<Value = String> {
     let arguments = |most| proptest::collection::vec(argument(), 0..=most);
     let after = proptest::option::of(arguments(2));
-    (arguments(1), proptest::option::of("go|a|-b"), arguments(3), after, any::<bool>(), any::<bool>()).prop_map(
-        |(own, command, args, after, bundle, fixed)| {
+    let switches = (any::<bool>(), any::<bool>(), any::<bool>());
+    (arguments(1), proptest::option::of("go|a|-b"), arguments(3), after, switches).prop_map(
+        |(own, command, args, after, (bundle, fixed, options_first))| {
             let listed = |prefix: &str, args: &[String]| {
                 let named = args.iter().enumerate();
                 named.map(|(nth, arg)| format!("{prefix}{nth}: {arg}")).collect::<Vec<_>>().join(", ")
@@ -430,7 +431,7 @@ fn tool() -> impl Strategy<Value = String> {
             let after = after.map_or(String::new(), |after| format!(", after: {{{}}}", listed("t", &after)));
             let fixed = if fixed { "fixed: [-b, a], " } else { "" };
             format!(
-                "program: tool, bundle: {bundle}, {fixed}args: {{{}}}, actions: {{act: {{{command}args: {{{}}}{after}}}}}",
+                "program: tool, bundle: {bundle}, options_first: {options_first}, {fixed}args: {{{}}}, actions: {{act: {{{command}args: {{{}}}{after}}}}}",
                 listed("o", &own),
                 listed("a", &args),
             )

@@ -15,6 +15,7 @@ use crate::policy::model::{Action, Argument, Join, Spelling, Tool};
 /// How the command lines of an action are read.
 #[derive(Debug)]
 pub(crate) struct Grammar<'p> {
+    tool: &'p Tool,
     action: &'p Action,
     slots: Vec<(Part, &'p Argument)>,
     pub(super) words: Vec<Words>,
@@ -123,6 +124,7 @@ impl<'p> Grammar<'p> {
             .chain(of(Part::Action, &action.args))
             .chain(of(Part::After, after));
         let mut grammar = Grammar {
+            tool,
             action,
             slots: slots.collect(),
             words: vec![Words::literal("--")?],
@@ -254,6 +256,7 @@ impl<'p> Grammar<'p> {
         let in_reach = |other: Part| match part {
             // Without command words there is no border between the tool's options and the action's.
             Part::Action if self.action.command.is_empty() => other != Part::After,
+            Part::Tool if self.tool.options_first => other != Part::After,
             Part::Tool | Part::Action | Part::After => other == part,
         };
         // Flags that may not be given twice with their bits, all others, and options with a value.
@@ -323,7 +326,7 @@ impl<'p> Grammar<'p> {
 
     fn in_part(&self, phase: Phase, part: Part) -> bool {
         match phase {
-            Phase::Before => part == Part::Tool,
+            Phase::Before => part == Part::Tool || part == Part::Action && self.tool.options_first,
             Phase::Action => {
                 part == Part::Action || part == Part::Tool && self.action.command.is_empty()
             }

@@ -5,7 +5,7 @@
 #![forbid(unsafe_code)]
 
 use super::suffix;
-use crate::policy::model::{Action, Argument, ArgumentKind, Spelling, Tool};
+use crate::policy::model::{Action, Argument, ArgumentKind, PathArgument, Spelling, Tool};
 use crate::reason::Reason;
 
 /// Which of an action's three lists of arguments one stands in.
@@ -113,6 +113,11 @@ pub(super) fn check(argument: &Argument, bytes: &[u8]) -> Result<Given, Misfit> 
     };
     let text = || std::str::from_utf8(bytes).map_err(|_| invalid("it is not UTF-8"));
     match &argument.kind {
+        ArgumentKind::Path(kind) if kind.portable && !PathArgument::is_portable(bytes) => {
+            Err(invalid(
+                "a shell may read it on the way: it is made of letters, digits and `._/+@%=:,-`, and begins with no dash",
+            ))
+        }
         ArgumentKind::Path(_) => Ok(Given::Path(bytes.to_vec())),
         ArgumentKind::Flag => Err(invalid("a flag takes no value")),
         ArgumentKind::Text {

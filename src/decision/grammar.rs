@@ -230,8 +230,13 @@ impl<'r> Reader<'r> {
         Misfit::new(reason, message).at(self.at)
     }
 
-    /// The tool's own options, and the words that select the action.
+    /// The tool's own options, the action's where the tool says so, and the words that select the action.
     fn before_the_command(&mut self) -> Result<(), Misfit> {
+        let parts: &[Part] = if self.tool.options_first {
+            &[Part::Tool, Part::Action]
+        } else {
+            &[Part::Tool]
+        };
         self.fixed = Fixed::list(&self.tool.fixed).collect();
         loop {
             let rest = self.words.get(self.at..).unwrap_or_default();
@@ -256,7 +261,7 @@ impl<'r> Reader<'r> {
                 let message = format!("no action of `{}` is asked for", self.tool.name);
                 return Err(self.misfit(Reason::ActionNotAllowed, message));
             };
-            if self.drops(word, &[Part::Tool]) {
+            if self.drops(word, parts) {
                 continue;
             }
             if !is_option(word) {
@@ -264,7 +269,16 @@ impl<'r> Reader<'r> {
                 let message = format!("`{}` declares no action `{}`", self.tool.name, shown(word));
                 return Err(self.misfit(Reason::ActionNotAllowed, message));
             }
-            self.option(word, &[Part::Tool])?;
+            if self.find_option(word, parts).is_none() {
+                self.at = self.at.saturating_sub(1);
+                let message = format!(
+                    "`{}` takes no option `{}` in front of what it is asked to do",
+                    self.tool.name,
+                    shown(word)
+                );
+                return Err(self.misfit(Reason::ArgumentUnknown, message));
+            }
+            self.option(word, parts)?;
         }
     }
 

@@ -157,6 +157,8 @@ pub struct Tool {
     pub env: Vec<(String, String)>,
     /// `-xvs` is `-x -v -s`.
     pub bundle: bool,
+    /// An action's options may stand before its command words, too.
+    pub options_first: bool,
     /// Options that stand before the command words.
     pub args: Vec<Argument>,
     /// What it can do.
@@ -307,6 +309,17 @@ pub struct PathArgument {
     pub base: bool,
     /// An approval binds to the file's bytes.
     pub pin: bool,
+    /// It is made of characters that no shell reads, see [`PathArgument::is_portable`].
+    pub portable: bool,
+}
+
+impl PathArgument {
+    /// Returns true if a text is made of ASCII letters, digits and `. _ / + @ % = : , -` only, and does not begin
+    /// with a dash: one word, as it stands, to every shell.
+    pub(crate) fn is_portable(text: &[u8]) -> bool {
+        let is_plain = |byte: &u8| byte.is_ascii_alphanumeric() || b"._/+@%=:,-".contains(byte);
+        text.iter().all(is_plain) && !text.starts_with(b"-")
+    }
 }
 
 /// What a tool does with a path.

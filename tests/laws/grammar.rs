@@ -17,6 +17,7 @@ pub(super) struct Tool {
     pub(super) also: Option<String>,
     pub(super) fixed: Vec<String>,
     pub(super) bundle: bool,
+    pub(super) options_first: bool,
     pub(super) args: Vec<Argument>,
     pub(super) actions: Vec<Action>,
 }
@@ -79,6 +80,7 @@ impl Tool {
         }
         text.push_str(&list("    fixed", &self.fixed));
         text.push_str(&format!("    bundle: {}\n", self.bundle));
+        text.push_str(&format!("    options_first: {}\n", self.options_first));
         text.push_str(&arguments("    args", &self.args));
         text.push_str("    actions:\n");
         for (nth, action) in self.actions.iter().enumerate() {
@@ -293,8 +295,13 @@ impl Call {
                 dice,
             )?);
         } else {
+            let (early, action_part): (Vec<_>, Vec<_>) =
+                action_part.into_iter().partition(|(argument, _)| {
+                    let is_option = argument.spelling != Spelling::Positional;
+                    tool.options_first && is_option && dice.roll(2) == 0
+                });
             words.extend(part(
-                tool_part,
+                [tool_part, early].concat(),
                 &tool.fixed,
                 tool.bundle,
                 Dashes::Reserved,
@@ -688,7 +695,7 @@ pub(super) fn tool() -> impl Strategy<Value = Tool> {
         program,
         also,
         fixed,
-        any::<bool>(),
+        (any::<bool>(), any::<bool>()),
         vec(sketch(), 0..3),
         base,
         action(0),
@@ -696,7 +703,8 @@ pub(super) fn tool() -> impl Strategy<Value = Tool> {
         any::<bool>(),
     )
         .prop_map(
-            |(program, also, fixed, bundle, args, base, first, second, is_wordless)| {
+            |(program, also, fixed, switches, args, base, first, second, is_wordless)| {
+                let (bundle, options_first) = switches;
                 let mut args = sketched(args, 0, true);
                 if let Some(Argument { kind, repeat, .. }) = args.first_mut().filter(|_| base)
                     && let Kind::Path { base } = kind
@@ -713,6 +721,7 @@ pub(super) fn tool() -> impl Strategy<Value = Tool> {
                     also: also.map(str::to_owned),
                     fixed: fixed.into_iter().map(str::to_owned).collect(),
                     bundle,
+                    options_first,
                     args,
                     actions,
                 }
@@ -826,12 +835,19 @@ pub(super) fn crowded_tool() -> impl Strategy<Value = Tool> {
         vec(argument(), 0..4),
         option::of(vec(argument(), 0..3)),
     );
-    (any::<bool>(), any::<bool>(), fixed(), fixed(), lists).prop_map(
-        move |(bundle, has_command, tool_fixed, action_fixed, (args, own, after))| Tool {
+    let switches = (any::<bool>(), any::<bool>(), any::<bool>());
+    (switches, fixed(), fixed(), lists).prop_map(
+        move |(
+            (bundle, options_first, has_command),
+            tool_fixed,
+            action_fixed,
+            (args, own, after),
+        )| Tool {
             program: "tool".to_owned(),
             also: None,
             fixed: tool_fixed.into_iter().map(str::to_owned).collect(),
             bundle,
+            options_first,
             args: numbered(args, "t"),
             actions: vec![Action {
                 command: if has_command {

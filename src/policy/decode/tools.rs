@@ -14,20 +14,28 @@ use crate::policy::terms::ReportKind;
 
 const ARGUMENT: &[&str] = &[
     "type", "option", "names", "required", "repeat", "access", "syntax", "tree", "absent", "base",
-    "pin", "min", "max", "of", "pattern", "lines", "dash", "suffix", "value", "join",
+    "pin", "chars", "min", "max", "of", "pattern", "lines", "dash", "suffix", "value", "join",
 ];
-const FOR_PATHS: &[&str] = &["access", "syntax", "tree", "absent", "base", "pin"];
+const FOR_PATHS: &[&str] = &["access", "syntax", "tree", "absent", "base", "pin", "chars"];
 const FOR_TEXT: &[&str] = &["pattern", "lines", "dash", "suffix"];
 
 impl Decoder {
     pub(super) fn tool(&mut self, name: String, at: Span, node: &Node) -> Option<Tool> {
         let keys = &[
-            "program", "also", "fixed", "env", "bundle", "args", "actions",
+            "program",
+            "also",
+            "fixed",
+            "env",
+            "bundle",
+            "options_first",
+            "args",
+            "actions",
         ];
         let fields = self.fields(node, "a tool", keys)?;
         let program = self.optional(&fields, "program", Self::program);
         if fields.get("program").is_none() {
-            self.only_with(&fields, &["also", "fixed", "env", "bundle"], "program");
+            let keys = ["also", "fixed", "env", "bundle", "options_first"];
+            self.only_with(&fields, &keys, "program");
         }
         let tool = Tool {
             name,
@@ -46,6 +54,9 @@ impl Decoder {
             env: self.environment(&fields),
             bundle: self
                 .optional(&fields, "bundle", Self::boolean)
+                .unwrap_or_default(),
+            options_first: self
+                .optional(&fields, "options_first", Self::boolean)
                 .unwrap_or_default(),
             args: self.arguments(&fields, "args"),
             actions: match fields.get("actions") {
@@ -323,6 +334,9 @@ impl Decoder {
             pin: self
                 .optional(fields, "pin", Self::boolean)
                 .unwrap_or_default(),
+            portable: self
+                .word(fields, "chars", [("any", false), ("portable", true)])
+                .unwrap_or_default(),
         }
     }
 
@@ -444,7 +458,7 @@ impl Decoder {
 
     /// No two arguments that are looked for at the same place are spelled alike.
     fn spellings_are_unique(&mut self, tool: &Tool, action: &Action) {
-        let before = if action.command.is_empty() {
+        let before = if action.command.is_empty() || tool.options_first {
             tool.args.as_slice()
         } else {
             &[]
