@@ -220,19 +220,15 @@ impl Analysis {
         let importance = |argument: &Argument, kind: &PathArgument| {
             (
                 !argument.required,
-                !kind.absent_is_workspace,
+                !kind.is_implied(),
                 argument.spelling != Spelling::Positional,
             )
         };
         let mut paths: Vec<_> = path_arguments(tool, action).collect();
         paths.sort_by_key(|(argument, kind)| importance(argument, kind));
         for (argument, kind) in paths {
-            has_path |= argument.required || kind.absent_is_workspace;
-            add(
-                Some(&argument.name),
-                Some(kind.access),
-                kind.absent_is_workspace,
-            );
+            has_path |= argument.required || kind.is_implied();
+            add(Some(&argument.name), Some(kind.access), kind.is_implied());
         }
         if !has_path {
             add(None, None, false);

@@ -13,7 +13,7 @@ use super::{Answer, Budget, Cap, PathSet};
 use crate::decision::{Context, Decision, Effect, Request, Value, decide, positional_shares};
 use crate::path::{CanonicalPath, Dot};
 use crate::policy::CompiledPolicy;
-use crate::policy::model::{Action, Argument, ArgumentKind, Spelling, Tool};
+use crate::policy::model::{Absent, Action, Argument, ArgumentKind, Spelling, Tool};
 
 /// A request that shows something, what is given with it, and what was decided.
 #[derive(Clone, Debug)]
@@ -250,15 +250,16 @@ impl Claim<'_> {
             .flat_map(|(tool, action, _)| path_arguments(tool, action));
         let arguments = arguments.filter(|(argument, kind)| {
             let is_other = self.cell.argument() != Some(argument.name.as_str());
-            let may_be_needed = argument.required || kind.absent_is_workspace;
+            let may_be_needed = argument.required || kind.is_implied();
             is_other && may_be_needed && !kind.base
         });
-        let wanted = arguments.filter_map(|(argument, _)| {
+        // Left out, the directory that the command starts in is meant too.
+        let wanted = arguments.map(|(argument, _)| {
             let cell = self.cell_of(argument);
-            let wanted = cell.map_or_else(PathSet::nothing, |cell| self.wanted(cell));
-            // Left out, it means the workspace, wherever the command starts.
-            let is_needed = argument.required || !wanted.formula.holds(".");
-            is_needed.then_some((cell, wanted))
+            (
+                cell,
+                cell.map_or_else(PathSet::nothing, |cell| self.wanted(cell)),
+            )
         });
         wanted.collect()
     }
@@ -396,7 +397,7 @@ impl Claim<'_> {
                 continue;
             }
             match &argument.kind {
-                ArgumentKind::Path(kind) if is_needed || kind.absent_is_workspace => {
+                ArgumentKind::Path(kind) if is_needed || kind.is_implied() => {
                     let other = match self.other(argument, is_needed, base, budget) {
                         // From another directory it may be otherwise.
                         Err(NoRequest::NothingBelow) if base != path => return Err(not_made),
@@ -442,8 +443,19 @@ impl Claim<'_> {
             return Err(NoRequest::Unknown(Cap::NotReproduced));
         };
         let mut allowed = self.wanted(cell);
-        // Left out, it means the workspace, wherever the command starts.
-        if !is_needed && allowed.formula.holds(".") {
+        let at = base.unwrap_or(".");
+        let is_implied = match &argument.kind {
+            ArgumentKind::Path(kind) => match kind.absent {
+                Absent::Nothing => true,
+                Absent::Here => allowed.formula.holds(at),
+                Absent::Workspace => allowed.formula.holds(".") && allowed.formula.holds(at),
+            },
+            ArgumentKind::Flag
+            | ArgumentKind::Text { .. }
+            | ArgumentKind::Int { .. }
+            | ArgumentKind::Choice(_) => true,
+        };
+        if !is_needed && is_implied {
             return Ok(None);
         }
         let switches = self.analysis.policy().switches();

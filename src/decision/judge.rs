@@ -11,7 +11,7 @@ use super::paths::{CWD, Decided};
 use super::{Context, Effect};
 use crate::path::CanonicalPath;
 use crate::policy::matcher::ScopeId;
-use crate::policy::model::{Access, RuleEffect, Tree};
+use crate::policy::model::{Access, Creates, RuleEffect, Tree};
 use crate::policy::{CompiledPolicy, CompiledRule, RuleId};
 use crate::reason::Reason;
 
@@ -347,15 +347,22 @@ fn missing_approvals(policy: &CompiledPolicy, rules: &[RuleId]) -> Vec<usize> {
     missing
 }
 
-/// Whether the path means what is below it and some deny or ask with a scope is about the action.
+/// Returns true if the path means what is below it, and a protected name, a deny or an ask with a scope
+/// could speak about that.
 fn tree_matters(policy: &CompiledPolicy, tool: u32, action: u32, path: &Decided) -> bool {
+    if path.tree == Tree::Names {
+        return path.creates == Creates::Index || matches!(path.creates, Creates::From(_));
+    }
+    let protected = &policy.switches().protected;
     let keeps_out = |rule: &CompiledRule| {
         rule.effect != RuleEffect::Allow
             && rule.scope.is_some()
             && is_of_access(rule, Some(path.access))
     };
-    path.tree != Tree::Names
-        && policy
+    !protected
+        .iter()
+        .all(|name| path.leaves_out(name.as_bytes()))
+        || policy
             .matcher()
             .about(tool, action)
             .filter_map(|id| policy.rule(id))
@@ -511,12 +518,6 @@ impl About<'_> {
     }
 
     fn action_name(&self) -> String {
-        let tool = usize::try_from(self.tool).unwrap_or(usize::MAX);
-        let named = self.policy.tools().get(tool).and_then(|found| {
-            let (_, _, first) = self.policy.action(tool, 0)?;
-            let nth = usize::try_from(self.action.checked_sub(first)?).ok()?;
-            Some(format!("{}.{}", found.name, found.actions.get(nth)?.name))
-        });
-        named.unwrap_or_else(|| "this action".to_owned())
+        self.policy.action_name(self.tool, self.action)
     }
 }

@@ -9,7 +9,9 @@ use super::Request;
 use super::call::{Call, Given, argument, slots};
 use crate::path::{CanonicalPath, Denial, Syntax, Target, lexical, shown};
 use crate::policy::CompiledPolicy;
-use crate::policy::model::{Access, Action, ArgumentKind, PathArgument, Tool, Tree};
+use crate::policy::model::{
+    Absent, Access, Action, ArgumentKind, Creates, PathArgument, Tool, Tree,
+};
 use crate::reason::Reason;
 
 /// The name that findings and rules know the request's own directory by.
@@ -21,6 +23,10 @@ pub(crate) struct Decided {
     pub(crate) argument: String,
     pub(crate) access: Access,
     pub(crate) tree: Tree,
+    /// Where the names come from that a write makes there.
+    pub(crate) creates: Creates,
+    /// Names that the program leaves out of a directory.
+    pub(crate) skips: Vec<String>,
     /// As the caller wrote it; none if it was implied.
     pub(crate) text: Option<Vec<u8>>,
     pub(crate) canonical: CanonicalPath,
@@ -112,7 +118,7 @@ pub(super) fn read(
     }
     for (slot, argument) in slots(tool, action) {
         if let ArgumentKind::Path(kind) = &argument.kind
-            && kind.absent_is_workspace
+            && kind.is_implied()
             && !call.given.iter().any(|(at, _)| *at == slot)
         {
             reader.implied(&argument.name, kind);
@@ -155,15 +161,15 @@ impl Reader<'_> {
             Ok(path) => {
                 self.base = path.clone();
                 self.paths.cwd = path.clone();
-                let rendered = path.as_str().to_owned();
-                let text = Some(text.to_vec());
                 self.decide(Decided {
                     argument: CWD.to_owned(),
                     access: Access::Read,
                     tree: Tree::Names,
-                    text,
+                    creates: Creates::Itself,
+                    skips: Vec::new(),
+                    text: Some(text.to_vec()),
+                    rendered: path.as_str().to_owned(),
                     canonical: path,
-                    rendered,
                     is_given: false,
                 });
             }
@@ -189,34 +195,27 @@ impl Reader<'_> {
                 if kind.base {
                     self.base = canonical.clone();
                 }
-                let text = Some(text.to_vec());
                 self.decide(Decided {
-                    argument: name.to_owned(),
-                    access: kind.access,
-                    tree: kind.tree,
-                    text,
-                    canonical,
+                    text: Some(text.to_vec()),
                     rendered,
                     is_given: true,
+                    ..Decided::at(name, kind, canonical)
                 });
             }
             Err(denial) => self.refuse(name, Some(text), Some(denial)),
         }
     }
 
-    /// An argument that is left out and then means everything, from whichever directory: `git -C src
-    /// diff` shows the whole repository.
+    /// An argument that is left out and then means everything (`git -C src diff` shows the whole
+    /// repository), or the directory that paths start from. That directory is decided in both cases: a
+    /// walk from the top may leave out what it holds, and not every program starts at the top.
     fn implied(&mut self, name: &str, kind: &PathArgument) {
-        let canonical = CanonicalPath::workspace();
-        self.decide(Decided {
-            argument: name.to_owned(),
-            access: kind.access,
-            tree: kind.tree,
-            text: None,
-            canonical,
-            rendered: String::new(),
-            is_given: false,
-        });
+        if kind.absent == Absent::Workspace {
+            self.decide(Decided::at(name, kind, CanonicalPath::workspace()));
+        }
+        if kind.absent == Absent::Here || !self.base.is_workspace() {
+            self.decide(Decided::at(name, kind, self.base.clone()));
+        }
     }
 
     fn decide(&mut self, path: Decided) {
@@ -239,6 +238,33 @@ fn rendered(below: &CanonicalPath, target: &Target<'_>) -> String {
 }
 
 impl Decided {
+    /// A path that stands for no word of the command line.
+    fn at(argument: &str, kind: &PathArgument, canonical: CanonicalPath) -> Decided {
+        Decided {
+            argument: argument.to_owned(),
+            access: kind.access,
+            tree: kind.tree,
+            creates: kind.creates.clone(),
+            skips: kind.skips.clone(),
+            text: None,
+            canonical,
+            rendered: String::new(),
+            is_given: false,
+        }
+    }
+
+    /// Returns true if the program leaves out entries of this name, at any depth of a directory.
+    pub(crate) fn leaves_out(&self, name: &[u8]) -> bool {
+        // Git's own directory is never a part of its tree, and what skips as git does leaves it out too.
+        self.tree == Tree::Unignored && name == b".git"
+            || self.skips.iter().any(|skipped| skipped.as_bytes() == name)
+    }
+
+    /// Returns true if asking the disk about both is asking the same.
+    pub(crate) fn is_decided_like(&self, other: &Decided) -> bool {
+        (&self.canonical, &self.argument) == (&other.canonical, &other.argument)
+    }
+
     /// The path for a message: as it was written, or as what it stands for.
     pub(crate) fn shown(&self) -> String {
         match &self.text {

@@ -306,6 +306,17 @@ impl CompiledPolicy {
         self.inner.tool_by_name.get(name).copied()
     }
 
+    /// The name of an action by its numbers, as `tool.action`.
+    pub(crate) fn action_name(&self, tool: u32, action: u32) -> String {
+        let tool = usize::try_from(tool).unwrap_or(usize::MAX);
+        let named = self.tools().get(tool).and_then(|found| {
+            let (_, _, first) = self.action(tool, 0)?;
+            let nth = usize::try_from(action.checked_sub(first)?).ok()?;
+            Some(format!("{}.{}", found.name, found.actions.get(nth)?.name))
+        });
+        named.unwrap_or_else(|| "this action".to_owned())
+    }
+
     /// The tool and action at these places, with the number that rules know the action by.
     pub(crate) fn action(&self, tool: usize, action: usize) -> Option<(&Tool, &Action, u32)> {
         let found = self.inner.tools.get(tool)?;

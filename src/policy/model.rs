@@ -206,7 +206,7 @@ impl Tool {
         };
         let reads = all().any(|(_, kind)| kind.access != Access::Write && !kind.base);
         let apart = all().filter(move |(argument, kind)| {
-            reads && kind.access == Access::Write && !argument.required && !kind.absent_is_workspace
+            reads && kind.access == Access::Write && !argument.required && !kind.is_implied()
         });
         apart.map(|(argument, _)| argument.name.as_str())
     }
@@ -303,23 +303,61 @@ pub struct PathArgument {
     pub syntax: Syntax,
     /// What a directory means.
     pub tree: Tree,
-    /// If it is not given, it means the whole workspace (or the directory the command starts in).
-    pub absent_is_workspace: bool,
+    /// What it means if it is not given.
+    pub absent: Absent,
     /// Other paths of the request are relative to it.
     pub base: bool,
     /// An approval binds to the file's bytes.
     pub pin: bool,
     /// It is made of characters that no shell reads, see [`PathArgument::is_portable`].
     pub portable: bool,
+    /// Where the names come from that a write makes at and below it.
+    pub creates: Creates,
+    /// Names that the program leaves out of a directory, at any depth.
+    pub skips: Vec<String>,
 }
 
 impl PathArgument {
+    /// Returns true if some path is decided although none is given.
+    #[must_use]
+    pub fn is_implied(&self) -> bool {
+        self.absent != Absent::Nothing
+    }
+
     /// Returns true if a text is made of ASCII letters, digits and `. _ / + @ % = : , -` only, and does not begin
     /// with a dash: one word, as it stands, to every shell.
     pub(crate) fn is_portable(text: &[u8]) -> bool {
         let is_plain = |byte: &u8| byte.is_ascii_alphanumeric() || b"._/+@%=:,-".contains(byte);
         text.iter().all(is_plain) && !text.starts_with(b"-")
     }
+}
+
+/// What a path argument means that is not given.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Absent {
+    /// Nothing.
+    Nothing,
+    /// The whole workspace, and the directory that the program starts in.
+    Workspace,
+    /// The directory that the program resolves paths from.
+    Here,
+}
+
+/// Where the names come from that a write makes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Creates {
+    /// Nobody said: anything may come to lie below the path.
+    Unknown,
+    /// The path itself, and nothing new below it.
+    Itself,
+    /// The path itself, and the directories above it that are missing.
+    Parents,
+    /// What git's index tracks at or below the path.
+    Index,
+    /// What is at and below the paths of another argument: it is copied or moved here.
+    From(String),
 }
 
 /// What a tool does with a path.

@@ -12,8 +12,20 @@ const DIGEST_BYTES: usize = 20;
 /// The bytes of an entry before its flags.
 const STAT_BYTES: usize = 40 + DIGEST_BYTES;
 
-/// The tracked names, relative to the top of the repository, in the order of the index.
-pub(super) fn tracked(index: &[u8]) -> Option<Vec<Vec<u8>>> {
+/// Where the mode of an entry stands among those bytes, and what it is for a submodule.
+const MODE_AT: usize = 24;
+const SUBMODULE: u32 = 0o160_000;
+
+/// One tracked name.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Tracked {
+    /// Relative to the top of the repository.
+    pub(super) name: Vec<u8>,
+    pub(super) is_submodule: bool,
+}
+
+/// The tracked names, in the order of the index.
+pub(super) fn tracked(index: &[u8]) -> Option<Vec<Tracked>> {
     let body = index.get(..index.len().checked_sub(DIGEST_BYTES)?)?;
     let mut reader = Reader { rest: body };
     if reader.take(4)? != b"DIRC" {
@@ -24,14 +36,15 @@ pub(super) fn tracked(index: &[u8]) -> Option<Vec<Vec<u8>>> {
         return None;
     }
     let count = reader.number()?;
-    let mut names: Vec<Vec<u8>> = Vec::new();
+    let mut names: Vec<Tracked> = Vec::new();
     for _ in 0..count {
-        let name = reader.entry(version, names.last().map_or(&[], Vec::as_slice))?;
+        let previous = names.last().map_or(&[][..], |last| last.name.as_slice());
+        let tracked = reader.entry(version, previous)?;
         // A whole directory in one entry, with the files left out.
-        if name.is_empty() || name.ends_with(b"/") {
+        if tracked.name.is_empty() || tracked.name.ends_with(b"/") {
             return None;
         }
-        names.push(name);
+        names.push(tracked);
     }
     while !reader.rest.is_empty() {
         let kind = reader.take(4)?;
@@ -60,9 +73,13 @@ impl<'a> Reader<'a> {
         Some(u32::from_be_bytes(self.take(4)?.try_into().ok()?))
     }
 
-    fn entry(&mut self, version: u32, previous: &[u8]) -> Option<Vec<u8>> {
+    fn entry(&mut self, version: u32, previous: &[u8]) -> Option<Tracked> {
         let before = self.rest.len();
-        self.take(STAT_BYTES)?;
+        let stat = self.take(STAT_BYTES)?;
+        let mut mode = Reader {
+            rest: stat.get(MODE_AT..)?,
+        };
+        let is_submodule = mode.number()? & 0o170_000 == SUBMODULE;
         let flags = u16::from_be_bytes(self.take(2)?.try_into().ok()?);
         if flags & 0x4000 != 0 {
             if version == 2 {
@@ -89,7 +106,7 @@ impl<'a> Reader<'a> {
                 return None;
             }
         }
-        Some(name)
+        Some(Tracked { name, is_submodule })
     }
 
     /// A number in groups of seven bits; each continuation adds one, so that no number has two forms.
@@ -143,7 +160,8 @@ mod tests {
         for version in 2..=4 {
             let index = written(version, &names, b"TREE\0\0\0\x03abc");
             let read = tracked(&index).unwrap();
-            assert_eq!(read, names.map(|name| name.as_bytes().to_vec()));
+            let read = read.iter().map(|tracked| tracked.name.as_slice());
+            assert!(read.eq(names.map(str::as_bytes)));
         }
     }
 

@@ -3,16 +3,19 @@
 //! The rules have spoken about text. Here the disk is asked whether it agrees: the workspace is opened
 //! once (`workspace.rs`), each path is opened below it without following anything out (`resolver.rs`:
 //! `beneath.rs`, or `walk.rs` where the kernel lacks that), what a directory argument means is looked
-//! through (`tree.rs`, `unignored.rs`), the program is found and judged
-//! (`program.rs`), and the environment put together (`environment.rs`). What was opened is what the
+//! through (`tree.rs`; what git ignores: `unignored.rs`, `ignore_file.rs`), what a write will create is
+//! judged by name (`created.rs`), the program is found and judged (`program.rs`), and the environment put together (`environment.rs`). What was opened is what the
 //! rules are asked about again, and its identity is kept, so that it can be checked once more right
 //! before the command starts.
 
 #![forbid(unsafe_code)]
 
 mod beneath;
+mod bounds;
+mod created;
 mod entries;
 mod environment;
+mod ignore_file;
 mod index;
 mod launch;
 mod pinned;
@@ -32,8 +35,9 @@ use std::sync::Arc;
 use crate::decision::{Context, Decision, Effect, Judgement, Plan, judge_path, paths::Decided};
 use crate::path::CanonicalPath;
 use crate::policy::CompiledPolicy;
-use crate::policy::model::{Access, DiskRules, Tree};
+use crate::policy::model::{Access, Creates, DiskRules, Tree};
 use crate::reason::Reason;
+use bounds::Bounds;
 use workspace::Named;
 
 pub use beneath::Openat2;
@@ -83,7 +87,7 @@ pub struct Command {
 }
 
 /// One path of a command as it was found.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct OpenedPath {
     path: CanonicalPath,
     access: Access,
@@ -93,12 +97,16 @@ struct OpenedPath {
 }
 
 /// What was found under a path.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 enum Is {
     /// This file or directory.
     There(Identity),
-    /// Nothing yet, and the directory to create it in is this one.
-    Absent(Identity),
+    /// Nothing yet: this directory above it is there, and the next name on the way is not.
+    Absent {
+        directory: CanonicalPath,
+        identity: Identity,
+        name: String,
+    },
 }
 
 impl Command {
@@ -144,14 +152,14 @@ impl Command {
                 now.is_ok_and(|now| now.identity == *identity)
             }
             // A link that was laid there since would lead what is written elsewhere.
-            Is::Absent(directory) => {
-                let (Some(parent), Some(name)) = (opened.path.parent(), opened.path.name()) else {
-                    return false;
-                };
-                let now = workspace.open(&parent, self.rules);
+            Is::Absent {
+                directory,
+                identity,
+                name,
+            } => {
+                let now = workspace.open(directory, self.rules);
                 now.is_ok_and(|now| {
-                    now.identity == *directory
-                        && workspace.name_in(&now, name) == Ok(Named::Nothing)
+                    now.identity == *identity && workspace.name_in(&now, name) == Ok(Named::Nothing)
                 })
             }
         }
@@ -212,6 +220,7 @@ pub fn resolve(
         actor: decision.asked().actor.clone(),
         context,
         workspace,
+        bounds: Bounds::default(),
     };
     let opened = match asking.open_all() {
         Ok(opened) => opened,
@@ -263,6 +272,7 @@ pub fn resolve_paths(
         actor: decision.asked().actor.clone(),
         context,
         workspace,
+        bounds: Bounds::default(),
     };
     match asking.open_all() {
         Ok(opened) => {
@@ -307,6 +317,7 @@ struct Asking<'a> {
     actor: String,
     context: &'a Context,
     workspace: &'a Workspace,
+    bounds: Bounds,
 }
 
 impl Asking<'_> {
@@ -322,10 +333,18 @@ impl Asking<'_> {
         if let Some(base) = &self.plan.climbs_from {
             self.climbs(base).map_err(|refusal| (None, refusal))?;
         }
-        let paths = self.plan.paths.iter().enumerate();
-        paths
-            .map(|(nth, path)| self.open(path).map_err(|refusal| (Some(nth), refusal)))
-            .collect()
+        let mut opened = Vec::new();
+        for (nth, path) in self.plan.paths.iter().enumerate() {
+            let before = self.plan.paths.get(..nth).unwrap_or_default();
+            // Looking again at what was looked at would only cost time.
+            let twin = before.iter().position(|other| other.is_decided_like(path));
+            let found = match twin.and_then(|nth| opened.get(nth)) {
+                Some(found) => OpenedPath::clone(found),
+                None => self.open(path).map_err(|refusal| (Some(nth), refusal))?,
+            };
+            opened.push(found);
+        }
+        Ok(opened)
     }
 
     /// The words hold as many `..` as lead from this directory to the workspace. From behind a link they
@@ -347,9 +366,12 @@ impl Asking<'_> {
     /// Opens one path and asks the rules about what was found.
     fn open(&self, path: &Decided) -> Result<OpenedPath, Refusal> {
         let rules = self.policy.disk_rules();
+        if path.creates == Creates::Index {
+            created::from_index(self, path)?;
+        }
         let opened = match self.workspace.open(&path.canonical, rules) {
             Err(Reason::PathNotFound) if path.access == Access::Write => {
-                return self.open_parent(path);
+                return created::absent(self, path);
             }
             other => other.map_err(|reason| self.refused(path, reason))?,
         };
@@ -362,8 +384,7 @@ impl Asking<'_> {
                 return Err(self.refused(path, Reason::PathHardlinkDenied));
             }
             Kind::File { links } if links > 1 && path.access == Access::Write => {
-                let mut guarded = self.workspace.guarded().into_iter();
-                if guarded.any(|file| file.is_same_file(&opened.identity)) {
+                if self.is_guarded(&opened.identity) {
                     return Err(self.refused(path, Reason::SelfProtected));
                 }
             }
@@ -381,37 +402,10 @@ impl Asking<'_> {
         })
     }
 
-    /// A file that is yet to be created: the directory it is created in must be sound. The rules have
-    /// spoken about its name already, which needs no file.
-    fn open_parent(&self, path: &Decided) -> Result<OpenedPath, Refusal> {
-        let refused = |reason| self.refused(path, reason);
-        let (Some(parent), Some(name)) = (path.canonical.parent(), path.canonical.name()) else {
-            return Err(refused(Reason::PathNotFound));
-        };
-        let opened = self
-            .workspace
-            .open(&parent, self.policy.disk_rules())
-            .map_err(refused)?;
-        if opened.kind != Kind::Directory {
-            return Err(refused(Reason::PathNotDirectory));
-        }
-        match self.workspace.name_in(&opened, name).map_err(refused)? {
-            Named::Nothing => {}
-            // A link that leads to nothing: what is written would come to be where it points to.
-            Named::Link => return Err(refused(Reason::PathSymlinkDenied)),
-            Named::Else => return Err(refused(Reason::PathFsError)),
-        }
-        if let Some(real) = &opened.real {
-            let real = resolver::found_in(real, name.as_bytes())
-                .map_err(|denial| refused(denial.reason()))?;
-            self.judge_again(path, &real)?;
-        }
-        Ok(OpenedPath {
-            path: path.canonical.clone(),
-            access: path.access,
-            names: 1,
-            is: Is::Absent(opened.identity),
-        })
+    /// Returns true for another name of a file that no request may write.
+    fn is_guarded(&self, identity: &Identity) -> bool {
+        let mut guarded = self.workspace.guarded().into_iter();
+        guarded.any(|file| file.is_same_file(identity))
     }
 
     /// The path led somewhere else inside the workspace: the rules are asked about that place too.
@@ -442,11 +436,22 @@ impl Asking<'_> {
         )
     }
 
+    /// The action, as `tool.action`.
+    fn action_name(&self) -> String {
+        self.policy.action_name(self.plan.tool, self.plan.action)
+    }
+
+    /// Asks about what lies, or will lie, below a directory.
     fn look_below(&self, path: &Decided, opened: &Opened) -> Result<(), Refusal> {
-        if path.tree == Tree::Names {
-            return Ok(());
+        match &path.creates {
+            Creates::Unknown => return Err(created::unknown(self, path)),
+            Creates::From(source) => return created::into_directory(self, path, source, opened),
+            Creates::Itself | Creates::Parents | Creates::Index => {}
         }
-        tree::look_through(self, path, opened)
+        match path.tree {
+            Tree::Names => Ok(()),
+            Tree::All | Tree::Unignored => tree::look_through(self, path, opened),
+        }
     }
 
     #[expect(

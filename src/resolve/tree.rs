@@ -1,9 +1,9 @@
 //! What is below a directory argument. A tool that is given a directory reads what is in it, so the
 //! rules are asked about every entry.
 //!
-//! Two things must hold: what allows the directory must allow all of it, and no entry may be denied or
-//! need to be asked for. The walk is bounded, follows no link, and its order is that of the names, so
-//! that the same tree gives the same answer.
+//! Two things must hold: what allows the directory must allow all of it, and no entry may be denied,
+//! need to be asked for, or have a protected name. The walk is bounded, follows no link, and its order is
+//! that of the names, so that the same tree gives the same answer.
 
 #![forbid(unsafe_code)]
 
@@ -12,19 +12,19 @@ use std::os::fd::OwnedFd;
 use rustix::fs::FileType;
 use rustix::io::Errno;
 
+use super::bounds::too_large;
 use super::entries;
+use super::ignore_file::Reach;
+use super::index::Tracked;
 use super::resolver::{Opened, Status, found, found_in, reason, status};
 use super::unignored::{self, Rules};
-use super::{Asking, Refusal};
+use super::{Asking, Refusal, is_protected};
 use crate::analysis::{Answer, covers_tree};
 use crate::decision::{Effect, Plan, paths::Decided};
 use crate::path::CanonicalPath;
 use crate::policy::CompiledRule;
 use crate::policy::model::{RuleEffect, Tree};
 use crate::reason::Reason;
-
-/// Most entries that are looked at for one argument.
-const MAX_ENTRIES: usize = 200_000;
 
 /// Looks at every entry below what `path` led to.
 pub(super) fn look_through(
@@ -51,13 +51,12 @@ pub(super) fn look_through(
     if !keeps_something_out(asking, path) {
         return Ok(());
     }
-    let mut walk = Walk {
+    Walk {
         asking,
         path,
-        seen: 0,
         mount: None,
-    };
-    walk.start(&root, opened)
+    }
+    .start(&root, opened)
 }
 
 /// A place by the name that it really has, and by the one that a link gave it. The rules have to agree
@@ -115,29 +114,32 @@ fn allows_reach_down(
     }
 }
 
-/// Whether any deny or ask with a scope could speak about what is below.
+/// Returns true if a deny or ask with a scope, or a protected name, could speak about what is below.
 fn keeps_something_out(asking: &Asking<'_>, path: &Decided) -> bool {
     let Plan { tool, action, .. } = *asking.plan;
-    asking
-        .policy
-        .matcher()
-        .about(tool, action)
-        .filter_map(|id| asking.policy.rule(id))
-        .any(|rule| {
-            rule.effect != RuleEffect::Allow
-                && rule.scope.is_some()
-                && rule.is_for(&asking.actor)
-                && rule
-                    .access
-                    .as_ref()
-                    .is_none_or(|accesses| accesses.contains(&path.access))
-        })
+    let protected = &asking.policy.switches().protected;
+    !protected
+        .iter()
+        .all(|name| path.leaves_out(name.as_bytes()))
+        || asking
+            .policy
+            .matcher()
+            .about(tool, action)
+            .filter_map(|id| asking.policy.rule(id))
+            .any(|rule| {
+                rule.effect != RuleEffect::Allow
+                    && rule.scope.is_some()
+                    && rule.is_for(&asking.actor)
+                    && rule
+                        .access
+                        .as_ref()
+                        .is_none_or(|accesses| accesses.contains(&path.access))
+            })
 }
 
 struct Walk<'a> {
     asking: &'a Asking<'a>,
     path: &'a Decided,
-    seen: usize,
     /// Where the walk has to stay, unless it may cross mounts.
     mount: Option<Status>,
 }
@@ -164,15 +166,15 @@ impl Walk<'_> {
     }
 
     /// What git tracks below the root, on disk or not: it is never ignored.
-    fn tracked(&mut self, tracked: &[Vec<u8>], root: &Names) -> Result<(), Refusal> {
-        for name in tracked {
+    fn tracked(&self, tracked: &[Tracked], root: &Names) -> Result<(), Refusal> {
+        for Tracked { name, .. } in tracked {
             let Ok(real) = found(name) else {
                 return Err(self.unspeakable(name));
             };
             let Some(below) = real.strip_prefix(&root.real) else {
                 continue;
             };
-            self.count(1)?;
+            self.asking.bounds.take_entries(1, &self.path.shown())?;
             let given = root.given.as_ref().map(|given| given.join(&below));
             let Ok(given) = given.transpose() else {
                 return Err(self.unspeakable(name));
@@ -190,15 +192,21 @@ impl Walk<'_> {
         let opened = workspace.open(&top, self.asking.policy.disk_rules());
         let opened = opened.map_err(|reason| self.refused(reason, "."))?;
         let mut directory = entries::enter(&opened.fd, b".", None).map_err(failed)?;
+        // Two sets of rules: with all patterns, for what git says about the root itself; and with those
+        // that hold for what is below the root whichever program looks.
+        let mut all = Rules::Files(None);
         let mut rules = Rules::Files(None);
         let mut at: Vec<u8> = Vec::new();
         for name in root.real.segments() {
-            let Some(entries) = entries::read(&directory, MAX_ENTRIES).map_err(failed)? else {
-                return Err(self.too_large());
+            let bounds = &self.asking.bounds;
+            let Some(entries) = entries::read(&directory, bounds.entries()).map_err(failed)? else {
+                return Err(too_large(&self.path.shown()));
             };
-            rules = rules.inside(&directory, &at, &entries);
+            bounds.take_entries(entries.len(), &self.path.shown())?;
+            all = all.inside(&directory, &at, &entries, Reach::All, bounds);
+            rules = rules.inside(&directory, &at, &entries, Reach::Anywhere, bounds);
             at = below(&at, name.as_bytes());
-            if rules.skips(&at, name.as_bytes(), true) {
+            if all.skips(&at, true) {
                 return Ok(Rules::Nothing);
             }
             directory = entries::enter(&directory, name.as_bytes(), None).map_err(failed)?;
@@ -208,24 +216,26 @@ impl Walk<'_> {
 
     /// `at` is the directory's own name from the workspace, byte by byte.
     fn directory(
-        &mut self,
+        &self,
         directory: &OwnedFd,
         names: &Names,
         at: &[u8],
         above: &Rules,
     ) -> Result<(), Refusal> {
-        let most = MAX_ENTRIES.saturating_sub(self.seen);
-        let read = entries::read(directory, most);
+        let bounds = &self.asking.bounds;
+        let read = entries::read(directory, bounds.entries());
         let read = read.map_err(|errno| self.refused(reason(errno), names.real.as_str()))?;
         let Some(entries) = read else {
-            return Err(self.too_large());
+            return Err(too_large(&self.path.shown()));
         };
-        self.count(entries.len())?;
-        let rules = above.inside(directory, at, &entries);
+        bounds.take_entries(entries.len(), &self.path.shown())?;
+        let rules = above.inside(directory, at, &entries, Reach::All, bounds);
+        let comparisons = rules.comparisons().saturating_mul(entries.len());
+        bounds.take_comparisons(comparisons, &self.path.shown())?;
         for entry in &entries {
             let is_directory = entry.file_type == FileType::Directory;
             let at = below(at, &entry.name);
-            if rules.skips(&at, &entry.name, is_directory) {
+            if self.path.leaves_out(&entry.name) || rules.skips(&at, is_directory) {
                 continue;
             }
             let Some(names) = names.below(&entry.name) else {
@@ -241,14 +251,6 @@ impl Walk<'_> {
         Ok(())
     }
 
-    fn count(&mut self, entries: usize) -> Result<(), Refusal> {
-        self.seen = self.seen.saturating_add(entries);
-        if self.seen > MAX_ENTRIES {
-            return Err(self.too_large());
-        }
-        Ok(())
-    }
-
     fn judge(&self, names: &Names) -> Result<(), Refusal> {
         for name in names.all() {
             let judgement = self.asking.judge(self.path, name);
@@ -257,19 +259,11 @@ impl Walk<'_> {
                 Effect::Ask => !judgement.asks.is_empty(),
                 Effect::Allow => false,
             };
-            if is_kept_out {
+            if is_kept_out || is_protected(self.asking.policy, name) {
                 return Err(self.refused(Reason::PathTreeTouchesDenied, names.real.as_str()));
             }
         }
         Ok(())
-    }
-
-    fn too_large(&self) -> Refusal {
-        let message = format!(
-            "more than {MAX_ENTRIES} entries below `{}`",
-            self.path.shown()
-        );
-        Refusal::new(Reason::PathTreeTooLarge, message)
     }
 
     /// A name that no rule can speak about.
@@ -301,66 +295,5 @@ fn below(directory: &[u8], name: &[u8]) -> Vec<u8> {
     match directory {
         b"" => name.to_vec(),
         _ => [directory, name].join(&b'/'),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::decision::{Context, Request, decide};
-    use crate::policy::CompiledPolicy;
-    use crate::resolve::Workspace;
-
-    /// What comes of a tree with this many entries, when so many have been seen before.
-    fn look(entries: usize, seen: usize) -> Result<(), Reason> {
-        let place = tempfile::tempdir().unwrap();
-        let root = place.path().canonicalize().unwrap();
-        std::fs::create_dir_all(root.join("d/e")).unwrap();
-        for nth in 1..entries {
-            let above = if nth % 2 == 0 { "d" } else { "d/e" };
-            std::fs::write(root.join(above).join(nth.to_string()), "").unwrap();
-        }
-        let policy = CompiledPolicy::from_yaml(
-            "version: 1\nname: tree\nuse: lictor/files@1\n\
-             scopes: {all: \"**\", secrets: \"**/.env\"}\n\
-             rules: [{id: all, allow: \"*\", within: all}, {id: no-secrets, deny: \"*\", touching: secrets}]\n",
-        );
-        let policy = policy.unwrap();
-        let (context, workspace) = (Context::new("test"), Workspace::open_root(&root).unwrap());
-        let request = Request::named("filesystem", "search").with_arg("path", "d");
-        let decision = decide(&policy, &request, &context);
-        let plan = decision.plan().unwrap();
-        let asking = Asking {
-            policy: &policy,
-            plan,
-            actor: "test".to_owned(),
-            context: &context,
-            workspace: &workspace,
-        };
-        let path = plan.paths.first().unwrap();
-        let opened = workspace
-            .open(&path.canonical, policy.disk_rules())
-            .unwrap();
-        let root = Names {
-            real: path.canonical.clone(),
-            given: None,
-        };
-        let mut walk = Walk {
-            asking: &asking,
-            path,
-            seen,
-            mount: None,
-        };
-        walk.start(&root, &opened).map_err(|refusal| refusal.reason)
-    }
-
-    /// Never "nothing was found" where not everything was looked at.
-    #[test]
-    fn a_tree_with_too_many_entries_is_denied() {
-        assert_eq!(look(9, 0), Ok(()));
-        assert_eq!(look(9, MAX_ENTRIES - 9), Ok(()));
-        assert_eq!(look(10, MAX_ENTRIES - 9), Err(Reason::PathTreeTooLarge));
-        assert_eq!(look(2, MAX_ENTRIES - 1), Err(Reason::PathTreeTooLarge));
-        assert_eq!(look(1, MAX_ENTRIES), Err(Reason::PathTreeTooLarge));
     }
 }

@@ -4,8 +4,9 @@
 //! Honoured are the `.gitignore` files from the top of the repository down, and only if that top is the
 //! workspace itself. Nothing that git looks up after them (`.git/info/exclude`, a user's own file) could
 //! take an ignored file out again, so leaving those away only means looking at more. What the index
-//! tracks is not ignored, whatever the files say. Where anything cannot be read or understood, nothing
-//! is ignored.
+//! tracks is not ignored, whatever the files say. Below a directory that other tools see with other eyes
+//! (a nested repository, an ignore file of ripgrep's, a `.jj`) nothing is ignored, and nothing where
+//! something cannot be read or understood.
 
 #![forbid(unsafe_code)]
 
@@ -16,24 +17,27 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
-use ignore::Match;
-use ignore::gitignore::{Gitignore, GitignoreBuilder};
 use rustix::fs::{CWD, Mode, OFlags};
 use rustix::io::Errno;
 
 use super::Workspace;
+use super::bounds::Bounds;
 use super::entries::Entry;
-use super::index;
+use super::ignore_file::{IgnoreFile, Reach, Verdict};
+use super::index::{self, Tracked};
 
 /// Git's own directory, which it never takes for a part of the tree.
 const GIT: &[u8] = b".git";
 
-/// The most bytes of a `.gitignore`, and of an index, that are read.
-const MAX_IGNORE_BYTES: u64 = 1 << 20;
+/// Names in a directory that make some tool read ignore files in another way than git does.
+const DISAGREEING: [&[u8]; 4] = [b".ignore", b".rgignore", b".jj", b".hg"];
+
+/// The most bytes of one ignore file, and of an index, that are read.
+const MAX_IGNORE_BYTES: u64 = 64 << 10;
 const MAX_INDEX_BYTES: u64 = 256 << 20;
 
 /// The names that git tracks, if the workspace is the top of a repository that is understood.
-pub(super) fn tracked(workspace: &Workspace) -> Option<Vec<Vec<u8>>> {
+pub(super) fn tracked(workspace: &Workspace) -> Option<Vec<Tracked>> {
     let directory = git_directory(workspace.path())?;
     // Without a head git does not take it for a repository, and goes on to the directories above.
     std::fs::symlink_metadata(directory.join("HEAD")).ok()?;
@@ -79,13 +83,25 @@ pub(super) enum Rules {
 /// One `.gitignore`, and those above it.
 #[derive(Debug)]
 pub(super) struct Level {
-    file: Gitignore,
+    file: IgnoreFile,
+    /// Number of bytes of a path that lead to the directory of the file.
+    prefix: usize,
+    reach: Reach,
+    /// Number of comparisons that a name takes, with all files above.
+    comparisons: usize,
     above: Option<Rc<Level>>,
 }
 
 impl Rules {
     /// The rules in a directory whose entries are these, from those of the directory above.
-    pub(super) fn inside(&self, directory: &OwnedFd, below_top: &[u8], entries: &[Entry]) -> Rules {
+    pub(super) fn inside(
+        &self,
+        directory: &OwnedFd,
+        below_top: &[u8],
+        entries: &[Entry],
+        reach: Reach,
+        bounds: &Bounds,
+    ) -> Rules {
         let Rules::Files(above) = self else {
             return Rules::Nothing;
         };
@@ -95,59 +111,63 @@ impl Rules {
                 .is_ok()
         };
         // A repository in the repository has an index of its own.
-        if !below_top.is_empty() && holds(GIT) {
+        let is_nested = !below_top.is_empty() && holds(GIT);
+        if is_nested || DISAGREEING.iter().any(|name| holds(name)) {
             return Rules::Nothing;
         }
         if !holds(b".gitignore") {
             return self.clone();
         }
-        match read(directory, below_top) {
-            Some(file) => Rules::Files(Some(Rc::new(Level {
-                file,
-                above: above.clone(),
-            }))),
-            None => Rules::Nothing,
-        }
+        let Some(file) = read(directory, bounds) else {
+            return Rules::Nothing;
+        };
+        let prefix = match below_top.len() {
+            0 => 0,
+            length => length.saturating_add(1),
+        };
+        let above_them = above.as_ref().map_or(0, |level| level.comparisons);
+        Rules::Files(Some(Rc::new(Level {
+            comparisons: file.comparisons().saturating_add(above_them),
+            file,
+            prefix,
+            reach,
+            above: above.clone(),
+        })))
     }
 
-    /// Whether git skips an entry of the directory; `path` is relative to the top.
-    pub(super) fn skips(&self, path: &[u8], name: &[u8], is_directory: bool) -> bool {
+    /// Whether git skips an entry; `path` is relative to the top.
+    pub(super) fn skips(&self, path: &[u8], is_directory: bool) -> bool {
         let Rules::Files(levels) = self else {
             return false;
         };
-        if name == GIT {
-            return true;
-        }
-        let path = rooted(path);
         let mut level = levels.as_deref();
         while let Some(here) = level {
-            match here.file.matched(&path, is_directory) {
-                Match::Ignore(_) => return true,
-                Match::Whitelist(_) => return false,
-                Match::None => level = here.above.as_deref(),
+            let below = path.get(here.prefix..).unwrap_or_default();
+            match here.file.verdict(below, is_directory, here.reach) {
+                Some(Verdict::Ignored) => return true,
+                Some(Verdict::Kept) => return false,
+                None => level = here.above.as_deref(),
             }
         }
         false
     }
+
+    /// Number of comparisons that one name takes.
+    pub(super) fn comparisons(&self) -> usize {
+        match self {
+            Rules::Nothing | Rules::Files(None) => 0,
+            Rules::Files(Some(level)) => level.comparisons,
+        }
+    }
 }
 
 /// Reads the `.gitignore` of a directory; none if it is not all understood.
-fn read(directory: &OwnedFd, below_top: &[u8]) -> Option<Gitignore> {
+fn read(directory: &OwnedFd, bounds: &Bounds) -> Option<IgnoreFile> {
     // Git does not follow a link of that name, older versions do.
     let file = open(directory, ".gitignore".as_ref(), OFlags::NOFOLLOW).ok()?;
-    let text = String::from_utf8(bounded(file, MAX_IGNORE_BYTES)?).ok()?;
-    let mut builder = GitignoreBuilder::new(rooted(below_top));
-    for line in text.trim_start_matches('\u{feff}').split('\n') {
-        builder
-            .add_line(None, line.strip_suffix('\r').unwrap_or(line))
-            .ok()?;
-    }
-    builder.build().ok()
-}
-
-/// The path as one from a made-up root, where the top of the repository lies.
-fn rooted(path: &[u8]) -> PathBuf {
-    Path::new("/").join(OsStr::from_bytes(path))
+    let text = bounded(file, MAX_IGNORE_BYTES)?;
+    bounds.take_ignore_bytes(text.len()).then_some(())?;
+    IgnoreFile::parse(&text)
 }
 
 /// The bytes of a regular file, if it has no more than `most`.

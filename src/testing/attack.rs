@@ -487,8 +487,7 @@ mod tests {
     const POLICY: &str = "version: 1
 name: attacked
 use: [lictor/files@1, lictor/pytest@1, lictor/git@1]
-paths: {symlinks: within}
-scopes: {repo: \"**\", tests: \"runtime/tests/**\", secrets: [\"**/.env*\", \"secrets/**\"]}
+XX tests: \"runtime/tests/**\", secrets: [\"**/.env*\", \"secrets/**\"]}
 rules:
   - {id: files, allow: \"filesystem.*\", within: repo}
   - {id: tests, allow: pytest.run, within: tests}

@@ -7,16 +7,20 @@ use super::fields::Fields;
 use crate::path::Syntax;
 use crate::policy::error::{Code, Problem};
 use crate::policy::model::{
-    Access, Action, Argument, ArgumentKind, Join, PathArgument, Spelling, Tool, Tree, WORKSPACE,
+    Absent, Access, Action, Argument, ArgumentKind, Creates, Join, PathArgument, Spelling, Tool,
+    Tree, WORKSPACE,
 };
 use crate::policy::source::{Node, Span, Value};
 use crate::policy::terms::ReportKind;
 
 const ARGUMENT: &[&str] = &[
     "type", "option", "names", "required", "repeat", "access", "syntax", "tree", "absent", "base",
-    "pin", "chars", "min", "max", "of", "pattern", "lines", "dash", "suffix", "value", "join",
+    "pin", "chars", "creates", "skips", "min", "max", "of", "pattern", "lines", "dash", "suffix",
+    "value", "join",
 ];
-const FOR_PATHS: &[&str] = &["access", "syntax", "tree", "absent", "base", "pin", "chars"];
+const FOR_PATHS: &[&str] = &[
+    "access", "syntax", "tree", "absent", "base", "pin", "chars", "creates", "skips",
+];
 const FOR_TEXT: &[&str] = &["pattern", "lines", "dash", "suffix"];
 
 impl Decoder {
@@ -77,6 +81,7 @@ impl Decoder {
             .collect::<Vec<_>>()
         {
             self.spellings_are_unique(&tool, action);
+            self.sources_exist(&tool, action);
             self.one_repeats(tool.args.iter().chain(&action.args));
         }
         if tool.actions.iter().any(|action| !action.command.is_empty()) {
@@ -319,15 +324,35 @@ impl Decoder {
             ("unignored", Tree::Unignored),
             ("names", Tree::Names),
         ];
-        let absent = self.word(fields, "absent", [("nothing", false), ("workspace", true)]);
+        let absents = [
+            ("nothing", Absent::Nothing),
+            ("workspace", Absent::Workspace),
+            ("here", Absent::Here),
+        ];
+        let absent = self.word(fields, "absent", absents);
         if required && absent.is_some() {
             self.only_with(fields, &["absent"], "an optional argument");
         }
+        let usual = match spelling {
+            Spelling::Positional => Absent::Workspace,
+            Spelling::Option { .. } | Spelling::Flag { .. } => Absent::Nothing,
+        };
+        if access != Access::Write {
+            self.only_with(fields, &["creates"], "access: write");
+        }
+        let tree = self.word(fields, "tree", trees).unwrap_or(Tree::All);
+        let unsaid = match (access, tree) {
+            (Access::Write, Tree::All | Tree::Unignored) => Creates::Unknown,
+            (Access::Write, Tree::Names) | (Access::Read | Access::Execute, _) => Creates::Itself,
+        };
         PathArgument {
             access,
             syntax: syntax.unwrap_or(Syntax::Path),
-            tree: self.word(fields, "tree", trees).unwrap_or(Tree::All),
-            absent_is_workspace: !required && absent.unwrap_or(*spelling == Spelling::Positional),
+            tree,
+            absent: match required {
+                true => Absent::Nothing,
+                false => absent.unwrap_or(usual),
+            },
             base: self
                 .optional(fields, "base", Self::boolean)
                 .unwrap_or_default(),
@@ -337,7 +362,48 @@ impl Decoder {
             portable: self
                 .word(fields, "chars", [("any", false), ("portable", true)])
                 .unwrap_or_default(),
+            creates: self
+                .optional(fields, "creates", Self::creates)
+                .unwrap_or(unsaid),
+            skips: self
+                .optional(fields, "skips", |d, n| {
+                    d.list_of(n, "a name", Self::name_in_a_directory)
+                })
+                .unwrap_or_default(),
         }
+    }
+
+    /// `itself`, `parents`, `index`, or `{from: ARGUMENT}`.
+    fn creates(&mut self, node: &Node) -> Option<Creates> {
+        if !is_mapping(node) {
+            let words = [
+                ("itself", Creates::Itself),
+                ("parents", Creates::Parents),
+                ("index", Creates::Index),
+            ];
+            return self.one_of(node, words);
+        }
+        let fields = self.fields(node, "what a write creates", &["from"])?;
+        self.required(
+            &fields,
+            "from",
+            "the argument that is copied or moved",
+            Self::text,
+        )
+        .map(Creates::From)
+    }
+
+    fn name_in_a_directory(&mut self, node: &Node) -> Option<String> {
+        let name = self.text(node)?;
+        if name.is_empty() || name == "." || name == ".." || name.contains(['/', '\0']) {
+            self.invalid(
+                node.at,
+                format!("`{}` is no name in a directory", name.escape_debug()),
+                "for example `.git`",
+            );
+            return None;
+        }
+        Some(name)
     }
 
     fn text_argument(&mut self, fields: &Fields<'_>, spelling: &Spelling) -> ArgumentKind {
@@ -497,6 +563,41 @@ impl Decoder {
             .filter(clash)
         {
             self.twice(argument);
+        }
+    }
+
+    /// What is copied or moved is another path argument of the same action.
+    fn sources_exist(&mut self, tool: &Tool, action: &Action) {
+        let all = || {
+            let after = action.after.iter().flatten();
+            tool.args.iter().chain(&action.args).chain(after)
+        };
+        for argument in all() {
+            let ArgumentKind::Path(PathArgument {
+                creates: Creates::From(source),
+                ..
+            }) = &argument.kind
+            else {
+                continue;
+            };
+            let is_source = |other: &Argument| {
+                other.name == *source
+                    && other.name != argument.name
+                    && matches!(other.kind, ArgumentKind::Path(_))
+            };
+            if !all().any(is_source) {
+                self.push(
+                    Problem::new(
+                        Code::P009,
+                        argument.at,
+                        format!(
+                            "`{}` is no other path argument of this action",
+                            source.escape_debug()
+                        ),
+                    )
+                    .with_help("`creates: {from: …}` names the argument that is copied or moved"),
+                );
+            }
         }
     }
 
