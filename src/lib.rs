@@ -12,6 +12,8 @@ pub mod reason;
 
 pub mod evidence;
 
+mod text;
+
 pub mod path;
 
 pub mod policy;

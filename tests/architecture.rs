@@ -22,7 +22,7 @@ use names::{Named, names};
 
 /// The modules up to where the line forks. Each names only those in groups to its left.
 const LINE: &[&[&str]] = &[
-    &["reason", "evidence"],
+    &["reason", "evidence", "text"],
     &["path", "shell"],
     &["policy"],
     &["decision"],
@@ -101,15 +101,15 @@ fn the_order_is_the_one_of_the_design() {
             .join(" ")
     };
     assert_eq!(left("reason"), "");
-    assert_eq!(left("policy"), "evidence path reason shell");
+    assert_eq!(left("policy"), "evidence path reason shell text");
     assert_eq!(
         left("lint"),
-        "analysis decision evidence path policy reason shell"
+        "analysis decision evidence path policy reason shell text"
     );
     assert_eq!(left("resolve"), left("lint"));
     assert_eq!(
         left("ledger"),
-        "analysis decision evidence path policy reason resolve shell"
+        "analysis decision evidence path policy reason resolve shell text"
     );
     assert!(
         left_of("agents").unwrap().contains("governor")

@@ -1318,10 +1318,6 @@ fn bad_usage_ends_with_2_and_answers_nothing() {
             "cannot be used with",
         ),
         (&["check", "--arg", "path=x", "--", "cat"], "--tool"),
-        (
-            &["check", "--tool", "cat", "--action", "run", "--arg", "path"],
-            "lacks `=`",
-        ),
         (&["check", "--given-env", "X", "--", "cat"], "NAME=VALUE"),
         (
             &["check", "--given-approval", "nobody", "--", "cat"],

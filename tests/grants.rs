@@ -156,6 +156,12 @@ fn approve(place: &Place, options: &[&str], words: &[&str]) -> String {
     json["grant"].as_str().unwrap().to_owned()
 }
 
+/// The text of a grant that says this.
+fn text(terms: &Json) -> String {
+    let terms = serde_json::from_value::<lictor::decision::grant::GrantTerms>(terms.clone());
+    terms.unwrap().to_text()
+}
+
 /// The words that approve `SHOW`.
 fn approving<'w>(options: &[&'w str]) -> Vec<&'w str> {
     [&["approve", "--why", "x"], options, &["--"], &SHOW].concat()
@@ -552,6 +558,343 @@ fn what_a_grant_says_is_recorded_as_it_is_or_not_at_all() {
     assert_eq!(grants(&place), Vec::<Json>::new());
 }
 
+// Where it counts
+
+/// A copy of the workspace under another name, with the same policy and the same ledger.
+fn copy(place: &Place, name: &str) -> PathBuf {
+    let to = place.root().join(name);
+    let copied = Command::new("cp")
+        .arg("-r")
+        .arg(place.work())
+        .arg(&to)
+        .status();
+    assert!(copied.unwrap().success());
+    to
+}
+
+#[test]
+fn a_grant_counts_in_the_workspace_that_it_was_made_in() {
+    let place = unsigned();
+    let other = copy(&place, "other");
+    let elsewhere = |words: &[&str]| place.lictor(words).current_dir(&other).end();
+    let show = [&["run", "--"][..], &SHOW].concat();
+    let ask = elsewhere(&show).ends_with_code(126);
+    let named = other.canonicalize().unwrap();
+    let named = format!("workspace  {}", named.display());
+    assert!(ask.stderr.contains(&named), "{ask:?}");
+
+    let grant = approve(&place, &["--uses", "2"], &SHOW);
+    let ask = elsewhere(&show).ends_with_code(126);
+    let only = format!("for the workspace `{}` only", place.work().display());
+    assert!(ask.stderr.contains(&only), "{ask:?}");
+    let check = elsewhere(&["check", "--", "terraform", "show", "states/a"]).ends_with_code(3);
+    assert!(check.stdout.contains(&only), "{check:?}");
+    let list = elsewhere(&["approvals"]).ends_with_code(0);
+    assert!(list.stdout.contains(&only), "{list:?}");
+    standing(&place, &grant, "open");
+    run(&place, &SHOW, 0);
+    assert!(!other.join("applied").exists());
+
+    // A rule is approved no wider.
+    approve(&place, &["--rule", "show"], &[]);
+    elsewhere(&show).ends_with_code(126);
+
+    // A file says where it counts, and is not taken elsewhere.
+    let file = grant_file(&place, "here.grant", &[]);
+    let refused = elsewhere(&["approve", "--import", &file]).ends_with_code(2);
+    assert!(refused.stderr.contains(&only), "{refused:?}");
+    assert!(refused.stderr.contains("--workspace any"), "{refused:?}");
+    let job = [&["run", "--grant", &file, "--"][..], &SHOW].concat();
+    elsewhere(&job).ends_with_code(126);
+    let file = grant_file(&place, "any.grant", &["--workspace", "any"]);
+    let taken = elsewhere(&["approve", "--import", &file]).ends_with_code(0);
+    assert!(taken.stdout.contains("workspace  any"), "{taken:?}");
+    elsewhere(&show).ends_with_code(0);
+    is_intact(&place);
+}
+
+#[test]
+fn a_grant_does_not_count_for_what_took_the_place_of_its_workspace() {
+    let place = unsigned();
+    approve(&place, &[], &SHOW);
+    let fresh = copy(&place, "fresh");
+    std::fs::rename(place.work(), place.root().join("old")).unwrap();
+    std::fs::rename(fresh, place.work()).unwrap();
+    let ask = run(&place, &SHOW, 126);
+    assert!(ask.stderr.contains("another one is there now"), "{ask:?}");
+    std::fs::rename(place.work(), place.root().join("fresh")).unwrap();
+    std::fs::rename(place.root().join("old"), place.work()).unwrap();
+    run(&place, &SHOW, 0);
+}
+
+#[test]
+fn a_grant_of_an_earlier_version_counts_no_more_and_says_so() {
+    use lictor::ledger::{Ledger, Options};
+
+    let place = unsigned();
+    let file = grant_file(&place, "a.grant", &[]);
+    let mut old: Json = serde_json::from_str(&std::fs::read_to_string(&file).unwrap()).unwrap();
+    old["lictor_grant"] = 1.into();
+    old.as_object_mut().unwrap().remove("workspace");
+    std::fs::write(&file, text(&old)).unwrap();
+    let refused = lictor(&place, &["approve", "--import", &file]).ends_with_code(2);
+    assert!(refused.stderr.contains("earlier version"), "{refused:?}");
+    assert!(refused.stderr.contains("approve it again"), "{refused:?}");
+
+    let policy = std::fs::read_to_string(place.work().join("lictor.yaml")).unwrap();
+    let policy = lictor::policy::CompiledPolicy::from_yaml(&policy).unwrap();
+    let directory = place.root().join("state/lictor/infra");
+    std::fs::create_dir_all(&directory).unwrap();
+    let ledger = Ledger::open(&directory, &Options::default()).unwrap();
+    let human = &policy.approvals()[0];
+    ledger.make_grant(&text(&old), None, None, human).unwrap();
+    drop(ledger);
+    let ask = run(&place, &SHOW, 126);
+    assert!(ask.stderr.contains("earlier version"), "{ask:?}");
+    standing(&place, old["id"].as_str().unwrap(), "void");
+    is_intact(&place);
+}
+
+// What a person is shown
+
+/// An action with all kinds of arguments, which nobody may do without approval.
+const SHOWN: &str = r#"version: 1
+name: shown
+tools:
+  tf:
+    program: "true"
+    actions:
+      apply:
+        command: apply
+        args:
+          note: {type: text, option: "-note", repeat: true}
+          target: {type: text, option: "-target"}
+          color: {type: text, option: "-color", value: optional}
+          force: {type: flag, names: ["-force"]}
+          count: {type: int, option: "-count"}
+          file: {type: path, repeat: true}
+approvals: {op: {grant: true}}
+scopes: {all: ["**"]}
+rules: [{id: g, allow: "tf.*", within: all, approval: op}]
+"#;
+
+/// What a question, a grant and the list of grants say that such a request is.
+fn shown_for(place: &Place, words: &[&str]) -> String {
+    let lines = |text: &str, name: &str| -> String {
+        let mut lines = text.lines().skip_while(|line| !line.starts_with(name));
+        let first = lines.next().unwrap_or_else(|| panic!("{text}"));
+        let rest = lines.take_while(|line| line.starts_with("             "));
+        let lines = [first].into_iter().chain(rest);
+        lines.map(|line| &line[13..]).collect::<Vec<_>>().join("\n")
+    };
+    let ask = lictor(place, &[&["check", "--dry-run", "--"], words].concat()).ends_with_code(3);
+    let asked = lines(&ask.stdout, "  request");
+    let run = lictor(place, &[&["run", "--"], words].concat()).ends_with_code(126);
+    assert_eq!(lines(&run.stderr, "  request"), asked);
+    let answer = lictor(place, &[&["approve", "--why", "ok", "--"], words].concat());
+    let answer = answer.ends_with_code(0);
+    assert_eq!(lines(&answer.stdout, "  for"), asked);
+    let list = lictor(place, &["approvals", "--open"]).ends_with_code(0);
+    let listed = lines(&list.stdout.replace("\n    ", "\n  "), "  for");
+    assert_eq!(listed, asked);
+    let grant = &grants(place)[0]["grant"];
+    lictor(place, &["revoke", grant.as_str().unwrap(), "--why", "x"]).ends_with_code(0);
+    asked
+}
+
+#[test]
+fn each_request_is_shown_as_no_other_is() {
+    let place = Place::with_policy(SHOWN);
+    for (words, shown) in [
+        (
+            &["-note", "a", "-note", "b"][..],
+            "tf.apply\n  note=a\n  note=b",
+        ),
+        (&["-note", "a note=b"], "tf.apply note='a note=b'"),
+        (
+            &["-note", "x", "-target", "test"],
+            "tf.apply\n  note=x\n  target=test",
+        ),
+        (
+            &["-note", "x target=test", "-target", "live"],
+            "tf.apply\n  note='x target=test'\n  target=live",
+        ),
+        (&["-note", "x force"], "tf.apply note='x force'"),
+        (&["-note", "x", "-force"], "tf.apply\n  force\n  note=x"),
+        (&["-color"], "tf.apply color"),
+        (&["-color="], "tf.apply color=''"),
+        (&["-color=true"], "tf.apply color=true"),
+        (&["-note", "it's \\"], r"tf.apply note='it'\''s \'"),
+        (
+            &["-note", "prod\u{3164}\u{fe0f}"],
+            r"tf.apply note=$'prod\343\205\244\357\270\217'  (holds U+3164, U+FE0F)",
+        ),
+        (
+            &["-note", "a\u{202e}b"],
+            r"tf.apply note=$'a\342\200\256b'  (holds U+202E)",
+        ),
+        (&[], "tf.apply"),
+    ] {
+        let words: Vec<&str> = ["true", "apply"].iter().chain(words).copied().collect();
+        assert_eq!(shown_for(&place, &words), shown, "{words:?}");
+    }
+}
+
+#[test]
+fn what_a_person_reads_before_approving_names_policy_workspace_and_directory() {
+    let place = Place::with_policy(SHOWN);
+    std::fs::create_dir(place.work().join("sub dir")).unwrap();
+    let words = ["--cwd", "sub dir", "--", "true", "apply", "-force"];
+    let workspace = place.work().canonicalize().unwrap();
+    let workspace = format!("workspace  {}", workspace.display());
+    let ask = lictor(&place, &[&["check"][..], &words].concat()).ends_with_code(3);
+    let granted = lictor(&place, &[&["approve", "--why", "x"][..], &words].concat());
+    let granted = granted.ends_with_code(0);
+    for text in [ask.stdout, granted.stdout] {
+        for says in ["directory  'sub dir'", "policy     shown", &workspace] {
+            assert!(text.contains(says), "{says}: {text}");
+        }
+    }
+}
+
+/// Characters that shells, terminals and readers of options treat in ways of their own.
+const HOSTILE: &str =
+    "ab1=- '\"\\$`!~*?[{}(;&|<#%^,\u{fc}\u{a0}\u{200b}\u{202e}\u{3164}\u{e0041}\u{2028}\u{85}\t";
+
+fn hostile(random: &mut impl FnMut(usize) -> usize) -> String {
+    let characters: Vec<char> = HOSTILE.chars().collect();
+    let length = random(6);
+    (0..length)
+        .map(|_| characters[random(characters.len())])
+        .collect()
+}
+
+/// A request of `SHOWN` with hostile values, and who asks.
+fn hostile_request(random: &mut impl FnMut(usize) -> usize) -> (lictor::decision::Request, String) {
+    use lictor::decision::{Request, Value};
+
+    let mut request = if random(2) == 0 {
+        let mut words = vec!["true".to_owned(), "apply".to_owned()];
+        for option in ["-note=", "-target=", "-color", "-color=", "-force"] {
+            match (random(3), option.ends_with('=')) {
+                (0, true) => words.push(format!("{option}{}", hostile(random))),
+                (0, false) => words.push(option.to_owned()),
+                _ => {}
+            }
+        }
+        Request::argv(words)
+    } else {
+        let mut request = Request::named("tf", "apply");
+        for _ in 0..random(4) {
+            let text = Value::from(hostile(random).as_str());
+            request = match random(7) {
+                0 => request.with_arg("force", Value::Flag(random(2) == 0)),
+                1 => request.with_arg("color", Value::Flag(true)),
+                2 => request.with_arg("color", text),
+                3 => request.with_arg(
+                    "count",
+                    Value::Int(i64::try_from(random(9)).unwrap().wrapping_neg()),
+                ),
+                4 => request.with_arg("file", text),
+                5 => request.with_arg("target", text),
+                _ => request.with_arg("note", text),
+            };
+        }
+        request
+    };
+    if random(4) == 0 {
+        request = request.with_cwd(hostile(random));
+    }
+    let actor = match random(3) {
+        0 => format!("a{}", hostile(random)),
+        1 => format!("-{}", hostile(random)),
+        _ => "uid-0".to_owned(),
+    };
+    (request.with_actor(&actor), actor)
+}
+
+/// The line that a question shows, parsed by a shell, approves that request and no other.
+#[test]
+fn the_line_to_approve_approves_what_was_asked() {
+    use lictor::decision::{Context, Effect, decide};
+
+    let place = Place::with_policy(SHOWN);
+    let policy = lictor::policy::CompiledPolicy::from_yaml(SHOWN).unwrap();
+    let bin = place.root().join("bin");
+    std::fs::create_dir(&bin).unwrap();
+    let program =
+        std::env::var(program::PROGRAM).unwrap_or_else(|_| env!("CARGO_BIN_EXE_lictor").to_owned());
+    let wrapper = bin.join("lictor");
+    std::fs::write(
+        &wrapper,
+        format!("#!/bin/sh\nexec {program} --json \"$@\"\n"),
+    )
+    .unwrap();
+    std::fs::set_permissions(&wrapper, std::fs::Permissions::from_mode(0o755)).unwrap();
+
+    // Numbers that look random and are the same in each run.
+    let mut state = 0x9e37_79b9_7f4a_7c15_u64;
+    let mut random = |below: usize| {
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        usize::try_from(state % u64::try_from(below).unwrap()).unwrap()
+    };
+    let mut lines = String::new();
+    let mut expected = Vec::new();
+    while expected.len() < 200 {
+        let (request, actor) = hostile_request(&mut random);
+        let decision = decide(&policy, &request, &Context::new(&actor));
+        if decision.effect() != Effect::Ask {
+            continue;
+        }
+        let line = decision.instead().unwrap();
+        assert!(
+            !line.contains('\n') && line.starts_with("lictor approve "),
+            "{line:?}"
+        );
+        lines.push_str(line);
+        lines.push('\n');
+        let actor = (actor != "uid-0").then_some(actor);
+        let exact = decision.exact().unwrap().to_json();
+        expected.push((exact, json!(actor), line.to_owned()));
+    }
+    let start = place.lictor::<&str>([]);
+    let output = Command::new("bash")
+        .args(["-c", &lines])
+        .current_dir(place.work())
+        .env_clear()
+        .envs(start.command.get_envs().filter_map(|(k, v)| Some((k, v?))))
+        .env("PATH", format!("{}:/usr/bin:/bin", bin.display()))
+        .output()
+        .unwrap();
+    let answers: Vec<Json> = String::from_utf8(output.stdout)
+        .unwrap()
+        .lines()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect();
+    for (answer, (request, actor, line)) in answers.iter().zip(&expected) {
+        let terms = &answer["terms"];
+        assert_eq!(&terms["request"], request, "{line}");
+        assert_eq!(&terms["actor"], actor, "{line}");
+    }
+    let errors = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(answers.len(), expected.len(), "{errors}");
+}
+
+#[test]
+fn the_public_half_of_a_key_is_called_that() {
+    let place = signed();
+    let file = place.root().join("alice.pub");
+    std::fs::write(&file, format!("{}\n", public(ALICE))).unwrap();
+    let refused = lictor(&place, &approving(&["--key", file.to_str().unwrap()]));
+    let refused = refused.ends_with_code(2);
+    assert!(
+        refused.stderr.contains("this is the public half"),
+        "{refused:?}"
+    );
+}
+
 // Who spends
 
 #[test]
@@ -824,18 +1167,21 @@ fn a_signature_is_one_of_these_bytes_only() {
     let alice = key_file(&place, ALICE);
     let file = grant_file(&place, "a.grant", &["--key", &alice]);
     let text = std::fs::read_to_string(&file).unwrap();
-    for changed in [
-        text.replace("\"uses\": 1", "\"uses\": 2"),
-        text.replace("states/a", "states/b"),
-        format!("{text}\n"),
+    for (changed, says) in [
+        (
+            text.replace("\"uses\": 1", "\"uses\": 2"),
+            "one of them was changed",
+        ),
+        (
+            text.replace("states/a", "states/b"),
+            "one of them was changed",
+        ),
+        (format!("{text}\n"), "not byte for byte"),
     ] {
         assert_ne!(changed, text);
         std::fs::write(&file, changed).unwrap();
         let import = lictor(&place, &["approve", "--import", &file]).ends_with_code(2);
-        assert!(
-            import.stderr.contains("one of them was changed"),
-            "{import:?}"
-        );
+        assert!(import.stderr.contains(says), "{import:?}");
     }
     std::fs::write(&file, &text).unwrap();
     lictor(&place, &["approve", "--import", &file]).ends_with_code(0);
@@ -1218,19 +1564,22 @@ fn approvals_tells_people_what_there_is() {
         &[],
     );
     let all = lictor(&place, &["approvals"]).ends_with_code(0);
-    assert!(
-        all.stdout.contains(&format!(
-            "{used}  used  `human` for terraform.show path=states/a"
-        )),
-        "{all:?}"
-    );
-    assert!(all.stdout.contains("alice (uid "), "{all:?}");
-    assert!(
-        all.stdout.contains(&format!(
-            "{open}  open  `human` for rule `show` within states/b by ci"
-        )),
-        "{all:?}"
-    );
+    let workspace = place.work().canonicalize().unwrap();
+    let workspace = format!("    workspace  {}", workspace.display());
+    for says in [
+        &format!("{used}  used  human"),
+        "    for        terraform.show path=states/a",
+        "    counts     1 of 1 used, until ",
+        "    by         alice (uid ",
+        &format!("{open}  open  human"),
+        "    for        rule show",
+        "    within     states/b",
+        "    actor      ci",
+        "    policy     infra, SHA-256 ",
+        &workspace,
+    ] {
+        assert!(all.stdout.contains(says), "{says}: {all:?}");
+    }
     let only = lictor(&place, &["approvals", "--open"]).ends_with_code(0);
     assert!(
         !only.stdout.contains(&used) && only.stdout.contains(&open),
@@ -1295,15 +1644,13 @@ fn lint_tells_grants_that_ended_unused_until_they_are_revoked_and_writes_nothing
     let mut old: Json = serde_json::from_str(&std::fs::read_to_string(file).unwrap()).unwrap();
     old["made"] = "2026-01-01T00:00:00.000000Z".into();
     old["until"] = "2026-01-01T08:00:00.000000Z".into();
-    old["request"]["args"]["state"] = Json::Null;
+    old["request"]["args"]["state"] = json!([null]);
     let policy = std::fs::read_to_string(place.work().join("lictor.yaml")).unwrap();
     let policy = lictor::policy::CompiledPolicy::from_yaml(&policy).unwrap();
     let is_human = |approval: &&lictor::policy::model::Approval| approval.name == "human";
     let human = policy.approvals().iter().find(is_human).unwrap();
     let ledger = Ledger::open(&directory, &Options::default()).unwrap();
-    ledger
-        .make_grant(&old.to_string(), None, None, human)
-        .unwrap();
+    ledger.make_grant(&text(&old), None, None, human).unwrap();
     drop(ledger);
     let before = std::fs::read(directory.join("segments/000000000000.jsonl")).unwrap();
     assert_eq!(

@@ -8,8 +8,9 @@
 use super::nfa::{Label, Nfa, State, Token};
 use crate::path::{
     Backslash, Braces, CanonicalPath, Colon, Dot, Edges, Expansion, Nfc, Percent, ShortNames,
-    Switches, Unicode, WindowsNames, is_control, is_hidden, is_separator_lookalike,
+    Switches, Unicode, WindowsNames, is_separator_lookalike,
 };
+use crate::text::{is_control, is_hidden};
 
 /// The names that no path may hold under some switches.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]

@@ -5,10 +5,12 @@
 use clap::Args;
 use serde_json::json;
 
-use super::approve::{covers, failure, short};
+use super::approve::{failure, short};
 use super::exit::Exit;
-use super::{Failure, Global, discover, print_json};
+use super::{Failure, Global, discover, granted, print_json};
 use crate::governor::{Governor, GrantView, Standing};
+use crate::policy::CompiledPolicy;
+use crate::text::escaped;
 
 #[derive(Args, Debug)]
 pub(super) struct Approvals {
@@ -31,42 +33,29 @@ pub(super) fn main(command: &Approvals, global: &Global) -> Result<Exit, Failure
         anstream::println!("no grants");
     }
     for grant in &grants {
-        print(grant);
+        print(grant, governor.policy());
     }
     Ok(Exit::Good)
 }
 
-fn print(grant: &GrantView) {
-    let id = grant.grant.escape_debug();
+fn print(grant: &GrantView, policy: &CompiledPolicy) {
+    let id = escaped(&grant.grant);
     let word = grant.standing.word();
     let Some(terms) = &grant.terms else {
         anstream::println!("{id}  {word}");
         tell_void(grant);
         return;
     };
-    anstream::println!(
-        "{id}  {word}  `{}` for {}",
-        terms.approval.escape_debug(),
-        covers(terms)
-    );
+    anstream::println!("{id}  {word}  {}", granted::shown(&terms.approval));
     let uses = match grant.uses {
         Some(uses) => format!("{} of {uses} used", grant.spent),
         None => format!("used {} times", grant.spent),
     };
     let until = grant.until.as_deref().map(short).unwrap_or_default();
-    anstream::println!("    {uses}, until {until}");
-    for pin in &terms.pins {
-        anstream::println!(
-            "    only if {} has SHA-256 {}",
-            pin.path.escape_debug(),
-            pin.sha256.escape_debug()
-        );
+    let counts = format!("{uses}, until {until}");
+    for line in granted::grant(terms, grant.key.as_deref(), &counts, policy) {
+        anstream::println!("    {line}");
     }
-    let signed = match &grant.key {
-        Some(key) => format!(", signed by {key}"),
-        None => ", not signed".to_owned(),
-    };
-    anstream::println!("    {}: {}{signed}", terms.who, terms.why.escape_debug());
     tell_void(grant);
 }
 

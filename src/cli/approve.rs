@@ -6,16 +6,17 @@ use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
 
 use clap::Args;
-use serde_json::{Value as Json, json};
+use serde_json::json;
 
 use super::exit::Exit;
 use super::request::RequestArgs;
-use super::{Failure, Global, discover, print_json};
+use super::{Failure, Global, discover, granted, print_json};
 use crate::decision::Request;
-use crate::decision::grant::{GrantTerms, MAX_GRANT_BYTES};
+use crate::decision::grant::{GrantMisfit, GrantTerms, MAX_GRANT_BYTES};
 use crate::governor::{Accepted, Governor, GrantError, What, Wish};
 use crate::ledger::signature;
-use crate::policy::parse_time;
+use crate::policy::{CompiledPolicy, parse_time};
+use crate::text::shell;
 
 /// The most bytes that are read of a key or a signature.
 const MAX_KEY_BYTES: usize = 64 * 1024;
@@ -50,11 +51,14 @@ pub(super) struct Approve {
     /// Sign with this SSH key, which no passphrase may protect
     #[arg(long, value_name = "FILE")]
     key: Option<PathBuf>,
+    /// Where it counts: in this workspace, or in any with the same policy, for a file that travels
+    #[arg(long, value_name = "here|any", default_value = "here", value_parser = ["here", "any"])]
+    workspace: String,
     /// Write the grant to this file, to be used elsewhere, and record nothing here
     #[arg(long, value_name = "FILE")]
     out: Option<PathBuf>,
     /// Record a grant from a file that `--out` wrote
-    #[arg(long, value_name = "FILE", conflicts_with_all = ["why", "uses", "age", "until", "approval", "who", "rule", "key", "out", "tool", "argv"])]
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["why", "uses", "age", "until", "approval", "who", "rule", "key", "workspace", "out", "tool", "argv"])]
     import: Option<PathBuf>,
     /// With --import: its signature; else FILE.sig, if there is one
     #[arg(long, value_name = "FILE", requires = "import")]
@@ -64,16 +68,16 @@ pub(super) struct Approve {
 }
 
 const HELP: &str = "\
-A grant counts for exactly this request under exactly this policy; files of arguments that the policy \
+A grant counts for exactly this request in this workspace under exactly this policy; files of arguments that the policy \
 pins count by their content. With --actor it is for that actor only. It is spent by `lictor run`, and \
 by `lictor check --spend` for tools that lictor does not start.
 
   lictor approve --why 'read the plan' -- terraform apply tf.plan
   lictor approve --why 'on call' --rule deploy --within 'staging/**' --uses 5 --for 2h
 
-Signed elsewhere, with a key in an agent or on a token:
+For another machine, signed with a key in an agent or on a token:
 
-  lictor approve --why 'read the plan' --actor ci --out plan.grant -- terraform apply tf.plan
+  lictor approve --why 'read the plan' --actor ci --workspace any --out plan.grant -- terraform apply tf.plan
   ssh-keygen -Y sign -n lictor-grant -f ~/.ssh/id_ed25519 plan.grant
   lictor run --actor ci --grant plan.grant -- terraform apply tf.plan";
 
@@ -81,7 +85,7 @@ pub(super) fn main(command: Approve, global: &Global) -> Result<Exit, Failure> {
     let governor = Governor::new(discover::policy(global)?);
     if let Some(file) = &command.import {
         let accepted = import(&governor, file, command.signature.as_deref())?;
-        return Ok(tell(&accepted, None, global));
+        return Ok(tell(&accepted, None, &governor, global));
     }
     let actor = discover::actor(global);
     let context = governor.context(&actor);
@@ -106,6 +110,7 @@ pub(super) fn main(command: Approve, global: &Global) -> Result<Exit, Failure> {
     wish.uses = command.uses;
     wish.approval = command.approval;
     wish.name = command.who;
+    wish.anywhere = command.workspace == "any";
     // Whoever names no actor approves the request whoever makes it.
     wish.actor.clone_from(&global.actor);
     wish.until = match (&command.until, command.age) {
@@ -129,7 +134,14 @@ pub(super) fn main(command: Approve, global: &Global) -> Result<Exit, Failure> {
         None => None,
     };
     if let Some(file) = out {
-        return write_out(&file, &terms, &text, signature.as_deref(), global);
+        return write_out(
+            &file,
+            &terms,
+            &text,
+            signature.as_deref(),
+            &governor,
+            global,
+        );
     }
     if signature.is_none() && governor.has_to_be_signed(&terms.approval) {
         return Err(Failure::new(format!(
@@ -143,7 +155,7 @@ pub(super) fn main(command: Approve, global: &Global) -> Result<Exit, Failure> {
     let accepted = governor
         .accept_grant(&text, signature.as_deref())
         .map_err(failure)?;
-    Ok(tell(&accepted, asked.as_ref(), global))
+    Ok(tell(&accepted, asked.as_ref(), &governor, global))
 }
 
 /// Records the grant in a file, with the signature beside it.
@@ -194,6 +206,7 @@ fn write_out(
     terms: &GrantTerms,
     text: &str,
     signature: Option<&str>,
+    governor: &Governor,
     global: &Global,
 ) -> Result<Exit, Failure> {
     let write = |file: &Path, text: &str| {
@@ -223,13 +236,16 @@ fn write_out(
         }));
         return Ok(Exit::Good);
     }
-    let shown = file.display().to_string();
-    let shown = shown.escape_debug();
+    let shown = shell(file.as_os_str().as_encoded_bytes());
     anstream::println!(
-        "grant `{}` is in `{shown}`; nothing is recorded here",
+        "grant `{}` is in {shown}; nothing is recorded here",
         terms.id
     );
-    print_terms(terms, None);
+    let key = match signature {
+        Some(signature) => signature::signed_by(&[], text.as_bytes(), Some(signature)).ok(),
+        None => None,
+    };
+    print_terms(terms, key.as_deref(), governor.policy());
     if signature.is_none() {
         anstream::println!(
             "  to sign: ssh-keygen -Y sign -n {} -f KEY {shown}",
@@ -242,7 +258,12 @@ fn write_out(
     Ok(Exit::Good)
 }
 
-fn tell(accepted: &Accepted, asked: Option<&Request>, global: &Global) -> Exit {
+fn tell(
+    accepted: &Accepted,
+    asked: Option<&Request>,
+    governor: &Governor,
+    global: &Global,
+) -> Exit {
     let terms = &accepted.terms;
     if global.json {
         print_json(&json!({
@@ -260,7 +281,7 @@ fn tell(accepted: &Accepted, asked: Option<&Request>, global: &Global) -> Exit {
         None => ", and was on record already",
     };
     anstream::println!("granted `{}` as `{}`{already}", terms.approval, terms.id);
-    print_terms(terms, accepted.key.as_deref());
+    print_terms(terms, accepted.key.as_deref(), governor.policy());
     if asked.is_some() {
         anstream::println!("  it is spent by the next run of this request");
     }
@@ -268,69 +289,15 @@ fn tell(accepted: &Accepted, asked: Option<&Request>, global: &Global) -> Exit {
 }
 
 /// What a grant says, for people.
-pub(super) fn print_terms(terms: &GrantTerms, key: Option<&str>) {
-    anstream::println!("  for      {}", covers(terms));
-    for pin in &terms.pins {
-        anstream::println!(
-            "  file     {} with SHA-256 {}",
-            pin.path.escape_debug(),
-            pin.sha256.escape_debug()
-        );
-    }
+fn print_terms(terms: &GrantTerms, key: Option<&str>, policy: &CompiledPolicy) {
     let times = match terms.uses {
         1 => "once".to_owned(),
         more => format!("{more} times"),
     };
-    anstream::println!("  counts   {times}, until {}", short(&terms.until));
-    anstream::println!("  why      {}", terms.why.escape_debug());
-    let signed = match key {
-        Some(key) => format!(", signed by {key}"),
-        None => String::new(),
-    };
-    anstream::println!("  by       {}{signed}", terms.who);
-}
-
-/// What a grant covers, in one line.
-pub(super) fn covers(terms: &GrantTerms) -> String {
-    let actor = match &terms.actor {
-        Some(actor) => format!(" by {}", actor.escape_debug()),
-        None => String::new(),
-    };
-    if let Some(rule) = &terms.rule {
-        let within = match terms.within.as_slice() {
-            [] => String::new(),
-            within => format!(" within {}", within.join(", ").escape_debug()),
-        };
-        return format!("rule `{}`{within}{actor}", rule.escape_debug());
+    let counts = format!("{times}, until {}", short(&terms.until));
+    for line in granted::grant(terms, key, &counts, policy) {
+        anstream::println!("  {line}");
     }
-    let empty = Json::Null;
-    let request = terms.request.as_ref().unwrap_or(&empty);
-    let text = |key: &str| request.get(key).and_then(Json::as_str).unwrap_or("?");
-    let mut line = format!(
-        "{}.{}",
-        text("tool").escape_debug(),
-        text("action").escape_debug()
-    );
-    for (name, values) in request
-        .get("args")
-        .and_then(Json::as_object)
-        .into_iter()
-        .flatten()
-    {
-        for value in values.as_array().into_iter().flatten() {
-            let word = match value {
-                Json::String(text) => format!(" {name}={text}"),
-                Json::Null | Json::Bool(_) | Json::Number(_) | Json::Array(_) | Json::Object(_) => {
-                    format!(" {name}")
-                }
-            };
-            line.push_str(&word.escape_debug().to_string());
-        }
-    }
-    if text("cwd") != "." {
-        line.push_str(&format!(" in {}", text("cwd").escape_debug()));
-    }
-    format!("{line}{actor}")
 }
 
 /// A time without its fraction.
@@ -360,11 +327,22 @@ pub(super) fn failure(error: GrantError) -> Failure {
         GrantError::Unreadable(error) if error.why.contains("8 KiB") => Some(
             "a request this long cannot be approved word for word; use `--rule ID --within GLOB`",
         ),
+        GrantError::Misfit {
+            why: GrantMisfit::OtherWorkspace { .. } | GrantMisfit::ReplacedWorkspace { .. },
+            ..
+        } => Some(
+            "approve it in this workspace, or let it count in every one: `lictor approve --workspace any`",
+        ),
+        GrantError::Misfit {
+            why: GrantMisfit::NoWorkspace,
+            ..
+        } => Some("approve it again: `lictor approve --why 'WHY' …`"),
         GrantError::NoApproval { .. }
         | GrantError::NotMissing { .. }
         | GrantError::Pin { .. }
         | GrantError::Unreadable(_)
         | GrantError::Misfit { .. }
+        | GrantError::Workspace(_)
         | GrantError::Known { .. }
         | GrantError::Ledger(_) => None,
     };

@@ -8,12 +8,13 @@ use clap::Args;
 use serde_json::{Value as Json, json};
 
 use super::exit::Exit;
-use super::explain::{place, quoted};
+use super::explain::place;
 use super::request::RequestArgs;
-use super::{Failure, Global, discover, print_json};
+use super::{Failure, Global, discover, granted, print_json};
 use crate::decision::{Context, Decision, Effect, Request};
 use crate::governor::{Checked, Governor, OnDisk};
 use crate::policy::{CompiledPolicy, parse_time};
+use crate::text::{escaped, shell};
 
 #[derive(Args, Debug)]
 pub(super) struct Check {
@@ -121,7 +122,7 @@ pub(super) fn main(command: Check, global: &Global) -> Result<Exit, Failure> {
         print_json(&answer.json(&checked, None));
     } else {
         print_head(&checked.decision);
-        print_rest(&checked.decision);
+        print_rest(&checked.decision, &governor);
         print_grants(&checked.decision, answer.spends);
     }
     warn(&checked, answer.is_recorded);
@@ -200,14 +201,14 @@ pub(super) fn print_head(decision: &Decision) {
     anstream::println!("  {}", decision.message());
 }
 
-fn print_rest(decision: &Decision) {
+fn print_rest(decision: &Decision, governor: &Governor) {
     let first = decision.rules().first();
     if let Some(rule) = first.filter(|rule| rule.at.is_some()) {
         anstream::println!("  rule `{}`{}", rule.id, place(rule.at.as_ref()));
     }
     for finding in decision.findings() {
         if let (Some(names), Some(path)) = (finding.hard_links, &finding.canonical) {
-            let path = path.escape_debug();
+            let path = escaped(path);
             anstream::println!("  note: `{path}` has {names} names (hard links)");
         }
     }
@@ -215,10 +216,13 @@ fn print_rest(decision: &Decision) {
         anstream::println!(
             "  command: {}",
             argv.iter()
-                .map(|word| quoted(word))
+                .map(|word| shell(word.as_bytes()))
                 .collect::<Vec<_>>()
                 .join(" ")
         );
+    }
+    for line in granted::question(decision, governor) {
+        anstream::println!("  {line}");
     }
     if let Some(instead) = decision.instead() {
         let word = if decision.effect() == Effect::Ask {

@@ -13,6 +13,7 @@ use crate::decision::{Decision, Effect, Explanation, RuleOutcome, RuleView, expl
 use crate::governor::{Governor, OnDisk};
 use crate::policy::Place;
 use crate::reason::Reason;
+use crate::text::{escaped, shell};
 
 #[derive(Args, Debug)]
 pub(super) struct Explain {
@@ -62,7 +63,8 @@ fn print_human(explanation: &Explanation) {
     super::check::print_head(decision);
     let asked = decision.asked();
     if let (Some(tool), Some(action)) = (&asked.tool, &asked.action) {
-        anstream::println!("  request  {tool}.{action} by {}", asked.actor);
+        let (tool, action, actor) = (escaped(tool), escaped(action), escaped(&asked.actor));
+        anstream::println!("  request  {tool}.{action} by {actor}");
     }
     for finding in decision.findings() {
         let path = finding
@@ -83,7 +85,7 @@ fn print_human(explanation: &Explanation) {
         anstream::println!(
             "  command  {}",
             argv.iter()
-                .map(|word| quoted(word))
+                .map(|word| shell(word.as_bytes()))
                 .collect::<Vec<_>>()
                 .join(" ")
         );
@@ -191,14 +193,4 @@ fn said(rule: &RuleView, decision: &Decision) -> (char, String) {
 pub(super) fn place(at: Option<&Place>) -> String {
     at.map(|at| format!(" ({}:{}:{})", at.file, at.line, at.column))
         .unwrap_or_default()
-}
-
-/// A word as a shell would have to be given it, with control characters escaped.
-pub(super) fn quoted(word: &str) -> String {
-    let is_plain = |c: char| c.is_ascii_alphanumeric() || "_-./=:,@%+".contains(c);
-    if !word.is_empty() && word.chars().all(is_plain) {
-        word.to_owned()
-    } else {
-        format!("'{}'", word.escape_debug())
-    }
 }

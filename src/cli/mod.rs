@@ -14,6 +14,7 @@ mod doctor;
 mod exit;
 mod explain;
 mod generate;
+mod granted;
 mod ledger;
 mod lint;
 mod list;
@@ -244,7 +245,12 @@ impl std::fmt::Display for Failure {
 /// Prints one line of JSON. A reader that went away is not an error of ours.
 fn print_json(json: &serde_json::Value) {
     use std::io::Write;
-    let _ = writeln!(std::io::stdout(), "{json}");
+    let _ = writeln!(std::io::stdout(), "{}", json_line(json));
+}
+
+/// JSON that is one line to every reader: some end a line at U+2028 or U+0085, too.
+fn json_line(json: &serde_json::Value) -> String {
+    crate::text::escaped_json(&json.to_string())
 }
 
 #[cfg(test)]

@@ -24,8 +24,8 @@ pub(super) struct RequestArgs {
     /// The action of the tool
     #[arg(long, value_name = "ACTION", requires = "tool")]
     action: Option<String>,
-    /// An argument of the action; repeat for several values
-    #[arg(long = "arg", value_name = "NAME=VALUE", requires = "tool")]
+    /// An argument of the action; repeat for several values; NAME alone for a flag, or an option without value
+    #[arg(long = "arg", value_name = "NAME[=VALUE]", requires = "tool")]
     args: Vec<OsString>,
     /// An argument in base64, for bytes that are not text
     #[arg(long = "arg-b64", value_name = "NAME=BASE64", requires = "tool")]
@@ -51,17 +51,17 @@ impl RequestArgs {
         };
         for arg in self.args {
             let mut name = arg.into_vec();
-            let Some(at) = name.iter().position(|byte| *byte == b'=') else {
-                return Err(Failure::new(format!(
-                    "`--arg {}` lacks `=`: write NAME=VALUE",
-                    crate::path::shown(&name)
-                )));
+            let value = match name.iter().position(|byte| *byte == b'=') {
+                Some(at) => {
+                    let value = name.split_off(at.saturating_add(1));
+                    name.truncate(at);
+                    Value::Text(value)
+                }
+                None => Value::Flag(true),
             };
-            let value = name.split_off(at.saturating_add(1));
-            name.truncate(at);
             let name = String::from_utf8(name)
                 .map_err(|_| Failure::new("the name of an argument is not UTF-8"))?;
-            request = request.with_arg(name, Value::Text(value));
+            request = request.with_arg(name, value);
         }
         for arg in self.args_b64 {
             let decoded = arg.split_once('=').and_then(|(name, text)| {

@@ -13,7 +13,7 @@ use serde_json::{Value as Json, json};
 use super::exit::Exit;
 use super::quick::{self, Named};
 use super::request::RequestArgs;
-use super::{Failure, Global, discover, print_json};
+use super::{Failure, Global, discover, granted, print_json};
 use crate::decision::Effect;
 use crate::evidence::{EmptyProof, Evidence, Level, Process, Status};
 use crate::executor::{CancelToken, Observer, Posix, Stream, cancel_on_signals};
@@ -73,13 +73,13 @@ pub(super) fn main(command: Run, global: &Global, executor: Posix) -> Result<Exi
     let ran = governor.run_reporting(&request, &context, report_file, &mut observer);
 
     if let Some(mut file) = outcome {
-        writeln!(file, "{}", to_json(&governor, &ran))
+        writeln!(file, "{}", super::json_line(&to_json(&governor, &ran)))
             .map_err(|error| Failure::new(format!("the outcome cannot be written: {error}")))?;
     }
     if global.json {
         print_json(&to_json(&governor, &ran));
     } else {
-        tell(&ran);
+        tell(&ran, &governor);
     }
     if let Some(error) = &ran.unrecorded_because {
         let what = if ran.evidence.is_some() {
@@ -135,7 +135,7 @@ impl Observer for PassThrough {
 }
 
 /// Says on standard error what the command's own output does not.
-fn tell(ran: &Ran) {
+fn tell(ran: &Ran, governor: &Governor) {
     let Some(evidence) = &ran.evidence else {
         anstream::eprintln!(
             "lictor: {} {}",
@@ -149,6 +149,9 @@ fn tell(ran: &Ran) {
                 refused.grant,
                 refused.why
             );
+        }
+        for line in granted::question(&ran.decision, governor) {
+            anstream::eprintln!("  {line}");
         }
         if let Some(instead) = ran.decision.instead() {
             let word = match ran.decision.effect() {

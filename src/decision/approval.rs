@@ -10,6 +10,7 @@ use crate::path::CanonicalPath;
 use crate::policy::glob::Pattern;
 use crate::policy::model::{Approval, ApprovalKind};
 use crate::policy::{CompiledPolicy, CompiledRule};
+use crate::text::shell;
 
 /// An approval that is missing.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
@@ -148,25 +149,30 @@ fn how_to_approve(request: &Request, actor: &str, approval: Option<&str>, signed
     if let Some(name) = approval {
         add(&format!("--approval {name}"));
     }
+    let option = |name: &str, value: &[u8]| match value.first() {
+        // A word of its own would be read as the next option.
+        Some(b'-') => format!("{name}={}", shell(value)),
+        _ => format!("{name} {}", shell(value)),
+    };
     // What the program says of whoever gives no name differs from user to user.
     if !actor.starts_with("uid-") {
-        add(&format!("--actor {}", quoted(actor.as_bytes())));
+        add(&option("--actor", actor.as_bytes()));
     }
     if let Some(cwd) = &request.cwd {
-        add(&format!("--cwd {}", quoted(cwd)));
+        add(&option("--cwd", cwd));
     }
     match &request.form {
         Form::Argv(words) => {
             add("--");
             for word in words {
-                add(&quoted(word));
+                add(&shell(word));
             }
         }
         Form::Named { tool, action, args } => {
             add(&format!(
                 "--tool {} --action {}",
-                quoted(tool.as_bytes()),
-                quoted(action.as_bytes())
+                shell(tool.as_bytes()),
+                shell(action.as_bytes())
             ));
             for (name, value) in args {
                 add_argument(&mut add, name, value);
@@ -178,8 +184,12 @@ fn how_to_approve(request: &Request, actor: &str, approval: Option<&str>, signed
 
 fn add_argument(add: &mut impl FnMut(&str), name: &str, value: &Value) {
     let text: Cow<'_, [u8]> = match value {
-        Value::Null => return,
-        Value::Flag(flag) => Cow::Owned(flag.to_string().into_bytes()),
+        // A path that is none and an option that has to have a value are denied, so nobody is asked.
+        Value::Null | Value::Flag(false) => return,
+        Value::Flag(true) => {
+            add(&format!("--arg {}", shell(name.as_bytes())));
+            return;
+        }
         Value::Int(number) => Cow::Owned(number.to_string().into_bytes()),
         Value::Text(text) => Cow::Borrowed(text),
         Value::List(values) => {
@@ -189,50 +199,9 @@ fn add_argument(add: &mut impl FnMut(&str), name: &str, value: &Value) {
             return;
         }
     };
-    let is_plain = std::str::from_utf8(&text).is_ok_and(|text| !text.contains(is_odd));
-    if is_plain {
-        let whole = [name.as_bytes(), b"=", &text].concat();
-        add(&format!("--arg {}", quoted(&whole)));
-    } else {
-        let text = data_encoding::BASE64.encode(&text);
-        add(&format!(
-            "--arg-b64 {}",
-            quoted(format!("{name}={text}").as_bytes())
-        ));
-    }
-}
-
-/// What a terminal would act on, or a reader not see.
-pub(super) fn is_odd(c: char) -> bool {
-    c.is_control()
-        || matches!(c,
-            '\u{00ad}' | '\u{061c}' | '\u{180e}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}'
-            | '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e007f}')
-}
-
-/// A word as a POSIX shell has to be given it; one that no line can show, in the `$'…'` that bash, zsh
-/// and ksh read.
-fn quoted(word: &[u8]) -> String {
-    let is_plain = |byte: &u8| byte.is_ascii_alphanumeric() || b"_-./=:,@%+".contains(byte);
-    match std::str::from_utf8(word) {
-        Ok(text) if !text.is_empty() && word.iter().all(is_plain) => text.to_owned(),
-        Ok(text) if !text.contains(is_odd) => format!("'{}'", text.replace('\'', r"'\''")),
-        _ => {
-            let mut out = "$'".to_owned();
-            for byte in word {
-                match byte {
-                    b'\'' | b'\\' => {
-                        out.push('\\');
-                        out.push(char::from(*byte));
-                    }
-                    0x20..=0x7e => out.push(char::from(*byte)),
-                    _ => out.push_str(&format!("\\x{byte:02x}")),
-                }
-            }
-            out.push('\'');
-            out
-        }
-    }
+    // Not in base64 where it holds odd bytes: options of two kinds would lose the order of the values.
+    let whole = [name.as_bytes(), b"=", &text].concat();
+    add(&format!("--arg {}", shell(&whole)));
 }
 
 #[cfg(test)]
@@ -259,7 +228,7 @@ mod tests {
         check(
             &Request::argv([&b"a\xff\n\x1b[2J'"[..]]),
             "ci",
-            r"lictor approve --why 'WHY' --actor ci -- $'a\xff\x0a\x1b[2J\''",
+            r"lictor approve --why 'WHY' --actor ci -- $'a\377\012\033[2J\''",
         );
         check(
             &Request::named("t", "a")
@@ -267,7 +236,7 @@ mod tests {
                 .with_arg("p", Value::Text(vec![0xff]))
                 .with_arg("v", Value::Flag(true)),
             "uid-0",
-            "lictor approve --why 'WHY' --tool t --action a --arg 'p=x y' --arg-b64 p=/w== --arg v=true",
+            r"lictor approve --why 'WHY' --tool t --action a --arg 'p=x y' --arg $'p=\377' --arg v",
         );
     }
 }

@@ -5,7 +5,10 @@
 
 #![forbid(unsafe_code)]
 
-use serde_json::{Map, Value as Json, json};
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value as Json;
 
 use super::call::{Call, Given, argument};
 use super::paths::Paths;
@@ -37,23 +40,51 @@ use crate::policy::model::{Action, ArgumentKind, Tool};
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Exact {
-    json: Json,
+    request: ExactRequest,
     pinned: Vec<(String, CanonicalPath)>,
+}
+
+/// Tool, action, arguments and the directory it starts in, as a grant names them.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[non_exhaustive]
+pub struct ExactRequest {
+    /// The tool.
+    pub tool: String,
+    /// The action of the tool.
+    pub action: String,
+    /// The values of each argument that is given, in their order.
+    pub args: BTreeMap<String, Vec<ExactValue>>,
+    /// The directory, from the workspace.
+    pub cwd: String,
+}
+
+/// One value of an argument.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(untagged)]
+#[non_exhaustive]
+pub enum ExactValue {
+    /// A flag that is given: `true`.
+    Flag(bool),
+    /// A text, a number, or a path as it is handed to the program.
+    Text(String),
+    /// An option without the value that it may have: `null`.
+    Bare,
 }
 
 impl Exact {
     pub(super) fn new(tool: &Tool, action: &Action, call: &Call, paths: &Paths) -> Exact {
         let mut rendered = paths.decided.iter().filter(|path| path.is_given);
-        let mut args: Map<String, Json> = Map::new();
+        let mut args: BTreeMap<String, Vec<ExactValue>> = BTreeMap::new();
         let mut pinned = Vec::new();
         for (slot, given) in &call.given {
             let Some(argument) = argument(tool, action, *slot) else {
                 continue;
             };
             let value = match given {
-                Given::Flag => Json::from(true),
-                Given::Text(text) => Json::from(text.as_str()),
-                Given::Bare | Given::NoPath => Json::Null,
+                Given::Flag => ExactValue::Flag(true),
+                Given::Text(text) => ExactValue::Text(text.clone()),
+                Given::Bare | Given::NoPath => ExactValue::Bare,
                 Given::Path(_) => {
                     let path = rendered.next();
                     if let (ArgumentKind::Path(kind), Some(path)) = (&argument.kind, path)
@@ -61,40 +92,39 @@ impl Exact {
                     {
                         pinned.push((argument.name.clone(), path.canonical.clone()));
                     }
-                    Json::from(path.map(|path| path.rendered.as_str()))
+                    path.map_or(ExactValue::Bare, |path| {
+                        ExactValue::Text(path.rendered.clone())
+                    })
                 }
             };
-            match args.get_mut(&argument.name) {
-                Some(Json::Array(values)) => values.push(value),
-                _ => {
-                    args.insert(argument.name.clone(), json!([value]));
-                }
-            }
+            args.entry(argument.name.clone()).or_default().push(value);
         }
         Exact {
-            json: json!({
-                "tool": tool.name,
-                "action": action.name,
-                "args": args,
-                "cwd": paths.cwd.as_str(),
-            }),
+            request: ExactRequest {
+                tool: tool.name.clone(),
+                action: action.name.clone(),
+                args,
+                cwd: paths.cwd.as_str().to_owned(),
+            },
             pinned,
         }
     }
 
-    /// Tool, action, arguments and the directory it starts in. Equal for equal requests only.
+    /// Equal for equal requests only.
+    #[must_use]
+    pub fn request(&self) -> &ExactRequest {
+        &self.request
+    }
+
+    /// The request as JSON.
     #[must_use]
     pub fn to_json(&self) -> Json {
-        self.json.clone()
+        serde_json::to_value(&self.request).unwrap_or_default()
     }
 
     /// The files whose bytes an approval binds to, each with its argument.
     #[must_use]
     pub fn pinned(&self) -> &[(String, CanonicalPath)] {
         &self.pinned
-    }
-
-    pub(super) fn is(&self, json: &Json) -> bool {
-        self.json == *json
     }
 }

@@ -9,15 +9,14 @@
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
-use serde_json::Value as Json;
 
-use super::approval::is_odd;
-use super::{Context, Decision, Effect, Exact};
+use super::{Context, Decision, Effect, Exact, ExactRequest};
 use crate::path::CanonicalPath;
 use crate::policy::CompiledPolicy;
 use crate::policy::glob::Pattern;
 use crate::policy::model::{Approval, ApprovalKind};
 use crate::reason::Reason;
+use crate::text::{escaped, escaped_json};
 
 /// The most bytes that the text of a grant may have.
 pub const MAX_GRANT_BYTES: usize = 8 * 1024;
@@ -33,19 +32,34 @@ pub const CLOCK_AHEAD_SECONDS: i64 = 300;
 /// ```
 /// use lictor::decision::grant::GrantTerms;
 ///
-/// let text = r#"{"lictor_grant": 1, "id": "g-1", "approval": "human", "policy": "00", "request": {"tool": "t"},
-///   "who": {"uid": 1000}, "why": "the plan was read", "made": "2026-11-22T15:00:00.000000Z",
-///   "until": "2026-11-22T23:00:00.000000Z", "uses": 1}"#;
+/// let text = r#"{
+///   "lictor_grant": 2,
+///   "id": "g-1",
+///   "approval": "human",
+///   "policy": "00",
+///   "workspace": "any",
+///   "rule": "deploy",
+///   "who": {
+///     "uid": 1000
+///   },
+///   "why": "the plan was read",
+///   "made": "2026-11-22T15:00:00.000000Z",
+///   "until": "2026-11-22T23:00:00.000000Z",
+///   "uses": 1
+/// }
+/// "#;
 /// let terms = GrantTerms::parse(text)?;
 /// assert_eq!(terms.why, "the plan was read");
 /// assert!(GrantTerms::parse(&text.replace("\"uses\"", "\"user\"")).is_err());
+/// // No other spelling of it counts.
+/// assert!(GrantTerms::parse(&text.replace("2\n", "2 \n")).is_err());
 /// # Ok::<(), lictor::decision::grant::GrantUnreadable>(())
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 #[non_exhaustive]
 pub struct GrantTerms {
-    /// The version of this form: 1.
+    /// The version of this form: 2. Grants of version 1 name no workspace; they can be read, and count no more.
     pub lictor_grant: u32,
     /// Its name.
     pub id: String,
@@ -53,9 +67,12 @@ pub struct GrantTerms {
     pub approval: String,
     /// The digest of the policy; under any other it does not count.
     pub policy: String,
+    /// The workspace that it is for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub workspace: Option<GrantWorkspace>,
     /// The one request that it is for, without its spelling.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub request: Option<Json>,
+    pub request: Option<ExactRequest>,
     /// Or the rule that it is for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rule: Option<String>,
@@ -78,6 +95,43 @@ pub struct GrantTerms {
     pub until: String,
     /// How often it may be used.
     pub uses: u64,
+}
+
+/// Where a grant counts.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+#[non_exhaustive]
+pub enum GrantWorkspace {
+    /// In every workspace with the policy: `"any"`.
+    Any,
+    /// In this directory only.
+    #[serde(untagged)]
+    One(OneWorkspace),
+}
+
+/// A directory: a copy of it, or another one that was put in its place, is not the same.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[non_exhaustive]
+pub struct OneWorkspace {
+    /// Its path as the kernel knows it; bytes that are not UTF-8 are lost, what follows tells such paths apart.
+    pub path: String,
+    /// Major and minor number of its device.
+    pub device: (u32, u32),
+    /// Its inode.
+    pub inode: u64,
+}
+
+impl OneWorkspace {
+    /// The directory at `path`, with this device and inode.
+    #[must_use]
+    pub fn new(path: &std::path::Path, device: (u32, u32), inode: u64) -> OneWorkspace {
+        OneWorkspace {
+            path: path.to_string_lossy().into_owned(),
+            device,
+            inode,
+        }
+    }
 }
 
 /// The bytes of a pinned file.
@@ -128,7 +182,7 @@ impl Who {
 impl std::fmt::Display for Who {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match &self.name {
-            Some(name) => write!(f, "{} (uid {})", name.escape_debug(), self.uid),
+            Some(name) => write!(f, "{} (uid {})", escaped(name), self.uid),
             None => write!(f, "uid {}", self.uid),
         }
     }
@@ -182,11 +236,29 @@ pub enum GrantMisfit {
     #[error("it is for other arguments, or another directory")]
     OtherRequest,
     /// It is for somebody else.
-    #[error("it is for the actor `{}` only", actor.escape_debug())]
+    #[error("it is for the actor `{}` only", escaped(actor))]
     OtherActor {
         /// Whom it is for.
         actor: String,
     },
+    /// It is for another workspace.
+    #[error("it is for the workspace `{}` only", escaped(path))]
+    OtherWorkspace {
+        /// Which one.
+        path: String,
+    },
+    /// Another directory has taken the place of the workspace.
+    #[error(
+        "it is for the directory that was at `{}` before, and another one is there now",
+        escaped(path)
+    )]
+    ReplacedWorkspace {
+        /// Where.
+        path: String,
+    },
+    /// It names no workspace.
+    #[error("it was made by an earlier version of lictor and names no workspace")]
+    NoWorkspace,
     /// The policy was changed since, or it is for another one.
     #[error("it was made for another policy, or before this one was changed")]
     OtherPolicy,
@@ -211,13 +283,13 @@ pub enum GrantMisfit {
         arg: String,
     },
     /// A pinned file is another one now.
-    #[error("`{}` is not the file that was approved", path.escape_debug())]
+    #[error("`{}` is not the file that was approved", escaped(path))]
     PinChanged {
         /// The file.
         path: String,
     },
     /// A pinned file cannot be read.
-    #[error("`{}` cannot be compared with what was approved: {why}", path.escape_debug())]
+    #[error("`{}` cannot be compared with what was approved: {why}", escaped(path))]
     PinUnreadable {
         /// The file.
         path: String,
@@ -231,7 +303,9 @@ impl GrantTerms {
     ///
     /// # Errors
     ///
-    /// What is wrong with it: an unknown field is, since it might bound what is granted.
+    /// What is wrong with it: an unknown field is, since it might bound what is granted, and so is every
+    /// spelling but that of [`GrantTerms::to_text`]. Else a text could say one thing to whoever reads it
+    /// before signing, and another to a parser: by a name that stands twice, or by what is out of sight.
     pub fn parse(text: &str) -> Result<GrantTerms, GrantUnreadable> {
         let fail = |why: &str| GrantUnreadable {
             why: why.to_owned(),
@@ -246,20 +320,27 @@ impl GrantTerms {
         let terms: GrantTerms =
             serde_json::from_str(text).map_err(|error| fail(&error.to_string()))?;
         terms.check().map_err(fail)?;
+        // One of version 1 does not count, however it is written.
+        if terms.workspace.is_some() && terms.to_text() != text {
+            return Err(fail(
+                "it is not byte for byte what lictor writes; have it written anew by `lictor approve --out FILE`",
+            ));
+        }
         Ok(terms)
     }
 
     fn check(&self) -> Result<(), &'static str> {
         let is_id = |c: u8| c.is_ascii_lowercase() || c.is_ascii_digit() || c == b'-';
         let is_time = |text: &str| time(text).is_some_and(|time| format!("{time:.6}") == text);
-        if self.lictor_grant != 1 {
-            return Err("only version 1 is known");
+        match (self.lictor_grant, &self.workspace) {
+            (2, Some(_)) | (1, None) => {}
+            _ => return Err("only version 2 is known, which names a `workspace`"),
         }
         if self.id.is_empty() || self.id.len() > 64 || !self.id.bytes().all(is_id) {
             return Err("`id` is 1 to 64 of a-z, 0-9 and `-`");
         }
         match (&self.request, &self.rule) {
-            (Some(Json::Object(_)), None) if self.within.is_empty() => {}
+            (Some(_), None) if self.within.is_empty() => {}
             (None, Some(_)) if self.pins.is_empty() => {}
             _ => return Err("it is either for a `request`, or for a `rule` and paths `within`"),
         }
@@ -283,18 +364,7 @@ impl GrantTerms {
     #[must_use]
     pub fn to_text(&self) -> String {
         let json = serde_json::to_string_pretty(self).unwrap_or_default();
-        let mut text = String::with_capacity(json.len());
-        for c in json.chars() {
-            if is_odd(c) && c != '\n' {
-                for unit in c.encode_utf16(&mut [0; 2]) {
-                    text.push_str(&format!("\\u{unit:04x}"));
-                }
-            } else {
-                text.push(c);
-            }
-        }
-        text.push('\n');
-        text
+        escaped_json(&json) + "\n"
     }
 
     /// What the policy lets it be at most: how often it may be used, and until when it counts, in the
@@ -326,21 +396,21 @@ impl GrantTerms {
     pub fn misfit(&self, asking: &Asking<'_>) -> Option<GrantMisfit> {
         let Asking {
             policy,
+            workspace,
             exact,
             actor,
             now,
         } = *asking;
         match (&self.request, &self.rule) {
-            (Some(request), _) if exact.is(request) => {}
+            (Some(request), _) if exact.request() == request => {}
             (Some(request), _) => {
-                let own = exact.to_json();
-                let is_near = ["tool", "action"]
-                    .into_iter()
-                    .all(|key| request.get(key) == own.get(key));
-                return Some(match is_near {
-                    true => GrantMisfit::OtherRequest,
-                    false => GrantMisfit::Elsewhere,
-                });
+                let own = exact.request();
+                return Some(
+                    match (&own.tool, &own.action) == (&request.tool, &request.action) {
+                        true => GrantMisfit::OtherRequest,
+                        false => GrantMisfit::Elsewhere,
+                    },
+                );
             }
             (None, Some(rule)) if policy.rules().any(|(_, own)| own.id == *rule) => {}
             (None, _) => return Some(GrantMisfit::Elsewhere),
@@ -354,8 +424,8 @@ impl GrantTerms {
         else {
             return Some(GrantMisfit::Elsewhere);
         };
-        if self.policy != policy.digest() {
-            return Some(GrantMisfit::OtherPolicy);
+        if let Some(misfit) = self.misplaced(policy, workspace) {
+            return Some(misfit);
         }
         if let Some(own) = self.actor.as_ref().filter(|own| *own != actor) {
             return Some(GrantMisfit::OtherActor { actor: own.clone() });
@@ -385,6 +455,30 @@ impl GrantTerms {
             return Some(GrantMisfit::NotPinned { arg });
         }
         (named != own).then_some(GrantMisfit::OtherRequest)
+    }
+
+    /// Why it counts neither under this policy nor in this workspace, whatever is asked for.
+    #[must_use]
+    pub fn misplaced(
+        &self,
+        policy: &CompiledPolicy,
+        workspace: Option<&OneWorkspace>,
+    ) -> Option<GrantMisfit> {
+        if self.policy != policy.digest() {
+            return Some(GrantMisfit::OtherPolicy);
+        }
+        match (&self.workspace, workspace) {
+            (None, _) => Some(GrantMisfit::NoWorkspace),
+            (Some(GrantWorkspace::Any), _) => None,
+            (Some(GrantWorkspace::One(own)), Some(here)) if own == here => None,
+            (Some(GrantWorkspace::One(own)), here) => {
+                let path = own.path.clone();
+                Some(match here.is_some_and(|here| here.path == own.path) {
+                    true => GrantMisfit::ReplacedWorkspace { path },
+                    false => GrantMisfit::OtherWorkspace { path },
+                })
+            }
+        }
     }
 
     /// Why the pinned files are not what was approved; `digest` says what the disk holds.
@@ -426,21 +520,24 @@ impl GrantTerms {
 #[derive(Clone, Copy, Debug)]
 pub struct Asking<'a> {
     policy: &'a CompiledPolicy,
+    workspace: Option<&'a OneWorkspace>,
     exact: &'a Exact,
     actor: &'a str,
     now: Timestamp,
 }
 
 impl<'a> Asking<'a> {
-    /// The request of a decision, at a time; none if the request could not be understood.
+    /// The request of a decision, in a workspace, at a time; none if the request could not be understood.
     #[must_use]
     pub fn new(
         policy: &'a CompiledPolicy,
+        workspace: Option<&'a OneWorkspace>,
         decision: &'a Decision,
         now: Timestamp,
     ) -> Option<Asking<'a>> {
         Some(Asking {
             policy,
+            workspace,
             exact: decision.exact()?,
             actor: &decision.asked().actor,
             now,

@@ -36,7 +36,7 @@ pub(crate) use approval::is_granted_outright;
 pub(crate) use call::shares as positional_shares;
 
 pub use approval::ApprovalNeeded;
-pub use exact::Exact;
+pub use exact::{Exact, ExactRequest, ExactValue};
 pub use explain::{Explanation, NearMiss, RuleOutcome, RuleView, explain};
 pub use grant::{GrantUse, RefusedGrant};
 pub use request::{MAX_REQUEST_BYTES, MAX_REQUEST_PATHS, Request, RequestError, Value};

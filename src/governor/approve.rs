@@ -8,13 +8,13 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::Governor;
 use super::grants::{Standing, signer};
-use crate::decision::grant::{GrantMisfit, GrantTerms, GrantUnreadable, Pin, Who};
+use crate::decision::grant::{GrantMisfit, GrantTerms, GrantUnreadable, GrantWorkspace, Pin, Who};
 use crate::decision::{Context, Decision, Effect, Request, decide};
 use crate::ledger::signature::SignatureError;
 use crate::ledger::{Grant, Ledger, LedgerError, RunId};
 use crate::policy::glob::Pattern;
 use crate::policy::model::{Approval, ApprovalKind};
-use crate::resolve::user_id;
+use crate::resolve::{WorkspaceError, user_id};
 
 /// How long a grant counts if nobody says.
 pub const DEFAULT_AGE: Duration = Duration::from_secs(8 * 3600);
@@ -37,6 +37,8 @@ pub struct Wish {
     pub actor: Option<String>,
     /// What whoever grants it is called.
     pub name: Option<String>,
+    /// Whether it is to count in every workspace with this policy; else in the one that it is made in.
+    pub anywhere: bool,
 }
 
 /// What a grant is to cover.
@@ -66,6 +68,7 @@ impl Wish {
             until: None,
             actor: None,
             name: None,
+            anywhere: false,
         }
     }
 }
@@ -136,7 +139,7 @@ pub enum GrantError {
         most: String,
     },
     /// The policy does not let a grant be used so often.
-    #[error("a grant of `{name}` can be used {most} times at most")]
+    #[error("a grant of `{name}` can be used {} at most", times(*most))]
     TooMany {
         /// The approval.
         name: String,
@@ -151,6 +154,9 @@ pub enum GrantError {
         /// Why.
         why: String,
     },
+    /// The workspace that the grant would be for cannot be opened.
+    #[error(transparent)]
+    Workspace(#[from] WorkspaceError),
     /// The text is no grant.
     #[error(transparent)]
     Unreadable(#[from] GrantUnreadable),
@@ -211,7 +217,7 @@ impl Governor {
                     })?;
                     pins.push(Pin::new(arg, path, digest));
                 }
-                let request = exact.map(|exact| exact.to_json());
+                let request = exact.map(|exact| exact.request().clone());
                 (approval, request, None, Vec::new(), pins)
             }
             What::Rule { rule, within } => {
@@ -230,11 +236,16 @@ impl Governor {
             doing: "draw the name of a grant",
             why: error.to_string(),
         })?;
+        let workspace = match wish.anywhere {
+            true => GrantWorkspace::Any,
+            false => GrantWorkspace::One(self.here().map_err(Clone::clone)?),
+        };
         let terms = GrantTerms {
-            lictor_grant: 1,
+            lictor_grant: 2,
             id: format!("g-{}", id.to_string().get(..16).unwrap_or_default()),
             approval: approval.name.clone(),
             policy: self.policy().digest().to_owned(),
+            workspace: Some(workspace),
             request,
             rule,
             within,
@@ -355,8 +366,8 @@ impl Governor {
         let terms = GrantTerms::parse(text)?;
         let id = || terms.id.clone();
         let misfit = |why| GrantError::Misfit { id: id(), why };
-        if terms.policy != self.policy().digest() {
-            return Err(misfit(GrantMisfit::OtherPolicy));
+        if let Some(why) = self.misplaced(&terms) {
+            return Err(misfit(why));
         }
         let bounded = self
             .approval(&terms.approval)
@@ -445,6 +456,13 @@ fn is_a_switch(approval: &Approval) -> GrantError {
     GrantError::Switch {
         name: approval.name.clone(),
         how,
+    }
+}
+
+fn times(number: u64) -> String {
+    match number {
+        1 => "once".to_owned(),
+        more => format!("{more} times"),
     }
 }
 

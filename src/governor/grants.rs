@@ -13,12 +13,13 @@ use jiff::Timestamp;
 use serde::Serialize;
 
 use super::{Governor, GrantError};
-use crate::decision::grant::{Asking, GrantMisfit, GrantTerms, Pin};
+use crate::decision::grant::{Asking, GrantMisfit, GrantTerms, OneWorkspace, Pin};
 use crate::decision::{Context, Decision, Effect, GrantUse, RefusedGrant, Request, decide};
 use crate::ledger::signature::{SignatureError, signed_by};
 use crate::ledger::{Grant, LedgerError};
 use crate::path::{CanonicalPath, Switches};
 use crate::policy::model::{Approval, ApprovalKind};
+use crate::resolve::WorkspaceError;
 
 /// How a grant stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -160,7 +161,8 @@ impl Governor {
         let mut candidates: Vec<Candidate> = Vec::new();
         let mut refused = Vec::new();
         let now = context.now().unwrap_or_else(Timestamp::now);
-        let Some(asking) = Asking::new(self.policy(), decision, now) else {
+        let here = self.here().ok();
+        let Some(asking) = Asking::new(self.policy(), here.as_ref(), decision, now) else {
             return (candidates, refused);
         };
         let mut digests = self.digests();
@@ -215,6 +217,19 @@ impl Governor {
         (kept, refused)
     }
 
+    /// The workspace as grants name it.
+    pub(super) fn here(&self) -> Result<OneWorkspace, &WorkspaceError> {
+        let workspace = self.workspace.as_ref()?;
+        let found = workspace.identity();
+        let place = OneWorkspace::new(workspace.path(), found.device, found.inode);
+        Ok(place)
+    }
+
+    /// Why a grant counts neither under this policy nor in this workspace.
+    pub(super) fn misplaced(&self, terms: &GrantTerms) -> Option<GrantMisfit> {
+        terms.misplaced(self.policy(), self.here().ok().as_ref())
+    }
+
     /// How a grant stands under this policy, with the key that signed it or why it does not count.
     pub(super) fn standing(
         &self,
@@ -245,8 +260,8 @@ impl Governor {
             Standing::Used
         } else if !grant.counts_at(&format!("{now:.6}")) {
             Standing::Expired
-        } else if entry.terms.policy != self.policy().digest() {
-            return void(GrantMisfit::OtherPolicy.to_string());
+        } else if let Some(misfit) = self.misplaced(&entry.terms) {
+            return void(misfit.to_string());
         } else {
             Standing::Open
         };

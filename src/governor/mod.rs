@@ -122,6 +122,15 @@ impl Governor {
         &self.loaded.ledger
     }
 
+    /// The workspace's directory.
+    #[must_use]
+    pub fn workspace_path(&self) -> &Path {
+        match &self.workspace {
+            Ok(workspace) => workspace.path(),
+            Err(_) => &self.loaded.workspace,
+        }
+    }
+
     /// What decisions depend on besides the policy and the request, as it is now: the time, and the
     /// environment switches that the policy's approvals name.
     #[must_use]

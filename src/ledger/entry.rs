@@ -18,6 +18,7 @@ use sha2::{Digest, Sha256};
 
 use super::merkle::Hash;
 use super::redact::Redactor;
+use crate::text::is_odd;
 
 /// The longest line, `\n` included, in bytes. One less than 64 KiB, so that a length fits 16 bits, as
 /// the entry bundles of C2SP tlog-tiles require.
@@ -515,7 +516,7 @@ pub(super) fn write_text(out: &mut Vec<u8>, text: &str) {
             '\n' => out.extend_from_slice(b"\\n"),
             '\t' => out.extend_from_slice(b"\\t"),
             '\r' => out.extend_from_slice(b"\\r"),
-            c if is_hidden(c) => {
+            c if is_odd(c) => {
                 for unit in c.encode_utf16(&mut [0; 2]) {
                     out.extend_from_slice(format!("\\u{unit:04x}").as_bytes());
                 }
@@ -524,12 +525,4 @@ pub(super) fn write_text(out: &mut Vec<u8>, text: &str) {
         }
     }
     out.push(b'"');
-}
-
-/// Control characters, line separators, and the invisible ones that reorder or join text.
-fn is_hidden(c: char) -> bool {
-    c.is_control()
-        || matches!(c,
-            '\u{00ad}' | '\u{061c}' | '\u{180e}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}'
-            | '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e007f}')
 }

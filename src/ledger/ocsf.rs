@@ -26,6 +26,7 @@ use serde_json::{Map, Value, json};
 
 use super::entry::{Kind, RunId, hex, sha256};
 use super::show::Entry;
+use crate::text::shell;
 
 /// The version of the framework that events are of.
 pub const VERSION: &str = "1.5.0";
@@ -583,14 +584,7 @@ fn text(value: &Value) -> Option<String> {
 
 /// The words of a command as one line, quoted as a POSIX shell reads them.
 fn command_line(argv: &Value) -> Option<String> {
-    let words = argv.as_array()?.iter().filter_map(text).map(|word| {
-        let plain = |c: char| c.is_ascii_alphanumeric() || "_-./=:,@%+".contains(c);
-        if !word.is_empty() && word.chars().all(plain) {
-            word
-        } else {
-            format!("'{}'", word.replace('\'', r"'\''"))
-        }
-    });
-    let words: Vec<String> = words.collect();
+    let words = argv.as_array()?.iter().filter_map(text);
+    let words: Vec<String> = words.map(|word| shell(word.as_bytes())).collect();
     (!words.is_empty()).then(|| words.join(" "))
 }

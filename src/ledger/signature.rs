@@ -169,6 +169,11 @@ fn public_key(text: &str) -> Result<PublicKey, SignatureError> {
 /// Why that key cannot.
 pub fn sign(private_key: &str, bytes: &[u8]) -> Result<String, SignatureError> {
     let fail = |why: String| SignatureError::Private { why };
+    if PublicKey::from_openssh(private_key).is_ok() {
+        return Err(fail(
+            "this is the public half; name the file of the private key, without `.pub`".to_owned(),
+        ));
+    }
     let key = PrivateKey::from_openssh(private_key).map_err(|error| fail(error.to_string()))?;
     if key.is_encrypted() {
         return Err(fail(

@@ -7,6 +7,7 @@ use super::marks::Marks;
 use super::switches::{Backslash, Braces, Colon, Expansion, Nfc, Percent, Unicode};
 use super::{Switches, unicode};
 use crate::reason::Reason;
+use crate::text::{is_control, is_hidden};
 
 /// Tries rules 5 and 6, which hold for the whole argument.
 pub(super) fn check_argument(text: &str, marks: Marks, switches: &Switches, found: &mut Found) {
@@ -14,9 +15,9 @@ pub(super) fn check_argument(text: &str, marks: Marks, switches: &Switches, foun
         return;
     }
     for (at, c) in text.char_indices() {
-        if unicode::is_control(c) {
+        if is_control(c) {
             found.note(5, Reason::PathControlCharDenied, at, c.len_utf8());
-        } else if switches.unicode == Unicode::Strict && unicode::is_hidden(c) {
+        } else if switches.unicode == Unicode::Strict && is_hidden(c) {
             found.note(6, Reason::PathUnicodeDenied, at, c.len_utf8());
         }
     }

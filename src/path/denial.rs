@@ -242,12 +242,7 @@ fn trim_start_of_char(tail: &[u8]) -> &[u8] {
 fn escaped(bytes: &[u8]) -> String {
     let mut out = String::with_capacity(bytes.len());
     for chunk in bytes.utf8_chunks() {
-        // `escape_debug` of a whole text also escapes quotes, which end nothing here.
-        for part in chunk.valid().split_inclusive(['"', '\'']) {
-            let unquoted = part.trim_end_matches(['"', '\'']);
-            out.extend(unquoted.escape_debug());
-            out.push_str(part.strip_prefix(unquoted).unwrap_or_default());
-        }
+        out.push_str(&crate::text::escaped(chunk.valid()));
         for byte in chunk.invalid() {
             out.push_str(&format!("\\x{byte:02x}"));
         }

@@ -47,7 +47,7 @@ use denial::Found;
 use marks::Marks;
 
 // Globs are refused for the same characters and the same beginnings as paths.
-pub(crate) use unicode::{is_composed, is_control, is_hidden, is_separator_lookalike};
+pub(crate) use unicode::{is_composed, is_separator_lookalike};
 pub(crate) use windows::root as root_len;
 
 /// The most bytes an argument may have, parameters of a test included. PATH_MAX of Linux.

@@ -1,47 +1,10 @@
-//! Characters that mislead: controls, invisible ones, look-alikes, and text that is not in normal
-//! form C.
+//! Characters that look like others, and text that is not in normal form C.
 
 #![forbid(unsafe_code)]
 
 use std::borrow::Cow;
 
 use unicode_normalization::{UnicodeNormalization, is_nfc};
-
-/// A control character or line separator (rule 5): C0, DEL, C1, U+2028, U+2029.
-pub(crate) fn is_control(c: char) -> bool {
-    c.is_control() || matches!(c, '\u{2028}' | '\u{2029}')
-}
-
-/// An invisible, bidirectional, private-use or non-character (rule 6, "list I" of the path rules).
-///
-/// The list is our own: default-ignorable code points that a name has no use for, characters that
-/// reorder text, private use (WSL, Cygwin and SFM map some of it to `\`, `:` and `/`), and what is no
-/// character at all.
-pub(crate) fn is_hidden(c: char) -> bool {
-    match u32::from(c) {
-        0x00AD
-        | 0x034F
-        | 0x061C
-        | 0x115F..=0x1160
-        | 0x17B4..=0x17B5
-        | 0x180B..=0x180F
-        | 0x200B..=0x200F
-        | 0x202A..=0x202E
-        | 0x2060..=0x206F
-        | 0x3164
-        | 0xE000..=0xF8FF
-        | 0xFDD0..=0xFDEF
-        | 0xFE00..=0xFE0F
-        | 0xFEFF
-        | 0xFFA0
-        | 0xFFF0..=0xFFFB
-        | 0x1BCA0..=0x1BCA3
-        | 0x1D173..=0x1D17A
-        | 0xE0000..=0xE0FFF
-        | 0xF0000.. => true,
-        code => code & 0xFFFE == 0xFFFE,
-    }
-}
 
 /// A character that looks like `/` or `\` (rule 16).
 pub(crate) fn is_separator_lookalike(c: char) -> bool {
@@ -144,33 +107,6 @@ pub(crate) fn is_composed(c: char) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn hidden_characters_are_those_of_the_list() {
-        for c in [
-            '\u{AD}',
-            '\u{200B}',
-            '\u{202E}',
-            '\u{FEFF}',
-            '\u{F05C}',
-            '\u{1FFFE}',
-            '\u{10FFFF}',
-        ] {
-            assert!(is_hidden(c), "{c:?}");
-        }
-        for c in [
-            'a',
-            'é',
-            '\u{2014}',
-            '\u{2026}',
-            '\u{FFFC}',
-            '\u{FFFD}',
-            '\u{1F600}',
-            '\u{2010}',
-        ] {
-            assert!(!is_hidden(c), "{c:?}");
-        }
-    }
 
     #[test]
     fn a_blank_segment_does_not_look_like_dots() {

@@ -34,16 +34,21 @@ fn apply(plan: &str) -> Request {
     Request::argv(["terraform", "apply", plan]).with_actor("ci")
 }
 
+fn here() -> OneWorkspace {
+    OneWorkspace::new(std::path::Path::new("/work"), (8, 1), 7)
+}
+
 /// A grant for `terraform apply plans/a` by anybody.
 fn exact() -> GrantTerms {
     let policy = policy();
     let decision = decide(&policy, &apply("plans/a"), &Context::new("ci"));
     GrantTerms {
-        lictor_grant: 1,
+        lictor_grant: 2,
         id: "g-1".to_owned(),
         approval: "human".to_owned(),
         policy: policy.digest().to_owned(),
-        request: decision.exact().map(Exact::to_json),
+        workspace: Some(GrantWorkspace::One(here())),
+        request: decision.exact().map(|exact| exact.request().clone()),
         rule: None,
         within: Vec::new(),
         actor: None,
@@ -74,7 +79,8 @@ fn for_rule(rule: &str, within: &[&str]) -> GrantTerms {
 fn check(terms: &GrantTerms, request: &Request, now: &str, expected: Option<&str>) {
     let policy = policy();
     let decision = decide(&policy, request, &Context::new("ci"));
-    let asking = Asking::new(&policy, &decision, now.parse().unwrap()).unwrap();
+    let here = here();
+    let asking = Asking::new(&policy, Some(&here), &decision, now.parse().unwrap()).unwrap();
     let misfit = terms.misfit(&asking).map(|misfit| misfit.to_string());
     match expected {
         None => assert_eq!(misfit, None),
@@ -253,11 +259,12 @@ fn unreadable(change: impl FnOnce(&mut GrantTerms), says: &str) {
 
 #[test]
 fn a_text_that_is_no_grant_is_refused() {
-    unreadable(|terms| terms.lictor_grant = 2, "version 1");
+    unreadable(|terms| terms.lictor_grant = 3, "version 2");
+    unreadable(|terms| terms.lictor_grant = 1, "version 2");
+    unreadable(|terms| terms.workspace = None, "version 2");
     unreadable(|terms| terms.id = "G 1".to_owned(), "`id`");
     unreadable(|terms| terms.rule = Some("fmt".to_owned()), "either");
     unreadable(|terms| terms.request = None, "either");
-    unreadable(|terms| terms.request = Some(Json::from(1)), "either");
     unreadable(|terms| terms.why = " ".to_owned(), "`why`");
     unreadable(|terms| terms.why = "x".repeat(1001), "`why`");
     unreadable(|terms| terms.why = "x".repeat(9000), "8 KiB");
@@ -288,4 +295,90 @@ fn the_text_hides_nothing_from_whoever_signs_it_and_reads_back_as_it_was() {
         "{text}"
     );
     assert_eq!(GrantTerms::parse(&text).unwrap(), terms);
+}
+
+#[test]
+fn a_text_counts_only_as_lictor_writes_it() {
+    let text = exact().to_text();
+    let padding = " ".repeat(3000);
+    let hostile = [
+        // A name twice: whoever reads from the top sees the first, a parser takes the last.
+        text.replace("\"cwd\": \".\"", "\"cwd\": \".\",\n    \"cwd\": \"x\""),
+        text.replace("\"tool\": ", "\"tool\": \"notes\",\n    \"tool\": "),
+        text.replace("\"args\": {", "\"args\": {},\n    \"args\": {"),
+        text.replace("\"plan\": [", "\"plan\": [],\n      \"plan\": ["),
+        text.replace("\"uid\": 1000", "\"uid\": 1000, \"uid\": 0"),
+        // Out of sight.
+        text.replace("\"cwd\": \".\"", &format!("\"cwd\":{padding}\".\"")),
+        format!("{text}\n"),
+        format!("\n{text}"),
+        text.trim_end().to_owned(),
+        text.replace('\n', "\r\n"),
+        text.replace("  ", "\t"),
+        // The same text, spelled otherwise.
+        text.replace("plans/a", "pl\\u0061ns/a"),
+        text.replace("plans/a", "plans\\/a"),
+        text.replace("\"uses\": 1", "\"uses\": 1.0"),
+        text.replace("\"uses\": 1", "\"uses\": 1e0"),
+        text.replace(
+            "\"tool\": \"terraform\",\n    \"action\": \"apply\"",
+            "\"action\": \"apply\",\n    \"tool\": \"terraform\"",
+        ),
+        // A field that is there and says nothing.
+        text.replace("\"who\"", "\"actor\": null,\n  \"who\""),
+        text.replace("\"who\"", "\"within\": [],\n  \"who\""),
+    ];
+    for hostile in hostile {
+        assert_ne!(hostile, text);
+        assert!(GrantTerms::parse(&hostile).is_err(), "{hostile}");
+    }
+    // Two arguments stand in one order.
+    let mut terms = exact();
+    let Some(request) = &mut terms.request else {
+        panic!()
+    };
+    let flag = vec![crate::decision::ExactValue::Flag(true)];
+    request.args.insert("auto".to_owned(), flag);
+    let text = terms.to_text();
+    let auto = "      \"auto\": [\n        true\n      ],\n";
+    let plan = "      \"plan\": [\n        \"plans/a\"\n      ]\n";
+    assert!(text.contains(&format!("{auto}{plan}")), "{text}");
+    let other = text.replace(auto, "").replace(
+        plan,
+        &format!("{},\n{}\n", plan.trim_end(), auto.trim_end_matches(",\n")),
+    );
+    let error = GrantTerms::parse(&other).unwrap_err();
+    assert!(error.why.contains("byte for byte"), "{error}");
+}
+
+#[test]
+fn a_grant_counts_in_the_workspace_that_it_names() {
+    let now = "2026-11-24T11:00:00Z";
+    let in_workspace = |workspace: Option<GrantWorkspace>, says: Option<&str>| {
+        let mut terms = exact();
+        terms.lictor_grant = if workspace.is_some() { 2 } else { 1 };
+        terms.workspace = workspace;
+        check(&terms, &apply("plans/a"), now, says);
+        assert_eq!(GrantTerms::parse(&terms.to_text()).unwrap(), terms);
+    };
+    let one = |path: &str, device, inode| {
+        let path = std::path::Path::new(path);
+        Some(GrantWorkspace::One(OneWorkspace::new(path, device, inode)))
+    };
+    in_workspace(one("/work", (8, 1), 7), None);
+    in_workspace(Some(GrantWorkspace::Any), None);
+    in_workspace(
+        one("/other", (8, 1), 7),
+        Some("the workspace `/other` only"),
+    );
+    in_workspace(one("/work", (8, 1), 8), Some("another one is there now"));
+    in_workspace(one("/work", (8, 2), 7), Some("another one is there now"));
+    in_workspace(None, Some("names no workspace"));
+    // Nothing is known about where it is asked.
+    let policy = policy();
+    assert!(exact().misplaced(&policy, None).is_some());
+    let mut rule = for_rule("fmt", &[]);
+    rule.workspace = one("/other", (8, 1), 7);
+    let fmt = Request::argv(["terraform", "fmt", "plans/a"]);
+    check(&rule, &fmt, now, Some("the workspace `/other` only"));
 }

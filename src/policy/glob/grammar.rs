@@ -9,8 +9,9 @@ use unicode_normalization::{UnicodeNormalization, is_nfc};
 
 use super::{Class, GlobError, Piece, Segment};
 use super::{MAX_DOUBLE_STARS, MAX_PATTERN_BYTES, MAX_WILDCARDS};
-use crate::path::{is_control, root_len, shown};
+use crate::path::{root_len, shown};
 use crate::policy::error::Code;
+use crate::text::is_control;
 
 /// The segments that a text spells.
 pub(super) fn parse(text: &str) -> Result<Vec<Segment>, GlobError> {
