@@ -46,7 +46,7 @@ use: lictor/files@1
 scopes: {{docs: \"docs/**\"}}
 approvals:
 {}rules:
-{}  - {{id: never, deny: filesystem.read_file, touching: docs, for: [nobody], access: write, reason: Nobody.}}
+{}  - {{id: never, deny: \"*\", touching: docs, access: execute, reason: Nobody.}}
 invariants:
   - {{id: closed, never: filesystem.read_file, paths: [\"docs/**\"]}}
 ",

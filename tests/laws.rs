@@ -49,10 +49,7 @@ fn compiled(policy: &Policy) -> CompiledPolicy {
 fn both(one: &Policy, other: &Policy, asked: &[(Ask, Given)]) -> Vec<(Verdict, Verdict)> {
     let policies = [one, other].map(compiled);
     let decided = |nth: usize, ask: &Ask, given: &Given| {
-        verdict(
-            &decide(&policies[nth], &ask.request(), &given.context()),
-            one.scopes.len(),
-        )
+        verdict(&decide(&policies[nth], &ask.request(), &given.context()))
     };
     asked
         .iter()
@@ -61,7 +58,7 @@ fn both(one: &Policy, other: &Policy, asked: &[(Ask, Given)]) -> Vec<(Verdict, V
 }
 
 /// What was decided, in the words of the reference.
-fn verdict(decision: &Decision, scopes: usize) -> Verdict {
+fn verdict(decision: &Decision) -> Verdict {
     let approval = |name: &str| name[1..].parse::<usize>().unwrap();
     let is_read = decision
         .findings()
@@ -98,7 +95,7 @@ fn verdict(decision: &Decision, scopes: usize) -> Verdict {
             Vec::new()
         },
         plan: decision.terms().map(|terms| Plan {
-            terms: combined(terms, scopes),
+            terms: combined(terms),
             granted: decision
                 .granted()
                 .iter()
@@ -111,7 +108,7 @@ fn verdict(decision: &Decision, scopes: usize) -> Verdict {
     }
 }
 
-fn combined(terms: &Terms, scopes: usize) -> Combined {
+fn combined(terms: &Terms) -> Combined {
     let passes = |name: &&str| {
         let is_like = |pattern: &String| match pattern.strip_suffix('*') {
             Some(prefix) => name.starts_with(prefix),
@@ -119,7 +116,6 @@ fn combined(terms: &Terms, scopes: usize) -> Combined {
         };
         terms.env.inherit.iter().any(is_like)
     };
-    let name = |nth: usize| format!("s{nth}");
     Combined {
         timeout_s: terms.limits.timeout.as_secs(),
         output_kib: terms.limits.output_bytes / 1024,
@@ -147,25 +143,7 @@ fn combined(terms: &Terms, scopes: usize) -> Combined {
         },
         set: terms.env.set.iter().cloned().collect::<BTreeSet<_>>(),
         inherited: VARIABLES.into_iter().filter(passes).collect(),
-        readable: (0..scopes)
-            .map(|nth| {
-                terms.confine.iter().all(|confine| {
-                    confine
-                        .read
-                        .as_ref()
-                        .is_none_or(|read| read.contains(&name(nth)))
-                })
-            })
-            .collect(),
-        hidden: (0..scopes)
-            .map(|nth| {
-                terms
-                    .confine
-                    .iter()
-                    .any(|confine| confine.hide.contains(&name(nth)))
-            })
-            .collect(),
-        network: terms.confine.iter().all(|confine| !confine.no_network),
+        is_confined: !terms.confine.is_empty(),
     }
 }
 
@@ -181,7 +159,8 @@ fn rank(effect: Effect) -> u8 {
 /// Whether the request was denied for what its paths look like, or before.
 fn is_lexical(verdict: &Verdict) -> bool {
     use lictor::reason::Reason::{
-        DeniedByRule, LimitsConflict, NoRuleAllows, PathOutsideAllowedScope, SelfProtected,
+        ConfineNotEnforceable, DeniedByRule, LimitsConflict, NoRuleAllows, PathOutsideAllowedScope,
+        SelfProtected,
     };
     let later = [
         DeniedByRule,
@@ -189,6 +168,7 @@ fn is_lexical(verdict: &Verdict) -> bool {
         NoRuleAllows,
         SelfProtected,
         LimitsConflict,
+        ConfineNotEnforceable,
     ];
     verdict.effect == Effect::Deny && verdict.reasons.iter().all(|reason| !later.contains(reason))
 }
@@ -203,7 +183,7 @@ proptest! {
         for (ask, given) in asked {
             let decision = decide(&compiled, &ask.request(), &given.context());
             prop_assert_eq!(
-                verdict(&decision, policy.scopes.len()), reference::decide(&policy, &ask, &given),
+                verdict(&decision), reference::decide(&policy, &ask, &given),
                 "{:?} {:?}\n{}\n{}", ask, given, decision.message(), policy.yaml()
             );
         }

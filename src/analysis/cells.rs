@@ -414,12 +414,19 @@ impl Analysis {
         judged
     }
 
-    /// Where rules apply together that state what cannot hold together.
+    /// Where rules apply that state what cannot hold together, or cannot be enforced.
     pub(super) fn conflicts(&self, cell: &Cell, judged: &Judged) -> Formula {
         let report = self
             .policy
             .action(cell.tool_nth, cell.action_nth)
             .and_then(|(_, action, _)| action.report);
+        let confines = |id: &RuleId| {
+            let own = self
+                .policy
+                .rule(*id)
+                .and_then(|rule| rule.terms.confine.as_ref());
+            own.or(self.policy.defaults().confine.as_ref()).is_some()
+        };
         let among = |rules: &[(RuleId, Formula)]| {
             let states = |id: &RuleId| {
                 self.policy.rule(*id).is_some_and(|rule| {
@@ -428,7 +435,10 @@ impl Analysis {
                 })
             };
             let stating: Vec<_> = rules.iter().filter(|(id, _)| states(id)).collect();
-            let mut pairs = Vec::new();
+            let alone = rules
+                .iter()
+                .filter(|(id, _)| confines(id) && terms_of(&self.policy, &[*id], report).is_none());
+            let mut pairs: Vec<Formula> = alone.map(|(_, set)| set.clone()).collect();
             for (nth, (a, in_a)) in stating.iter().enumerate() {
                 for (b, in_b) in stating.iter().skip(nth.saturating_add(1)) {
                     if terms_of(&self.policy, &[*a, *b], report).is_none() {

@@ -12,7 +12,7 @@ use serde_json::json;
 use super::exit::Exit;
 use super::{Failure, Global, print_json};
 use crate::evidence::Level;
-use crate::executor::{Executor, Posix, Trial};
+use crate::executor::{LimitTrial, Posix, Trial};
 use crate::governor::{FLOOR, floor_files};
 use crate::resolve::Openat2;
 
@@ -27,7 +27,12 @@ pub(super) fn main(_: &Doctor, global: &Global) -> Result<Exit, Failure> {
     let trials = backend
         .trial()
         .map_err(|error| Failure::new(format!("nothing could be tried: {error}")))?;
-    let limits = backend.capabilities().limits;
+    let limits = backend
+        .limit_trial()
+        .map_err(|error| Failure::new(format!("nothing could be tried: {error}")))?;
+    let (refused, limits): (Vec<LimitTrial>, Vec<LimitTrial>) =
+        limits.into_iter().partition(|trial| trial.error.is_some());
+    let limits: Vec<&str> = limits.iter().map(|trial| trial.limit).collect();
     let best = trials
         .iter()
         .find(|trial| trial.error.is_none())
@@ -47,6 +52,7 @@ pub(super) fn main(_: &Doctor, global: &Global) -> Result<Exit, Failure> {
             "v": 1,
             "containment": {"best": best, "levels": levels, "advice": advice(&trials, best)},
             "limits": limits,
+            "limits_refused": refused.iter().map(|trial| json!({"limit": trial.limit, "error": trial.error})).collect::<Vec<_>>(),
             "kernel": {
                 "openat2": kernel.openat2,
                 "landlock_abi": kernel.landlock_abi,
@@ -70,7 +76,11 @@ pub(super) fn main(_: &Doctor, global: &Global) -> Result<Exit, Failure> {
         anstream::println!("  {:<14} {result}", trial.level.name());
     }
     print_advice(&advice(&trials, best));
-    anstream::println!("limits that may be enforced: {}", limits.join(", "));
+    anstream::println!("limits that can be enforced: {}", limits.join(", "));
+    for trial in &refused {
+        let error = trial.error.as_deref().unwrap_or_default();
+        anstream::println!("  {:<14} cannot: {error}", trial.limit);
+    }
     anstream::println!("kernel:");
     anstream::println!(
         "  openat2        {}",
@@ -83,8 +93,8 @@ pub(super) fn main(_: &Doctor, global: &Global) -> Result<Exit, Failure> {
     anstream::println!(
         "  Landlock       {}",
         kernel.landlock_abi.map_or_else(
-            || "does not work".to_owned(),
-            |abi| format!("works, version {abi}")
+            || "none; this version of lictor makes no use of it".to_owned(),
+            |abi| format!("version {abi}; this version of lictor makes no use of it")
         )
     );
     print_advice(&kernel.advice());
@@ -143,9 +153,6 @@ impl Kernel {
         let mut lines = Vec::new();
         if !self.openat2 {
             lines.push("to do: allow the system call openat2 (Linux 5.6 or later; in Docker: a newer seccomp profile), which also closes races while a path is looked up");
-        }
-        if self.landlock_abi.is_none() {
-            lines.push("to do: boot with `landlock` in the kernel's list `lsm=` (Linux 5.13 or later), or let the seccomp profile permit it; without it nothing bounds what an allowed program opens");
         }
         lines
     }

@@ -17,6 +17,9 @@ use crate::text::{escaped, shell};
 
 #[derive(Args, Debug)]
 pub(super) struct Explain {
+    /// Ask the disk and the machine too, as before a run
+    #[arg(long)]
+    on_disk: bool,
     #[command(flatten)]
     given: Given,
     #[command(flatten)]
@@ -33,7 +36,12 @@ pub(super) fn main(command: Explain, global: &Global) -> Result<Exit, Failure> {
     // The rules with what grants there are, and the decision with which of them a run would spend.
     let with_grants = governor.context_with_grants(&request, &context);
     let mut explanation = explain(governor.policy(), &request, &with_grants);
-    explanation.decision = governor.decide(&request, &context, OnDisk::No);
+    let on_disk = if command.on_disk {
+        OnDisk::Yes
+    } else {
+        OnDisk::No
+    };
+    explanation.decision = governor.decide(&request, &context, on_disk);
     if global.json {
         let mut json = explanation.decision.to_json();
         if let Some(fields) = json.as_object_mut() {
@@ -49,6 +57,12 @@ pub(super) fn main(command: Explain, global: &Global) -> Result<Exit, Failure> {
         print_json(&json);
     } else {
         print_human(&explanation);
+        if !command.on_disk && explanation.decision.effect() != Effect::Deny {
+            anstream::println!();
+            anstream::println!(
+                "    the disk was not asked: `explain --on-disk` asks it, as a run does"
+            );
+        }
     }
     Ok(Exit::of_check(&explanation.decision))
 }

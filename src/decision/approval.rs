@@ -132,7 +132,9 @@ impl Decision {
                 need.how = how_to_approve(request, &self.asked.actor, approval, signed);
             }
         }
-        self.instead = self.approvals.first().map(|need| need.how.clone());
+        if let Some(first) = self.approvals.first() {
+            self.instead = Some(first.how.clone());
+        }
     }
 }
 

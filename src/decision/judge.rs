@@ -453,10 +453,10 @@ impl About<'_> {
             Effect::Allow => None,
             Effect::Ask => {
                 let missing = missing_approvals(self.policy, &judgement.deciding());
-                missing
-                    .first()
-                    .and_then(|nth| needed(self.policy, *nth))
-                    .map(|need| need.how)
+                match missing.first() {
+                    Some(nth) => needed(self.policy, *nth).map(|need| need.how),
+                    None => self.unanswered(judgement),
+                }
             }
             Effect::Deny if judgement.denies.is_empty() => {
                 let context = Context::default();
@@ -485,6 +485,21 @@ impl About<'_> {
         let rule = silent?;
         Some(format!(
             "rule `{}` names no scope for `{argument}` (`within: {{{argument}: SCOPE}}` would)",
+            rule.id
+        ))
+    }
+
+    /// What to do about an ask rule without an approval. Where lictor runs the program, a person's yes can only
+    /// reach it as an approval.
+    fn unanswered(&self, judgement: &Judgement) -> Option<String> {
+        let tool = usize::try_from(self.tool).ok()?;
+        self.policy.tools().get(tool)?.program.as_ref()?;
+        let rule = judgement
+            .asks
+            .first()
+            .and_then(|id| self.policy.rule(*id))?;
+        Some(format!(
+            "nothing in this policy answers rule `{}`: give it an `approval`, for example one with `grant: true`",
             rule.id
         ))
     }

@@ -398,6 +398,9 @@ pub fn decide(policy: &CompiledPolicy, request: &Request, context: &Context) -> 
         Ok(terms) => terms.with_env(tool.env_of(action)),
         Err(misfit) => return decision.refuse(misfit),
     };
+    if let Some(misfit) = terms::unenforceable(policy, &applied, &terms) {
+        return decision.refuse(misfit);
+    }
     decision.plan = Some(Plan {
         tool: tool_number,
         action: number,
@@ -444,13 +447,18 @@ pub(crate) fn command_line(policy: &CompiledPolicy, request: &Request) -> Option
     Some(words)
 }
 
-/// The terms that rules allow an action on together; none if they state what cannot hold together.
+/// The terms that rules allow an action on together; none if they state what cannot hold together, or cannot
+/// be enforced.
 pub(crate) fn terms_of(
     policy: &CompiledPolicy,
     rules: &[RuleId],
     report: Option<crate::policy::terms::ReportKind>,
 ) -> Option<Terms> {
-    terms::combine(policy, rules, report).ok()
+    let terms = terms::combine(policy, rules, report).ok()?;
+    match terms::unenforceable(policy, rules, &terms) {
+        None => Some(terms),
+        Some(_) => None,
+    }
 }
 
 /// What can be said of a request before any tool is looked at.

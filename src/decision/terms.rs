@@ -107,6 +107,27 @@ pub(super) fn combine(
     })
 }
 
+/// Why a run on these terms is possible on no machine: this version of lictor confines nothing.
+pub(super) fn unenforceable(
+    policy: &CompiledPolicy,
+    rules: &[RuleId],
+    terms: &Terms,
+) -> Option<Misfit> {
+    if terms.confine.is_empty() {
+        return None;
+    }
+    let rules = rules.iter().filter_map(|id| policy.rule(*id));
+    let states = rules
+        .filter(|rule| rule.terms.confine.is_some())
+        .map(|rule| format!("rule `{}` states", rule.id))
+        .next();
+    let message = format!(
+        "{} `confine`, and this version of lictor cannot enforce it",
+        states.unwrap_or_else(|| "`defaults` state".to_owned())
+    );
+    Some(Misfit::new(Reason::ConfineNotEnforceable, message))
+}
+
 struct Least<'a> {
     rules: &'a [&'a CompiledRule],
     defaults: &'a StatedTerms,

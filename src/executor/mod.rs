@@ -29,7 +29,7 @@ mod signing;
 pub use cancel::CancelToken;
 pub use dry_run::DryRun;
 #[cfg(target_os = "linux")]
-pub use posix::{Posix, Trial, cancel_on_signals, init};
+pub use posix::{LimitTrial, Posix, Trial, cancel_on_signals, init};
 pub use signing::CommandHolder;
 
 /// Something that can run commands.

@@ -261,7 +261,14 @@ impl Loader {
     }
 
     fn rule(&mut self, rule: &Rule, policy: &Policy, names: &Names) -> Option<CompiledRule> {
-        let selectors = self.selectors(&rule.actions, policy, names);
+        let mut selectors = Vec::new();
+        for named in &rule.actions {
+            let found = self.selectors(std::slice::from_ref(named), policy, names);
+            if rule.effect != RuleEffect::Allow {
+                self.can_touch(rule, named, &found, policy, names);
+            }
+            selectors.extend(found);
+        }
         let approval = match &rule.approval {
             Some((name, at)) => Some(self.look_up(&names.approvals, "approval", name, *at)?),
             None => None,
@@ -456,6 +463,71 @@ impl Loader {
                 &known,
             );
         }
+    }
+
+    /// A deny or ask rule that is about paths says nothing about a request without any: refused where an action
+    /// that it names can have none that is meant. `"*"` is about whatever has paths.
+    fn can_touch(
+        &mut self,
+        rule: &Rule,
+        (pattern, at): &(ActionPattern, Span),
+        found: &[Selector],
+        policy: &Policy,
+        names: &Names,
+    ) {
+        let is_about_paths = rule.scope.is_some() || rule.access.is_some();
+        if self.partial || !is_about_paths || found.is_empty() {
+            return;
+        }
+        let named = match &rule.scope {
+            Some(ScopeUse::PerArgument(entries)) => Some(entries),
+            Some(ScopeUse::All(_)) | None => None,
+        };
+        let is_named = |name: &str| named.is_some_and(|all| all.iter().any(|e| e.argument == name));
+        let is_meant = |argument: &Argument| match &argument.kind {
+            ArgumentKind::Path(kind) => {
+                let accesses = rule.access.as_ref();
+                // The directory that other paths start from is a path of every action of its tool.
+                is_named(&argument.name)
+                    || named.is_none()
+                        && !kind.base
+                        && accesses.is_none_or(|all| all.contains(&kind.access))
+            }
+            ArgumentKind::Flag
+            | ArgumentKind::Text { .. }
+            | ArgumentKind::Int { .. }
+            | ArgumentKind::Choice(_) => false,
+        };
+        let arguments = path_arguments(found, policy, names);
+        if is_named(CWD_ARGUMENT) || arguments.iter().any(|(_, argument)| is_meant(argument)) {
+            return;
+        }
+        let (what, takes) = match pattern {
+            ActionPattern::Any => return,
+            ActionPattern::Tool(tool) => (
+                format!("{tool}.*"),
+                format!("no action of `{tool}` takes one"),
+            ),
+            ActionPattern::Action(tool, action) => (
+                format!("{tool}.{action}"),
+                "that action takes none".to_owned(),
+            ),
+        };
+        let which = match (named, &rule.access) {
+            (Some(_), _) => " that it names",
+            (None, Some(_)) => " with this `access`",
+            (None, None) => "",
+        };
+        let message = format!(
+            "rule `{}` is about `{what}` only for paths{which}, and {takes}",
+            rule.id
+        );
+        let help = format!(
+            "to {} it in any case, write a rule without `touching` and `access`; else take it out of this one",
+            rule.effect.word()
+        );
+        self.problems
+            .push(Problem::new(Code::P006, *at, message).with_help(help));
     }
 
     fn scope_is_needed(

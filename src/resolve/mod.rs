@@ -232,10 +232,6 @@ pub fn resolve(
         }
     };
     let names: Vec<u32> = opened.iter().map(|opened| opened.names).collect();
-    if !plan.terms.confine.is_empty() {
-        let message = "confinement is asked for, and this version cannot enforce it";
-        return Resolved::Denied(decision.denied(Reason::ConfineNotEnforceable, message));
-    }
     let Some(name) = &plan.program else {
         return Resolved::HostActs(decision.on_disk(&names));
     };

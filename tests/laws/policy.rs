@@ -168,6 +168,33 @@ impl Rule {
         }
     }
 
+    /// Takes out the patterns, all but `*`, of which no action has a path that the rule could be about: such a
+    /// rule is refused.
+    fn leave_out_what_has_no_such_path(&mut self) {
+        if self.paths.is_none() && self.access.is_none() {
+            return;
+        }
+        let (paths, access) = (self.paths.clone(), self.access.clone());
+        let is_meant = |(name, access_of): &(&str, Access)| match &paths {
+            Some(Paths::Each(entries)) => entries.iter().any(|(known, _)| known == name),
+            Some(Paths::Any(_)) | None => {
+                *name != "dir" && access.as_ref().is_none_or(|all| all.contains(access_of))
+            }
+        };
+        let names_cwd =
+            matches!(&paths, Some(Paths::Each(all)) if all.iter().any(|(name, _)| name == "cwd"));
+        self.actions.retain(|pattern| {
+            let of = |(tool, action, _): &&(&str, &str, _)| {
+                *pattern == format!("{tool}.*") || *pattern == format!("{tool}.{action}")
+            };
+            let mut named = ACTIONS.iter().filter(of);
+            pattern == "*" || names_cwd || named.any(|(_, _, paths)| paths.iter().any(is_meant))
+        });
+        if self.actions.is_empty() {
+            self.actions = vec!["*".to_owned()];
+        }
+    }
+
     fn scopes(&self) -> Vec<usize> {
         match &self.paths {
             None => Vec::new(),
@@ -437,7 +464,7 @@ fn terms(scopes: usize) -> impl Strategy<Value = Terms> {
         ])),
         option::of(select(vec!["warn", "fail"])),
         option::weighted(0.2, select(vec!["TERM", "INT"])),
-        option::of(confine),
+        option::weighted(0.1, confine),
     );
     let env = (
         subsequence(vec!["AWS_KEY", "AWS_*", "CI"], 0..=3),
@@ -559,6 +586,7 @@ pub(super) fn rule(
                 } else {
                     rule.until = None;
                     rule.terms = Terms::default();
+                    rule.leave_out_what_has_no_such_path();
                 }
                 if rule.effect == Effect::Deny {
                     rule.approval = None;

@@ -8,7 +8,7 @@ use lictor::path::{CanonicalPath, Dot, Switches, Syntax, lexical};
 use lictor::policy::glob::Pattern;
 use lictor::reason::Reason;
 
-use super::policy::{Access, Approval, Confine, Effect, Paths, Policy, Rule, Terms};
+use super::policy::{Access, Approval, Effect, Paths, Policy, Rule, Terms};
 use super::request::{Ask, Call, Given};
 
 /// What was decided.
@@ -46,10 +46,8 @@ pub(super) struct Combined {
     pub(super) set: BTreeSet<(String, String)>,
     /// Of [`VARIABLES`], those that are passed on.
     pub(super) inherited: Vec<&'static str>,
-    /// For each scope: may it be read, and is it hidden.
-    pub(super) readable: Vec<bool>,
-    pub(super) hidden: Vec<bool>,
-    pub(super) network: bool,
+    /// Something is to be enforced that this version cannot enforce.
+    pub(super) is_confined: bool,
 }
 
 /// Variables that the patterns of `policy.rs` may pass on or not.
@@ -145,6 +143,11 @@ pub(super) fn decide(policy: &Policy, ask: &Ask, given: &Given) -> Verdict {
             rules.sort_by_key(|rule| rule.id);
             rules.dedup_by_key(|rule| rule.id);
             match combine(policy, &rules) {
+                Some(terms) if terms.is_confined => {
+                    verdict.effect = Effect::Deny;
+                    verdict.reasons = vec![Reason::ConfineNotEnforceable];
+                    verdict.rules.clear();
+                }
                 Some(terms) => {
                     let granted = rules.iter().filter_map(|rule| rule.approval).collect();
                     verdict.plan = Some(Plan {
@@ -495,22 +498,8 @@ fn combine(policy: &Policy, rules: &[&Rule]) -> Option<Combined> {
     let inherits =
         |name: &&str| passes(defaults, name) || stated.iter().all(|terms| passes(terms, name));
 
-    let mut confines: Vec<&Confine> = stated
-        .iter()
-        .filter_map(|terms| terms.confine.as_ref())
-        .collect();
-    if confines.is_empty() {
-        confines.extend(&defaults.confine);
-    }
-    let scopes = 0..policy.scopes.len();
-    let may_read = |scope: usize| {
-        confines.iter().all(|confine| {
-            confine
-                .read
-                .as_ref()
-                .is_none_or(|scopes| scopes.contains(&scope))
-        })
-    };
+    let is_confined =
+        stated.iter().any(|terms| terms.confine.is_some()) || defaults.confine.is_some();
     let levels = [
         "auto",
         "process-group",
@@ -528,13 +517,7 @@ fn combine(policy: &Policy, rules: &[&Rule]) -> Option<Combined> {
         stop: agreed(&|terms| terms.stop)?.unwrap_or("TERM"),
         set,
         inherited: VARIABLES.into_iter().filter(inherits).collect(),
-        readable: scopes.clone().map(may_read).collect(),
-        hidden: scopes
-            .map(|scope| confines.iter().any(|confine| confine.hide.contains(&scope)))
-            .collect(),
-        network: confines
-            .iter()
-            .all(|confine| confine.network != Some("none")),
+        is_confined,
     })
 }
 

@@ -32,7 +32,7 @@ use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use self::wire::Prepare;
 use super::{Capabilities, Executor, PrepareError, Prepared};
@@ -96,6 +96,16 @@ pub struct Trial {
     pub error: Option<String>,
 }
 
+/// What a trial of one limit showed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct LimitTrial {
+    /// The limit, as a policy names it.
+    pub limit: &'static str,
+    /// Why it cannot be enforced here; nothing if it can.
+    pub error: Option<String>,
+}
+
 /// Runs commands as processes of this machine.
 #[derive(Clone, Debug, Default)]
 #[non_exhaustive]
@@ -156,24 +166,51 @@ impl Posix {
     ///
     /// If not even a descriptor of `/` can be had.
     pub fn trial(&self) -> std::io::Result<Vec<Trial>> {
-        let mut launch = Launch {
-            program: PathBuf::from("/"),
-            argv: Vec::new(),
-            env: Vec::new(),
-            cwd: Arc::new(File::open("/")?.into()),
-            limits: Limits::default(),
-            containment: Wanted::Auto,
-            stop: StopSignal::default(),
-            leaks: Leaks::Warn,
-            report: None,
-            hidden: Vec::new(),
-            read_only: Vec::new(),
-        };
+        let mut launch = nothing()?;
         let mut try_level = |level| {
             launch.containment = Wanted::AtLeast(level);
             self.try_level(&launch, level)
         };
         Ok(Level::ALL.into_iter().rev().map(&mut try_level).collect())
+    }
+
+    /// Tries every limit by itself, by preparing a run that states it.
+    ///
+    /// # Errors
+    ///
+    /// If not even a descriptor of `/` can be had.
+    pub fn limit_trial(&self) -> std::io::Result<Vec<LimitTrial>> {
+        const ROOM: u64 = 1 << 30;
+        let limits = |set: fn(&mut Limits)| {
+            let mut limits = Limits::default();
+            set(&mut limits);
+            limits
+        };
+        let each = [
+            ("processes", limits(|limits| limits.processes = Some(1_000))),
+            ("memory", limits(|limits| limits.memory_bytes = Some(ROOM))),
+            (
+                "cpu",
+                limits(|limits| limits.cpu = Some(Duration::from_secs(60))),
+            ),
+            ("open_files", limits(|limits| limits.open_files = Some(64))),
+            (
+                "file_size",
+                limits(|limits| limits.file_size_bytes = Some(ROOM)),
+            ),
+        ];
+        let mut launch = nothing()?;
+        let mut try_limit = |(limit, limits)| {
+            launch.limits = limits;
+            let error = self.prepare(&launch).err().map(|error| match error {
+                PrepareError::Limit { because, .. } => because,
+                PrepareError::Containment { .. } | PrepareError::Machine { .. } => {
+                    error.to_string()
+                }
+            });
+            LimitTrial { limit, error }
+        };
+        Ok(each.into_iter().map(&mut try_limit).collect())
     }
 
     /// The version of Landlock that the kernel offers, if it offers any.
@@ -275,6 +312,23 @@ impl Executor for Posix {
         });
         Ok(Prepared::new(launch, containment, tree))
     }
+}
+
+/// A launch of no program, to try what can be prepared.
+fn nothing() -> std::io::Result<Launch> {
+    Ok(Launch {
+        program: PathBuf::from("/"),
+        argv: Vec::new(),
+        env: Vec::new(),
+        cwd: Arc::new(File::open("/")?.into()),
+        limits: Limits::default(),
+        containment: Wanted::Auto,
+        stop: StopSignal::default(),
+        leaks: Leaks::Warn,
+        report: None,
+        hidden: Vec::new(),
+        read_only: Vec::new(),
+    })
 }
 
 /// `until`, but no later than a token without a descriptor has to be looked at.

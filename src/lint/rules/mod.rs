@@ -39,7 +39,9 @@ mod sibling_prefix;
 mod steering_environment;
 mod timeout;
 mod tree_unstated;
+mod unanswerable_ask;
 mod unconfined;
+mod unenforceable_confine;
 mod unequal_limits;
 mod unknown;
 mod unsigned_grant;
@@ -75,6 +77,7 @@ pub(super) static ALL: &[&Rule] = &[
     &partial_overlap::PARTIAL_OVERLAP,
     &unequal_limits::UNEQUAL_LIMITS,
     &nothing_or_everything::NOTHING_OR_EVERYTHING,
+    &unanswerable_ask::UNANSWERABLE_ASK,
     &invariant_violated::INVARIANT_VIOLATED,
     &no_invariants::NO_INVARIANTS,
     &new_access::NEW_ACCESS,
@@ -90,6 +93,7 @@ pub(super) static ALL: &[&Rule] = &[
     &claim_only::CLAIM_ONLY,
     &containment_optional::CONTAINMENT_OPTIONAL,
     &unconfined::UNCONFINED,
+    &unenforceable_confine::UNENFORCEABLE_CONFINE,
     &tree_unstated::TREE_UNSTATED,
     &unsigned_grant::UNSIGNED_GRANT,
     &readable_key::READABLE_KEY,

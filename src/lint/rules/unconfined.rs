@@ -2,19 +2,17 @@
 
 #![forbid(unsafe_code)]
 
-use crate::lint::diagnostic::{Fix, Safety};
 use crate::lint::rule::{Findings, declare_rule};
 use crate::lint::subject::Subject;
-use crate::lint::yaml;
 use crate::policy::model::Access;
 
 declare_rule! {
     /// ## What it does
-    /// Finds allow rules for test runners and build tools without `confine`, in policies that also let files be written.
+    /// Finds allow rules for test runners and build tools, in policies that also let files be written.
     ///
     /// ## Why is this bad?
     /// Who writes a test and may run the tests runs any program, with the rights of the user, on all that the user can reach.
-    /// Path rules bound the arguments; `confine` bounds what the program then does.
+    /// Path rules bound the arguments, not what the program then does, and this version of lictor has nothing that does.
     ///
     /// ## Example
     /// ```yaml
@@ -30,8 +28,8 @@ declare_rule! {
     /// use: [lictor/pytest@1, lictor/files@1]
     /// scopes: {tests: "tests/**"}
     /// rules:
-    ///   - {id: edit, allow: filesystem.write_file, within: tests}
-    ///   - {id: run, allow: pytest.run, within: tests, confine: {write: [tests], network: none}}
+    ///   - {id: look, allow: filesystem.read_file, within: tests}
+    ///   - {id: run, allow: pytest.run, within: tests}
     /// ```
     pub(super) static UNCONFINED = { code: "X311", name: "unconfined", level: Info, since: "0.1.0" }
 }
@@ -58,30 +56,15 @@ pub(super) fn check(subject: &Subject<'_>, out: &mut Findings<'_>) {
                 .then_some(program)
         });
         let Some(program) = program else { continue };
-        if subject.confine(rule.written).is_some() {
-            continue;
-        }
         let message = format!(
-            "rule `{}` lets `{}` run code from the workspace, where rule `{}` lets files be written, and nothing confines it",
+            "rule `{}` lets `{}` run code from the workspace, where rule `{}` lets files be written: that code may do all that its user may",
             rule.written.id,
             program.escape_debug(),
             writing.written.id
         );
         out.at(rule.written.at, message, |d| {
-            d.help("add `confine`: what the program may read, write and reach")
+            d.help("run lictor in a container, or as a user who may do little; lictor bounds which code is started, not what it does")
                 .related(writing.written.at, "lets files be written");
-            let scope = crate::lint::subject::scope_names(writing.written)
-                .first()
-                .map(|name| (*name).to_owned());
-            let edit = scope.and_then(|scope| {
-                let added = format!("confine: {{write: [{scope}], network: none}}");
-                yaml::insert_after(&subject.text, rule.node, "id", &added)
-            });
-            d.fix(
-                edit.map(|edit| {
-                    Fix::new(Safety::Suggested, "confine what it may write", vec![edit])
-                }),
-            );
         });
     }
 }
