@@ -214,8 +214,8 @@ const DOORS: &[Door] = &[
             "std::io::stdout",
             "std::io::stderr",
         ],
-        places: &[("cli/", "prints")],
-        instead: "return it and let `cli` print it",
+        places: &[("cli/print.rs", "prints, and keeps what went wrong with it")],
+        instead: "return it and let `cli` print it, there with `answer!` and `message!`",
     },
     Door {
         names: &["dbg!", "todo!", "unimplemented!"],

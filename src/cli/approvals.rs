@@ -30,7 +30,7 @@ pub(super) fn main(command: &Approvals, global: &Global) -> Result<Exit, Failure
         return Ok(Exit::Good);
     }
     if grants.is_empty() {
-        anstream::println!("no grants");
+        answer!("no grants");
     }
     for grant in &grants {
         print(grant, governor.policy());
@@ -42,11 +42,11 @@ fn print(grant: &GrantView, policy: &CompiledPolicy) {
     let id = escaped(&grant.grant);
     let word = grant.standing.word();
     let Some(terms) = &grant.terms else {
-        anstream::println!("{id}  {word}");
+        answer!("{id}  {word}");
         tell_void(grant);
         return;
     };
-    anstream::println!("{id}  {word}  {}", granted::shown(&terms.approval));
+    answer!("{id}  {word}  {}", granted::shown(&terms.approval));
     let uses = match grant.uses {
         Some(uses) => format!("{} of {uses} used", grant.spent),
         None => format!("used {} times", grant.spent),
@@ -54,13 +54,13 @@ fn print(grant: &GrantView, policy: &CompiledPolicy) {
     let until = grant.until.as_deref().map(short).unwrap_or_default();
     let counts = format!("{uses}, until {until}");
     for line in granted::grant(terms, grant.key.as_deref(), &counts, policy) {
-        anstream::println!("    {line}");
+        answer!("    {line}");
     }
     tell_void(grant);
 }
 
 fn tell_void(grant: &GrantView) {
     if let Some(why) = &grant.void_because {
-        anstream::println!("    does not count: {why}");
+        answer!("    does not count: {why}");
     }
 }

@@ -2,7 +2,7 @@
 
 #![forbid(unsafe_code)]
 
-use std::io::{Read, Write};
+use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
@@ -16,6 +16,7 @@ use crate::decision::grant::{GrantMisfit, GrantTerms, MAX_GRANT_BYTES};
 use crate::governor::{Accepted, Governor, GrantError, What, Wish};
 use crate::ledger::signature;
 use crate::policy::{CompiledPolicy, parse_time};
+use crate::resolve::read_file;
 use crate::text::shell;
 
 /// The most bytes that are read of a key or a signature.
@@ -168,7 +169,7 @@ pub(super) fn import(
     let beside = beside(file);
     let signature = match signature {
         Some(file) => Some(read(file, MAX_KEY_BYTES)?),
-        None if beside.exists() => Some(read(&beside, MAX_KEY_BYTES)?),
+        None if beside.symlink_metadata().is_ok() => Some(read(&beside, MAX_KEY_BYTES)?),
         None => None,
     };
     governor
@@ -188,16 +189,7 @@ fn read(file: &Path, most: usize) -> Result<String, Failure> {
         let shown = file.display().to_string();
         Failure::new(format!("`{}` cannot be read: {why}", shown.escape_debug()))
     };
-    let found = std::fs::File::open(file).map_err(|error| say(&error.to_string()))?;
-    let limit = u64::try_from(most).unwrap_or(u64::MAX).saturating_add(1);
-    let mut bytes = Vec::new();
-    found
-        .take(limit)
-        .read_to_end(&mut bytes)
-        .map_err(|error| say(&error.to_string()))?;
-    if bytes.len() > most {
-        return Err(say("it is too long"));
-    }
+    let bytes = read_file(file, most).map_err(|why| say(&why))?;
     String::from_utf8(bytes).map_err(|_| say("it is not UTF-8"))
 }
 
@@ -237,7 +229,7 @@ fn write_out(
         return Ok(Exit::Good);
     }
     let shown = shell(file.as_os_str().as_encoded_bytes());
-    anstream::println!(
+    answer!(
         "grant `{}` is in {shown}; nothing is recorded here",
         terms.id
     );
@@ -247,14 +239,12 @@ fn write_out(
     };
     print_terms(terms, key.as_deref(), governor.policy());
     if signature.is_none() {
-        anstream::println!(
+        answer!(
             "  to sign: ssh-keygen -Y sign -n {} -f KEY {shown}",
             signature::NAMESPACE
         );
     }
-    anstream::println!(
-        "  to use:  lictor run --grant {shown} …, or lictor approve --import {shown}"
-    );
+    answer!("  to use:  lictor run --grant {shown} …, or lictor approve --import {shown}");
     Ok(Exit::Good)
 }
 
@@ -280,10 +270,10 @@ fn tell(
         Some(_) => "",
         None => ", and was on record already",
     };
-    anstream::println!("granted `{}` as `{}`{already}", terms.approval, terms.id);
+    answer!("granted `{}` as `{}`{already}", terms.approval, terms.id);
     print_terms(terms, accepted.key.as_deref(), governor.policy());
     if asked.is_some() {
-        anstream::println!("  it is spent by the next run of this request");
+        answer!("  it is spent by the next run of this request");
     }
     Exit::Good
 }
@@ -296,7 +286,7 @@ fn print_terms(terms: &GrantTerms, key: Option<&str>, policy: &CompiledPolicy) {
     };
     let counts = format!("{times}, until {}", short(&terms.until));
     for line in granted::grant(terms, key, &counts, policy) {
-        anstream::println!("  {line}");
+        answer!("  {line}");
     }
 }
 

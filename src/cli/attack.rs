@@ -3,7 +3,6 @@
 
 #![forbid(unsafe_code)]
 
-use std::io::IsTerminal;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::PathBuf;
 
@@ -11,7 +10,7 @@ use clap::Args;
 use serde_json::{Value as Json, json};
 
 use super::exit::Exit;
-use super::{Failure, Global, discover, print_json};
+use super::{Failure, Global, discover, print, print_json};
 use crate::decision::Context;
 use crate::governor::LoadedPolicy;
 use crate::resolve::{Surveyed, Workspace, survey};
@@ -39,15 +38,15 @@ pub(super) fn main(command: &Attack, global: &Global) -> Result<Exit, Failure> {
     let actor = discover::actor(global);
     let files = sample(&loaded, &actor);
     let how = testing::Attack::new(command.seed, command.count, actor).with_files(files);
-    let is_watched = std::io::stderr().is_terminal() && !global.json;
+    let is_watched = print::is_watched() && !global.json;
     let mut progress = |tried: u64| {
         if is_watched {
-            anstream::eprint!("\r{}", bar(tried, command.count));
+            message_part!("\r{}", bar(tried, command.count));
         }
     };
     let outcome = testing::attack(&loaded.policy, &how, &scratch.path, &mut progress);
     if is_watched {
-        anstream::eprint!("\r\x1b[K");
+        message_part!("\r\x1b[K");
     }
     let outcome = outcome.map_err(Failure::new)?;
     if global.json {
@@ -118,23 +117,23 @@ fn print_human(outcome: &Outcome, loaded: &LoadedPolicy, seed: u64) {
     }
     let name = policy.name();
     if outcome.tried == 0 {
-        anstream::println!("`{name}`: nothing to attack: no rule lets anybody name a path");
+        answer!("`{name}`: nothing to attack: no rule lets anybody name a path");
         return;
     }
-    anstream::println!(
+    answer!(
         "`{name}`: {} hostile requests (seed {seed}), {} allowed, {} of them lead where they should not",
         outcome.tried,
         outcome.allowed,
         outcome.breaches.len()
     );
     if outcome.undecided > 0 {
-        anstream::println!(
+        answer!(
             "unknown: of {} allowed requests nobody can say: too much lies below their paths",
             outcome.undecided
         );
     }
     if outcome.left_out > 0 {
-        anstream::println!(
+        answer!(
             "unknown: {} places that the policy names were not tried: it names too many",
             outcome.left_out
         );
@@ -142,12 +141,12 @@ fn print_human(outcome: &Outcome, loaded: &LoadedPolicy, seed: u64) {
 }
 
 fn print_breach(breach: &Breach, loaded: &LoadedPolicy) {
-    anstream::println!("breach  {}", breach.why);
+    answer!("breach  {}", breach.why);
     if !breach.tricks.is_empty() {
-        anstream::println!("  made by: {}", breach.tricks.join(", "));
+        answer!("  made by: {}", breach.tricks.join(", "));
     }
     let file = loaded.files.first().map(|file| file.display().to_string());
-    anstream::println!("  repeat:  {}", repeat(&breach.request, file.as_deref()));
+    answer!("  repeat:  {}", repeat(&breach.request, file.as_deref()));
 }
 
 /// The request as a line for a shell.
@@ -204,7 +203,7 @@ impl Scratch {
 impl Drop for Scratch {
     fn drop(&mut self) {
         if let Err(error) = std::fs::remove_dir_all(&self.path) {
-            anstream::eprintln!(
+            message!(
                 "warning: {} is left behind: {error}",
                 self.path.display().to_string().escape_debug()
             );

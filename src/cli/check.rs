@@ -197,23 +197,23 @@ pub(super) fn print_head(decision: &Decision) {
         .reason()
         .map(|reason| format!("  {reason}"))
         .unwrap_or_default();
-    anstream::println!("{}{reason}", decision.effect().word());
-    anstream::println!("  {}", decision.message());
+    answer!("{}{reason}", decision.effect().word());
+    answer!("  {}", decision.message());
 }
 
 fn print_rest(decision: &Decision, governor: &Governor) {
     let first = decision.rules().first();
     if let Some(rule) = first.filter(|rule| rule.at.is_some()) {
-        anstream::println!("  rule `{}`{}", rule.id, place(rule.at.as_ref()));
+        answer!("  rule `{}`{}", rule.id, place(rule.at.as_ref()));
     }
     for finding in decision.findings() {
         if let (Some(names), Some(path)) = (finding.hard_links, &finding.canonical) {
             let path = escaped(path);
-            anstream::println!("  note: `{path}` has {names} names (hard links)");
+            answer!("  note: `{path}` has {names} names (hard links)");
         }
     }
     if let Some(argv) = decision.argv() {
-        anstream::println!(
+        answer!(
             "  command: {}",
             argv.iter()
                 .map(|word| shell(word.as_bytes()))
@@ -222,7 +222,7 @@ fn print_rest(decision: &Decision, governor: &Governor) {
         );
     }
     for line in granted::question(decision, governor) {
-        anstream::println!("  {line}");
+        answer!("  {line}");
     }
     if let Some(instead) = decision.instead() {
         let word = if decision.effect() == Effect::Ask {
@@ -230,7 +230,7 @@ fn print_rest(decision: &Decision, governor: &Governor) {
         } else {
             "instead"
         };
-        anstream::println!("  {word}: {instead}");
+        answer!("  {word}: {instead}");
     }
 }
 
@@ -242,10 +242,10 @@ pub(super) fn print_grants(decision: &Decision, spent: bool) {
         "would be spent by a run"
     };
     for used in decision.grants() {
-        anstream::println!("  grant `{}` of {} {word}", used.grant, used.who);
+        answer!("  grant `{}` of {} {word}", used.grant, used.who);
     }
     for refused in decision.refused_grants() {
-        anstream::println!(
+        answer!(
             "  grant `{}` does not count: {}",
             refused.grant,
             refused.why
@@ -256,6 +256,6 @@ pub(super) fn print_grants(decision: &Decision, spent: bool) {
 /// Says when a decision that should be on record is not.
 pub(super) fn warn(checked: &Checked, was_wanted: bool) {
     if let (true, Some(error)) = (was_wanted, &checked.unrecorded_because) {
-        anstream::eprintln!("warning: the decision is not recorded: {error}");
+        message!("warning: the decision is not recorded: {error}");
     }
 }

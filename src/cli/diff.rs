@@ -95,16 +95,16 @@ fn print(found: &Diff) {
     let mut last = None;
     for change in &found.changes {
         if last != Some(change.kind) {
-            anstream::println!("{}", heading(change.kind));
+            answer!("{}", heading(change.kind));
             last = Some(change.kind);
         }
         print_change(change);
     }
     if !found.settings.is_empty() {
-        anstream::println!("settings");
+        answer!("settings");
     }
     for setting in &found.settings {
-        anstream::println!(
+        answer!(
             "  {}: {} -> {}",
             setting.key,
             shown(&setting.before),
@@ -112,14 +112,14 @@ fn print(found: &Diff) {
         );
     }
     for cap in &found.unknown {
-        anstream::println!("unknown: some of it could not be compared: {cap}");
+        answer!("unknown: some of it could not be compared: {cap}");
     }
     let count = found.changes.len().saturating_add(found.settings.len());
     match (count, found.unknown.is_empty()) {
-        (0, true) => anstream::println!("the policies decide alike"),
+        (0, true) => answer!("the policies decide alike"),
         (0, false) => {}
-        (1, _) => anstream::println!("1 difference"),
-        (more, _) => anstream::println!("{more} differences"),
+        (1, _) => answer!("1 difference"),
+        (more, _) => answer!("{more} differences"),
     }
 }
 
@@ -131,12 +131,12 @@ fn shown(value: &str) -> String {
 }
 
 fn print_change(change: &Change) {
-    anstream::println!("  {}  {}", change.after.told(), change.after.told_given());
-    anstream::println!("    was  {}", change.before.told_decision());
-    anstream::println!("    now  {}", change.after.told_decision());
+    answer!("  {}  {}", change.after.told(), change.after.told_given());
+    answer!("    was  {}", change.before.told_decision());
+    answer!("    now  {}", change.after.told_decision());
     let decisions = (&change.before.decision, &change.after.decision);
     for (what, was, now) in other_terms(decisions.0, decisions.1) {
-        anstream::println!("    {what}: {was} -> {now}");
+        answer!("    {what}: {was} -> {now}");
     }
 }
 
@@ -248,7 +248,7 @@ impl Replay {
 
     fn print(&self) {
         for flip in &self.flips {
-            anstream::println!(
+            answer!(
                 "recorded {}  {}  {}",
                 flip.seq,
                 flip.ts,
@@ -257,14 +257,14 @@ impl Replay {
                     .to_string()
                     .replace("\\\"", "\"")
             );
-            anstream::println!(
+            answer!(
                 "    was  {}, recorded as {}",
                 flip.before.effect().word(),
                 flip.recorded.escape_debug()
             );
-            anstream::println!("    now  {}", flip.after.effect().word());
+            answer!("    now  {}", flip.after.effect().word());
         }
-        anstream::println!(
+        answer!(
             "{} recorded decisions looked at, {} would be otherwise, {} do not say what was asked",
             self.replayed,
             self.flips.len(),

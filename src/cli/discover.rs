@@ -16,7 +16,7 @@ use crate::lint::{Report, render};
 use crate::policy::CompiledPolicy;
 
 /// The name a policy is looked for by.
-const FILE_NAME: &str = "lictor.yaml";
+pub(super) const FILE_NAME: &str = "lictor.yaml";
 
 /// The words this program was called with, its name included.
 pub(super) fn words() -> Vec<OsString> {
@@ -29,7 +29,7 @@ pub(super) fn policy(global: &Global) -> Result<LoadedPolicy, Failure> {
     let mut loaded = match path(global, &directory) {
         Some(path) => load_file(&path, &directory)?,
         None => {
-            anstream::eprintln!(
+            message!(
                 "note: no policy of yours was found, so everything is denied; name one with `--policy`, or write a {FILE_NAME}"
             );
             load_default(&directory, &state_directory()).map_err(|error| failure(&error))?
@@ -55,6 +55,49 @@ pub(super) fn path(global: &Global, directory: &Path) -> Option<PathBuf> {
 /// Loads one policy file.
 pub(super) fn load_file(path: &Path, directory: &Path) -> Result<LoadedPolicy, Failure> {
     load(path, directory, &state_directory()).map_err(|error| failure(&error))
+}
+
+/// Loads those of several policy files that can be, and says of the others why not. Returns also whether that is all
+/// of them.
+pub(super) fn load_files(
+    files: &[PathBuf],
+    global: &Global,
+) -> Result<(Vec<LoadedPolicy>, bool), Failure> {
+    if files.is_empty() {
+        return Ok((vec![policy(global)?], true));
+    }
+    let directory = current_directory()?;
+    each(files, |file| load_file(file, &directory))
+}
+
+/// What comes of each of several files; of those that nothing can be said about, the reason is told at once.
+///
+/// # Errors
+///
+/// Nothing comes of any of them.
+pub(super) fn each<T>(
+    files: &[PathBuf],
+    mut look: impl FnMut(&Path) -> Result<T, Failure>,
+) -> Result<(Vec<T>, bool), Failure> {
+    let (mut found, mut failed) = (Vec::new(), None);
+    for file in files {
+        match look(file) {
+            Ok(one) => found.push(one),
+            Err(failure) => {
+                if let Some(earlier) = failed.replace(failure) {
+                    message!("{earlier}");
+                }
+            }
+        }
+    }
+    match failed {
+        Some(failure) if found.is_empty() => Err(failure),
+        Some(failure) => {
+            message!("{failure}");
+            Ok((found, false))
+        }
+        None => Ok((found, true)),
+    }
 }
 
 /// Loads one policy file as a text to compare: without regard to where it and its record lie.
@@ -102,7 +145,7 @@ fn outermost(directory: &Path) -> Option<PathBuf> {
         };
         let why_not = match std::fs::metadata(&found) {
             _ if !ours(&itself) => {
-                anstream::eprintln!(
+                message!(
                     "warning: {} is passed over: it belongs to somebody else; one of yours below it counts",
                     found.display()
                 );
@@ -113,7 +156,7 @@ fn outermost(directory: &Path) -> Option<PathBuf> {
             Ok(_) => return Some(found),
             Err(_) => "it cannot be read",
         };
-        anstream::eprintln!(
+        message!(
             "warning: {} is not used: {why_not}; none below it counts instead, name another with `--policy`",
             found.display()
         );

@@ -67,22 +67,22 @@ pub(super) fn main(_: &Doctor, global: &Global) -> Result<Exit, Failure> {
         }));
         return Ok(Exit::Good);
     }
-    anstream::println!("containment, strongest first:");
+    answer!("containment, strongest first:");
     for trial in &trials {
         let result = trial.error.as_ref().map_or_else(
             || "works".to_owned(),
             |error| format!("does not work: {error}"),
         );
-        anstream::println!("  {:<14} {result}", trial.level.name());
+        answer!("  {:<14} {result}", trial.level.name());
     }
     print_advice(&advice(&trials, best));
-    anstream::println!("limits that can be enforced: {}", limits.join(", "));
+    answer!("limits that can be enforced: {}", limits.join(", "));
     for trial in &refused {
         let error = trial.error.as_deref().unwrap_or_default();
-        anstream::println!("  {:<14} cannot: {error}", trial.limit);
+        answer!("  {:<14} cannot: {error}", trial.limit);
     }
-    anstream::println!("kernel:");
-    anstream::println!(
+    answer!("kernel:");
+    answer!(
         "  openat2        {}",
         if kernel.openat2 {
             "works"
@@ -90,7 +90,7 @@ pub(super) fn main(_: &Doctor, global: &Global) -> Result<Exit, Failure> {
             "does not work: paths are looked up component by component, with the same answers"
         }
     );
-    anstream::println!(
+    answer!(
         "  Landlock       {}",
         kernel.landlock_abi.map_or_else(
             || "none; this version of lictor makes no use of it".to_owned(),
@@ -105,12 +105,12 @@ pub(super) fn main(_: &Doctor, global: &Global) -> Result<Exit, Failure> {
 
 /// The policies that every policy on this machine extends.
 fn print_floor(floor: &Result<Vec<PathBuf>, String>) {
-    anstream::println!("floor, which every policy extends ({FLOOR}):");
+    answer!("floor, which every policy extends ({FLOOR}):");
     match floor {
-        Ok(files) if files.is_empty() => anstream::println!("  none"),
+        Ok(files) if files.is_empty() => answer!("  none"),
         Ok(files) => {
             for file in files {
-                anstream::println!("  {}", file.display());
+                answer!("  {}", file.display());
             }
         }
         Err(why) => print_advice(&[
@@ -122,7 +122,7 @@ fn print_floor(floor: &Result<Vec<PathBuf>, String>) {
 
 fn print_advice(lines: &[impl std::fmt::Display]) {
     for line in lines {
-        anstream::println!("  {line}");
+        answer!("  {line}");
     }
 }
 

@@ -58,10 +58,8 @@ pub(super) fn main(command: Explain, global: &Global) -> Result<Exit, Failure> {
     } else {
         print_human(&explanation);
         if !command.on_disk && explanation.decision.effect() != Effect::Deny {
-            anstream::println!();
-            anstream::println!(
-                "    the disk was not asked: `explain --on-disk` asks it, as a run does"
-            );
+            answer!();
+            answer!("    the disk was not asked: `explain --on-disk` asks it, as a run does");
         }
     }
     Ok(Exit::of_check(&explanation.decision))
@@ -78,7 +76,7 @@ fn print_human(explanation: &Explanation) {
     let asked = decision.asked();
     if let (Some(tool), Some(action)) = (&asked.tool, &asked.action) {
         let (tool, action, actor) = (escaped(tool), escaped(action), escaped(&asked.actor));
-        anstream::println!("  request  {tool}.{action} by {actor}");
+        answer!("  request  {tool}.{action} by {actor}");
     }
     for finding in decision.findings() {
         let path = finding
@@ -93,10 +91,10 @@ fn print_human(explanation: &Explanation) {
             .offset
             .map(|offset| format!(" at byte {offset}"))
             .unwrap_or_default();
-        anstream::println!("           {} = {path}{reason}{at}", finding.arg);
+        answer!("           {} = {path}{reason}{at}", finding.arg);
     }
     if let Some(argv) = decision.argv() {
-        anstream::println!(
+        answer!(
             "  command  {}",
             argv.iter()
                 .map(|word| shell(word.as_bytes()))
@@ -105,7 +103,7 @@ fn print_human(explanation: &Explanation) {
         );
     }
     if let Some(nearest) = &explanation.nearest {
-        anstream::println!(
+        answer!(
             "  nearest  rule `{}`{}: {}",
             nearest.id,
             place(nearest.at.as_ref()),
@@ -113,16 +111,16 @@ fn print_human(explanation: &Explanation) {
         );
     }
     for need in decision.approvals() {
-        anstream::println!("  approval `{}`: {}", need.name, need.how);
+        answer!("  approval `{}`: {}", need.name, need.how);
     }
     super::check::print_grants(decision, false);
     if let Some(instead) = decision
         .instead()
         .filter(|_| decision.effect() != Effect::Ask)
     {
-        anstream::println!("  instead  {instead}");
+        answer!("  instead  {instead}");
     }
-    anstream::println!();
+    answer!();
     print_rules(explanation);
 }
 
@@ -137,7 +135,7 @@ fn print_rules(explanation: &Explanation) {
             .iter()
             .all(|rule| rule.outcome == RuleOutcome::NotAsked)
     {
-        anstream::println!("    no rule was asked: the request was refused before");
+        answer!("    no rule was asked: the request was refused before");
         return;
     }
     let is_beside = |rule: &&RuleView| {
@@ -163,12 +161,12 @@ fn print_rules(explanation: &Explanation) {
         .unwrap_or(0);
     for rule in told.iter().take(MOST_RULES) {
         let (mark, outcome) = said(rule, &explanation.decision);
-        anstream::println!("  {mark} {:<5} {:<width$}  {outcome}", rule.effect, rule.id);
+        answer!("  {mark} {:<5} {:<width$}  {outcome}", rule.effect, rule.id);
     }
     let counted = |count: usize, what: &str| {
         if count > 0 {
             let rules = if count == 1 { "rule" } else { "rules" };
-            anstream::println!("    and {count} {rules} {what}");
+            answer!("    and {count} {rules} {what}");
         }
     };
     counted(

@@ -110,25 +110,23 @@ fn tell(made: &Made<'_>, wanted: &Wanted) {
     let tests = if count == 1 { "test" } else { "tests" };
     if !wanted.write {
         match patch(made) {
-            Some(patch) => anstream::print!("{patch}"),
+            Some(patch) => answer_part!("{patch}"),
             None => tell_block(made),
         }
     }
     let (policy, percent) = (made.loaded.policy.name(), generated.percent);
     if count == 0 {
-        anstream::eprintln!("{policy}: no test to add, {percent} % covered");
+        message!("{policy}: no test to add, {percent} % covered");
     } else {
         let verb = if wanted.write { "added" } else { "to add" };
         let was = generated.percent_before;
-        anstream::eprintln!(
-            "{policy}: {count} {tests} {verb}, {was} % covered without, {percent} % with"
-        );
+        message!("{policy}: {count} {tests} {verb}, {was} % covered without, {percent} % with");
         if !wanted.write && generated.text.is_some() {
-            anstream::eprintln!("  `lictor test --generate --write` puts them into the file");
+            message!("  `lictor test --generate --write` puts them into the file");
         }
     }
     for left in &generated.left {
-        anstream::eprintln!(
+        message!(
             "  {}:{}: no test shows {} `{}`: {}",
             left.at.file,
             left.at.line,
@@ -139,8 +137,8 @@ fn tell(made: &Made<'_>, wanted: &Wanted) {
     }
     match made.failing {
         0 => {}
-        1 => anstream::eprintln!("  one of its own tests fails; `lictor test` tells which"),
-        more => anstream::eprintln!("  {more} of its own tests fail; `lictor test` tells which"),
+        1 => message!("  one of its own tests fails; `lictor test` tells which"),
+        more => message!("  {more} of its own tests fail; `lictor test` tells which"),
     }
 }
 
@@ -149,12 +147,10 @@ fn tell_block(made: &Made<'_>) {
     if made.generated.tests.is_empty() {
         return;
     }
-    anstream::println!(
-        "# The layout of the policy has no room that was found; put this where it belongs."
-    );
-    anstream::println!("tests:");
+    answer!("# The layout of the policy has no room that was found; put this where it belongs.");
+    answer!("tests:");
     for test in &made.generated.tests {
-        anstream::println!("  - {}", test.yaml);
+        answer!("  - {}", test.yaml);
     }
 }
 

@@ -25,7 +25,8 @@ const MOST_ROUNDS: usize = 10;
 
 #[derive(Args, Debug)]
 pub(super) struct Lint {
-    /// The policies; without one, the policy that other commands would use
+    /// The policies; without one, the policy that other commands would use. A directory stands for the
+    /// lictor.yaml in it, `-` for standard input
     #[arg(value_name = "FILE")]
     files: Vec<PathBuf>,
     /// How findings are written
@@ -106,22 +107,34 @@ pub(super) fn main(command: &Lint, global: &Global) -> Result<Exit, Failure> {
         directory,
         baseline,
     };
-    let mut reports = Vec::new();
-    for file in &files {
+    let (reports, is_all) = discover::each(&files, |file| {
+        let file = &in_directory(file);
         let report = look(file, &place)?;
-        reports.push(if command.fix {
-            fixed(file, &place, report)?
+        if command.fix {
+            fixed(file, &place, report)
         } else {
-            report
-        });
-    }
+            Ok(report)
+        }
+    })?;
     let format = if global.json {
         Format::Json
     } else {
         command.format
     };
     print(format, &reports, command.fail_on.level());
+    if !is_all {
+        return Ok(Exit::CouldNot);
+    }
     Ok(exit(command, &reports))
+}
+
+/// The policy that a directory stands for; a file stands for itself.
+fn in_directory(file: &Path) -> PathBuf {
+    if file.is_dir() {
+        file.join(discover::FILE_NAME)
+    } else {
+        file.to_owned()
+    }
 }
 
 fn exit(command: &Lint, reports: &[Report]) -> Exit {
@@ -145,7 +158,7 @@ fn explain(code: &str) -> Result<Exit, Failure> {
             code.escape_debug()
         ))
     })?;
-    anstream::println!(
+    answer!(
         "# {} {} ({})\n\n{}",
         page.code,
         page.name,
@@ -208,6 +221,12 @@ pub(super) fn in_brief(policy: &CompiledPolicy) -> Json {
 
 /// Makes the safe fixes and looks again, until nothing changes.
 fn fixed(file: &Path, around: &Around, mut report: Report) -> Result<Report, Failure> {
+    if file == Path::new("-") || file.exists() && !file.is_file() {
+        return Err(Failure::new(format!(
+            "`{}` is no file, so nothing in it can be fixed",
+            file.display().to_string().escape_debug()
+        )));
+    }
     let mut count = 0_usize;
     for _ in 0..MOST_ROUNDS {
         let Some(text) = report.files.first().map(|file| file.text.clone()) else {
@@ -220,11 +239,17 @@ fn fixed(file: &Path, around: &Around, mut report: Report) -> Result<Report, Fai
         count = count.saturating_add(made.settled.len());
         report = look(file, around)?;
     }
+    let shown = file.display().to_string().escape_debug().to_string();
+    let left = report.diagnostics.iter();
+    let left = left.filter(|found| found.fix.is_some()).count();
     if count > 0 {
-        anstream::eprintln!(
-            "{}: {} fixed",
-            file.display(),
-            counted(count, "finding", "findings")
+        message!("{shown}: {} fixed", counted(count, "finding", "findings"));
+    } else if left == 0 {
+        message!("{shown}: nothing is fixed: no finding has a fix");
+    } else {
+        message!(
+            "{shown}: nothing is fixed: {} might change a decision; `--format json` shows what it would be, to be made by hand",
+            counted(left, "fix", "fixes")
         );
     }
     Ok(report)
@@ -243,9 +268,9 @@ fn print(format: Format, reports: &[Report], least: Level) {
         Format::Human => {
             let texts = each(render::human);
             if !texts.is_empty() {
-                anstream::println!("{}", texts.join("\n\n"));
+                answer!("{}", texts.join("\n\n"));
             }
-            anstream::eprintln!("{}", summary(reports));
+            message!("{}", summary(reports));
         }
         Format::Compact | Format::Github => {
             let render = if format == Format::Compact {
@@ -254,7 +279,7 @@ fn print(format: Format, reports: &[Report], least: Level) {
                 render::github
             };
             for text in each(render) {
-                anstream::println!("{text}");
+                answer!("{text}");
             }
         }
         Format::Json => {
@@ -262,7 +287,7 @@ fn print(format: Format, reports: &[Report], least: Level) {
             print_json(&serde_json::Value::Array(all));
         }
         Format::Sarif => print_json(&render::sarif(reports)),
-        Format::Junit => anstream::print!("{}", render::lint_junit(reports, least)),
+        Format::Junit => answer_part!("{}", render::lint_junit(reports, least)),
     }
 }
 

@@ -9,6 +9,7 @@ use clap::Args;
 use serde_json::{Value as Json, json};
 
 use super::exit::Exit;
+use super::print::Answers;
 use super::{Failure, Global, discover};
 use crate::decision::{Effect, bytes_json};
 use crate::governor::Governor;
@@ -44,7 +45,7 @@ pub(super) fn main(command: &List, global: &Global) -> Result<Exit, Failure> {
     arguments.retain(|argument| !argument.is_base);
     known(command, &governor)?;
 
-    let mut out = std::io::BufWriter::new(std::io::stdout().lock());
+    let mut out = std::io::BufWriter::new(Answers);
     let mut counts = vec![Count::default(); arguments.len()];
     let mut gone = false;
     let told = survey(
@@ -64,7 +65,7 @@ pub(super) fn main(command: &List, global: &Global) -> Result<Exit, Failure> {
                     true => writeln!(out, "{}", file_json(argument, path, &verdict)),
                     false => writeln!(out, "{}", file_text(argument, path, &verdict)),
                 };
-                // A reader that went away is not an error of ours.
+                // Nobody reads it: the rest is only counted.
                 gone = written.is_err();
             }
         },

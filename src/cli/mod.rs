@@ -4,6 +4,9 @@
 
 #![forbid(unsafe_code)]
 
+#[macro_use]
+mod print;
+
 mod approvals;
 mod approve;
 mod attack;
@@ -40,6 +43,9 @@ use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use exit::Exit;
+use print::json as print_json;
+
+use crate::executor::Posix;
 
 /// Decides what may run on which paths, runs it contained, and records it.
 #[derive(Parser, Debug)]
@@ -132,16 +138,13 @@ pub fn main() -> ExitCode {
 /// What `command` ends with, or the code for a failure of this program itself if it panics.
 fn guarded(is_run: &Cell<bool>, command: impl FnOnce() -> ExitCode) -> ExitCode {
     std::panic::set_hook(Box::new(|panic| {
-        use std::io::Write;
         let said = panic.payload();
         let text = said.downcast_ref::<&str>().copied();
         let text = text.or_else(|| said.downcast_ref::<String>().map(String::as_str));
         let place = panic
             .location()
             .map(|at| format!(" ({}:{})", at.file(), at.line()));
-        // Not `eprintln`: that panics if nobody reads it.
-        let _ = writeln!(
-            std::io::stderr(),
+        message!(
             "error: lictor itself failed: {}{}: please report this mistake",
             text.unwrap_or("panic").escape_debug(),
             place.unwrap_or_default()
@@ -162,41 +165,43 @@ fn command(words: Vec<OsString>, is_run: &Cell<bool>) -> ExitCode {
     let cli = match quick::read(&words).map_or_else(|| Cli::try_parse_from(words), Ok) {
         Ok(cli) => cli,
         Err(error) => {
-            let error = with_tip(error);
-            let _ = error.print();
-            return if error.use_stderr() {
-                Exit::CouldNot.into()
+            let exit = if error.use_stderr() {
+                Exit::CouldNot
             } else {
-                Exit::Good.into()
+                Exit::Good
             };
+            print::usage(&with_tip(error));
+            return print::end(exit, false).into();
         }
     };
     is_run.set(matches!(cli.command, Command::Run(_)));
     cli.global.color.apply();
-    let exit = match cli.command {
-        Command::Check(command) => check::main(command, &cli.global),
-        Command::Explain(command) => explain::main(command, &cli.global),
-        Command::Run(command) => run::main(command, &cli.global, executor),
-        Command::Approve(command) => approve::main(*command, &cli.global),
-        Command::Approvals(command) => approvals::main(&command, &cli.global),
-        Command::Revoke(command) => revoke::main(&command, &cli.global),
-        Command::Lint(command) => lint::main(&command, &cli.global),
-        Command::Test(command) => test::main(&command, &cli.global),
-        Command::Diff(command) => diff::main(&command, &cli.global),
-        Command::Prove(command) => prove::main(&command, &cli.global),
-        Command::Suggest(command) => suggest::main(&command, &cli.global),
-        Command::List(command) => list::main(&command, &cli.global),
-        Command::Attack(command) => attack::main(&command, &cli.global),
-        Command::Ledger(command) => ledger::main(command, &cli.global),
+    let exit = done(cli, executor).unwrap_or_else(|failure| {
+        message!("{failure}");
+        Exit::CouldNot
+    });
+    print::end(exit, is_run.get()).into()
+}
+
+fn done(cli: Cli, executor: Posix) -> Result<Exit, Failure> {
+    let global = &cli.global;
+    match cli.command {
+        Command::Check(command) => check::main(command, global),
+        Command::Explain(command) => explain::main(command, global),
+        Command::Run(command) => run::main(command, global, executor),
+        Command::Approve(command) => approve::main(*command, global),
+        Command::Approvals(command) => approvals::main(&command, global),
+        Command::Revoke(command) => revoke::main(&command, global),
+        Command::Lint(command) => lint::main(&command, global),
+        Command::Test(command) => test::main(&command, global),
+        Command::Diff(command) => diff::main(&command, global),
+        Command::Prove(command) => prove::main(&command, global),
+        Command::Suggest(command) => suggest::main(&command, global),
+        Command::List(command) => list::main(&command, global),
+        Command::Attack(command) => attack::main(&command, global),
+        Command::Ledger(command) => ledger::main(command, global),
         Command::Schema(command) => schema::main(&command),
-        Command::Doctor(command) => doctor::main(&command, &cli.global),
-    };
-    match exit {
-        Ok(exit) => exit.into(),
-        Err(failure) => {
-            anstream::eprintln!("{failure}");
-            Exit::CouldNot.into()
-        }
+        Command::Doctor(command) => doctor::main(&command, global),
     }
 }
 
@@ -216,16 +221,6 @@ fn with_tip(mut error: clap::Error) -> clap::Error {
     error
 }
 
-impl Color {
-    fn apply(self) {
-        match self {
-            Color::Auto => {}
-            Color::Always => anstream::ColorChoice::Always.write_global(),
-            Color::Never => anstream::ColorChoice::Never.write_global(),
-        }
-    }
-}
-
 /// Why a command could not be done, as it is printed.
 #[derive(Debug)]
 struct Failure(String);
@@ -240,12 +235,6 @@ impl std::fmt::Display for Failure {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(&self.0)
     }
-}
-
-/// Prints one line of JSON. A reader that went away is not an error of ours.
-fn print_json(json: &serde_json::Value) {
-    use std::io::Write;
-    let _ = writeln!(std::io::stdout(), "{}", json_line(json));
 }
 
 /// JSON that is one line to every reader: some end a line at U+2028 or U+0085, too.

@@ -25,15 +25,7 @@ pub(super) struct Prove {
 }
 
 pub(super) fn main(command: &Prove, global: &Global) -> Result<Exit, Failure> {
-    let directory = discover::current_directory()?;
-    let policies = if command.files.is_empty() {
-        vec![discover::policy(global)?]
-    } else {
-        let files = command.files.iter();
-        files
-            .map(|file| discover::load_file(file, &directory))
-            .collect::<Result<_, _>>()?
-    };
+    let (policies, is_all) = discover::load_files(&command.files, global)?;
     let deadline = Instant::now().checked_add(LONGEST);
     let is_late = || deadline.is_some_and(|deadline| Instant::now() >= deadline);
     let budget = Budget::default().until(&is_late);
@@ -54,10 +46,13 @@ pub(super) fn main(command: &Prove, global: &Global) -> Result<Exit, Failure> {
     } else {
         proofs.iter().for_each(print);
         if proofs.is_empty() {
-            anstream::eprintln!("note: nothing is claimed: there are no `invariants`");
+            message!("note: nothing is claimed: there are no `invariants`");
         } else {
-            anstream::println!("{holds} hold, {fails} fail, {unknown} unknown");
+            answer!("{holds} hold, {fails} fail, {unknown} unknown");
         }
+    }
+    if !is_all {
+        return Ok(Exit::CouldNot);
     }
     Ok(match (fails, unknown) {
         (0, 0) => Exit::Good,
@@ -72,7 +67,7 @@ fn print(proof: &Proof) {
         Answer::Fails(_) => "FAILS  ",
         Answer::Unknown(_) => "unknown",
     };
-    anstream::println!(
+    answer!(
         "{word}  {}:{}  `{}`: {}",
         proof.at.file,
         proof.at.line,
@@ -81,10 +76,10 @@ fn print(proof: &Proof) {
     );
     match &proof.answer {
         Answer::Holds => {}
-        Answer::Unknown(cap) => anstream::println!("         {cap}"),
+        Answer::Unknown(cap) => answer!("         {cap}"),
         Answer::Fails(witness) => {
-            anstream::println!("         {}  {}", witness.told(), witness.told_given());
-            anstream::println!("         {}", witness.told_decision());
+            answer!("         {}  {}", witness.told(), witness.told_given());
+            answer!("         {}", witness.told_decision());
         }
     }
 }

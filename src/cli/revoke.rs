@@ -28,7 +28,7 @@ pub(super) fn main(command: &Revoke, global: &Global) -> Result<Exit, Failure> {
     if global.json {
         print_json(&json!({"v": 1, "grant": command.id, "revoked": true, "entry": entry}));
     } else {
-        anstream::println!("revoked `{}`", command.id.escape_debug());
+        answer!("revoked `{}`", command.id.escape_debug());
     }
     Ok(Exit::Good)
 }

@@ -11,6 +11,7 @@ use clap::Args;
 use serde_json::{Value as Json, json};
 
 use super::exit::Exit;
+use super::print::{Answers, Messages};
 use super::quick::{self, Named};
 use super::request::RequestArgs;
 use super::{Failure, Global, discover, granted, print_json};
@@ -52,7 +53,7 @@ pub(super) fn main(command: Run, global: &Global, executor: Posix) -> Result<Exi
         && let Err(failure) = super::approve::import(&governor, file, None)
     {
         // Not approved, which no other program's own code should be taken for.
-        anstream::eprintln!("{failure}");
+        message!("{failure}");
         return Ok(Exit::Command(126));
     }
     // Before anything runs: a place that cannot be written is a usage error, not a lost outcome.
@@ -87,7 +88,7 @@ pub(super) fn main(command: Run, global: &Global, executor: Posix) -> Result<Exi
         } else {
             "decision"
         };
-        anstream::eprintln!("lictor: the {what} is not recorded: {error}");
+        message!("lictor: the {what} is not recorded: {error}");
     }
     Ok(match &ran.evidence {
         Some(evidence) => Exit::of_run(evidence, ran.recorded),
@@ -120,12 +121,10 @@ impl Observer for PassThrough {
         if self.silent {
             return;
         }
-        // A reader that went away changes nothing about the run.
+        // What cannot be passed on changes nothing about the run; it is told at the end.
         let _ = match stream {
-            Stream::Stdout => std::io::stdout()
-                .write_all(bytes)
-                .and_then(|()| std::io::stdout().flush()),
-            Stream::Stderr => std::io::stderr().write_all(bytes),
+            Stream::Stdout => Answers.write_all(bytes).and_then(|()| Answers.flush()),
+            Stream::Stderr => Messages.write_all(bytes),
         };
     }
 
@@ -137,28 +136,28 @@ impl Observer for PassThrough {
 /// Says on standard error what the command's own output does not.
 fn tell(ran: &Ran, governor: &Governor) {
     let Some(evidence) = &ran.evidence else {
-        anstream::eprintln!(
+        message!(
             "lictor: {} {}",
             ran.decision.effect().word(),
             ran.decision.reason().map_or("", |reason| reason.code())
         );
-        anstream::eprintln!("  {}", ran.decision.message());
+        message!("  {}", ran.decision.message());
         for refused in ran.decision.refused_grants() {
-            anstream::eprintln!(
+            message!(
                 "  grant `{}` does not count: {}",
                 refused.grant,
                 refused.why
             );
         }
         for line in granted::question(&ran.decision, governor) {
-            anstream::eprintln!("  {line}");
+            message!("  {line}");
         }
         if let Some(instead) = ran.decision.instead() {
             let word = match ran.decision.effect() {
                 Effect::Ask => "to approve: ",
                 Effect::Allow | Effect::Deny => "",
             };
-            anstream::eprintln!("  {word}{instead}");
+            message!("  {word}{instead}");
         }
         return;
     };
@@ -170,24 +169,24 @@ fn tell(ran: &Ran, governor: &Governor) {
     match evidence.status {
         Status::Pass | Status::Fail => {}
         Status::SpawnFailed => {
-            anstream::eprintln!(
+            message!(
                 "lictor: the command could not be started: {}",
                 evidence.error.as_deref().unwrap_or("unknown")
             );
         }
         Status::Signaled | Status::Timeout | Status::Cancelled | Status::Limit | Status::Lost => {
-            anstream::eprintln!("lictor: {} after {secs}", evidence.status.code());
+            message!("lictor: {} after {secs}", evidence.status.code());
         }
     }
     tell_containment(evidence);
     for event in &evidence.events {
-        anstream::eprintln!("lictor: {} {}", event.what, event.about.escape_debug());
+        message!("lictor: {} {}", event.what, event.about.escape_debug());
     }
     list("still running", &evidence.survivors);
     list("left behind and killed", &evidence.leaked);
     if !evidence.tree.is_empty() {
-        anstream::eprintln!("lictor: the processes when it was stopped:");
-        anstream::eprint!("{}", crate::evidence::drawing(&evidence.tree));
+        message!("lictor: the processes when it was stopped:");
+        message_part!("{}", crate::evidence::drawing(&evidence.tree));
     }
 }
 
@@ -199,17 +198,17 @@ fn tell_containment(evidence: &Evidence) {
             .first()
             .map(|why| format!(" ({why})"))
             .unwrap_or_default();
-        anstream::eprintln!(
+        message!(
             "lictor: contained by a process group only: that nothing is left cannot be shown{why}"
         );
     } else if containment.empty_proof == EmptyProof::None && evidence.proof_failed() {
-        anstream::eprintln!("lictor: it could not be shown that nothing is left");
+        message!("lictor: it could not be shown that nothing is left");
     }
 }
 
 fn list(what: &str, processes: &[Process]) {
     for process in processes {
-        anstream::eprintln!(
+        message!(
             "lictor: {what}: {} {}",
             process.pid,
             process.command.escape_debug()

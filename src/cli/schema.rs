@@ -14,6 +14,6 @@ const SCHEMA: &str = include_str!("../../policy/schema.json");
 pub(super) struct Schema {}
 
 pub(super) fn main(_: &Schema) -> Result<Exit, Failure> {
-    anstream::print!("{SCHEMA}");
+    answer_part!("{SCHEMA}");
     Ok(Exit::Good)
 }

@@ -88,11 +88,9 @@ fn patch(loaded: &LoadedPolicy, text: &str) -> String {
 
 fn print(loaded: &LoadedPolicy, found: &Suggestions, changed: Option<&Diff>, unreadable: u64) {
     match &found.text {
-        Some(text) => anstream::print!("{}", patch(loaded, text)),
+        Some(text) => answer_part!("{}", patch(loaded, text)),
         None if !found.rules.is_empty() => {
-            anstream::println!(
-                "# The policy's layout has no room that was found; put this where it belongs."
-            );
+            answer!("# The policy's layout has no room that was found; put this where it belongs.");
             print_section(
                 "scopes:",
                 "  ",
@@ -104,13 +102,13 @@ fn print(loaded: &LoadedPolicy, found: &Suggestions, changed: Option<&Diff>, unr
                 found.rules.iter().map(SuggestedRule::yaml),
             );
         }
-        None => anstream::eprintln!("nothing to suggest"),
+        None => message!("nothing to suggest"),
     }
     if let Some(diff) = changed {
-        anstream::eprintln!("with it, newly allowed:");
+        message!("with it, newly allowed:");
         for change in diff.changes.iter().filter(|change| is_new(change.kind)) {
             let path = change.after.path.as_deref().unwrap_or("(no path)");
-            anstream::eprintln!(
+            message!(
                 "  {}.{} of `{}`, for example, by `{}`",
                 change.tool,
                 change.action,
@@ -124,27 +122,27 @@ fn print(loaded: &LoadedPolicy, found: &Suggestions, changed: Option<&Diff>, unr
             );
         }
         for cap in &diff.unknown {
-            anstream::eprintln!("  not all of it is known: {cap}");
+            message!("  not all of it is known: {cap}");
         }
     }
     for (reason, count) in &found.left {
-        anstream::eprintln!("left as denied: {count} with {reason}");
+        message!("left as denied: {count} with {reason}");
     }
     if found.settled > 0 {
-        anstream::eprintln!("{} are no longer denied", found.settled);
+        message!("{} are no longer denied", found.settled);
     }
     if unreadable > 0 {
-        anstream::eprintln!("{unreadable} do not say what was asked");
+        message!("{unreadable} do not say what was asked");
     }
 }
 
 fn print_section(key: &str, lead: &str, entries: impl Iterator<Item = String>) {
     let entries: Vec<String> = entries.collect();
     if !entries.is_empty() {
-        anstream::println!("{key}");
+        answer!("{key}");
     }
     for entry in entries {
-        anstream::println!("{lead}{entry}");
+        answer!("{lead}{entry}");
     }
 }
 

@@ -47,16 +47,7 @@ enum Format {
 }
 
 pub(super) fn main(command: &Test, global: &Global) -> Result<Exit, Failure> {
-    let directory = discover::current_directory()?;
-    let policies = if command.files.is_empty() {
-        vec![discover::policy(global)?]
-    } else {
-        command
-            .files
-            .iter()
-            .map(|file| discover::load_file(file, &directory))
-            .collect::<Result<_, _>>()?
-    };
+    let (policies, is_all) = discover::load_files(&command.files, global)?;
     let format = if global.json {
         Format::Json
     } else {
@@ -73,6 +64,9 @@ pub(super) fn main(command: &Test, global: &Global) -> Result<Exit, Failure> {
             json: format == Format::Json,
             least: command.min_coverage.unwrap_or(100),
         };
+        if !is_all {
+            return Err(Failure::new("nothing was generated, for want of all files"));
+        }
         return generate::main(&policies, &wanted);
     }
     let outcomes: Vec<TestOutcome> = policies
@@ -92,7 +86,10 @@ pub(super) fn main(command: &Test, global: &Global) -> Result<Exit, Failure> {
     match format {
         Format::Human => {
             human(&outcomes);
-            anstream::println!("{passed} passed, {failed} failed");
+            answer!("{passed} passed, {failed} failed");
+            if outcomes.is_empty() {
+                message!("note: no policy holds `tests`; `lictor test --generate` makes some");
+            }
             for (coverage, loaded) in coverages.iter().zip(&policies) {
                 tell_coverage(coverage, loaded.policy.name());
             }
@@ -109,11 +106,13 @@ pub(super) fn main(command: &Test, global: &Global) -> Result<Exit, Failure> {
             }
             print_json(&answer);
         }
-        Format::Junit => anstream::print!("{}", junit(&outcomes)),
+        Format::Junit => answer_part!("{}", junit(&outcomes)),
     }
     let least = command.min_coverage.unwrap_or(0);
     let too_little = coverages.iter().any(|coverage| coverage.percent() < least);
-    Ok(if failed == 0 && !too_little {
+    Ok(if !is_all {
+        Exit::CouldNot
+    } else if failed == 0 && !too_little {
         Exit::Good
     } else {
         Exit::Bad
@@ -123,7 +122,7 @@ pub(super) fn main(command: &Test, global: &Global) -> Result<Exit, Failure> {
 fn human(outcomes: &[TestOutcome]) {
     for outcome in outcomes.iter().filter(|outcome| !outcome.passed()) {
         let id = outcome.id.as_ref();
-        anstream::println!(
+        answer!(
             "FAILED {}:{}: {}{}",
             outcome.at.file,
             outcome.at.line,
@@ -131,14 +130,14 @@ fn human(outcomes: &[TestOutcome]) {
             outcome.request
         );
         for failure in &outcome.failures {
-            anstream::println!("  {failure}");
+            answer!("  {failure}");
         }
-        anstream::println!("  decision: {}", outcome.decision.message());
+        answer!("  decision: {}", outcome.decision.message());
     }
 }
 
 fn tell_coverage(coverage: &Coverage, policy: &str) {
-    anstream::println!(
+    answer!(
         "{policy}: {} % covered, {} of {} rules and boundaries",
         coverage.percent(),
         coverage.covered(),
@@ -149,7 +148,7 @@ fn tell_coverage(coverage: &Coverage, policy: &str) {
             PointKind::Boundary => "no test shows where the scope ends:",
             PointKind::Rule => "no test shows the rule at work:",
         };
-        anstream::println!(
+        answer!(
             "  {}:{}: {what} {}",
             point.at.file,
             point.at.line,

@@ -29,6 +29,8 @@ mod signing;
 pub use cancel::CancelToken;
 pub use dry_run::DryRun;
 #[cfg(target_os = "linux")]
+pub(crate) use posix::was_closed;
+#[cfg(target_os = "linux")]
 pub use posix::{LimitTrial, Posix, Trial, cancel_on_signals, init};
 pub use signing::CommandHolder;
 

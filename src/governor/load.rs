@@ -2,7 +2,6 @@
 
 #![forbid(unsafe_code)]
 
-use std::io::Read;
 use std::path::{Component, Path, PathBuf};
 
 use crate::analysis::Budget;
@@ -11,6 +10,7 @@ use crate::ledger::LintSummary;
 use crate::path::{CanonicalPath, Switches};
 use crate::policy::source::MAX_DOCUMENT_BYTES;
 use crate::policy::{CompiledPolicy, Files, Placement, PolicyErrors, PolicyOutline, SourceFile};
+use crate::resolve::{read_bounded, read_file};
 
 /// A policy and where it was found.
 #[derive(Clone, Debug)]
@@ -76,12 +76,13 @@ pub const FLOOR: &str = "/etc/lictor/floor.d";
 /// When a file cannot be read, or all that is wrong with the policy, or it allows more than a parent that
 /// it says to narrow.
 pub fn load(path: &Path, directory: &Path, state: &Path) -> Result<LoadedPolicy, LoadError> {
-    let loaded = load_unproved(path, directory, state)?;
+    let loaded = load_above(path, directory, state, Path::new(FLOOR))?;
     prove_narrow(&loaded.policy)?;
     Ok(loaded)
 }
 
-/// The same without the proof that `narrow` asks for: to look at a policy, not to decide by it.
+/// The same without the proof that `narrow` asks for: to look at a policy, not to decide by it. So it may also come
+/// from standard input, as `-`, or from a descriptor that this process was started with, as `/dev/fd/N`.
 ///
 /// # Errors
 ///
@@ -91,7 +92,8 @@ pub fn load_unproved(
     directory: &Path,
     state: &Path,
 ) -> Result<LoadedPolicy, LoadError> {
-    load_above(path, directory, state, Path::new(FLOOR))
+    let (text, file) = read_document(path, directory).map_err(|why| unreadable(path, why))?;
+    load_from(path, text, file, directory, state, Path::new(FLOOR))
 }
 
 /// Shows that a policy allows nothing that the parents which it says to narrow do not.
@@ -128,19 +130,36 @@ pub fn load_above(
     floor: &Path,
 ) -> Result<LoadedPolicy, LoadError> {
     let file = directory.join(path);
-    let text = read(&file).map_err(|why| LoadError::Unreadable {
+    let text = read(&file).map_err(|why| unreadable(path, why))?;
+    load_from(path, text, Some(file), directory, state, floor)
+}
+
+fn unreadable(path: &Path, why: String) -> LoadError {
+    LoadError::Unreadable {
         path: path.to_owned(),
         why,
-    })?;
+    }
+}
+
+/// Loads what was read. Without a file, it is taken for one that lies in `directory`.
+fn load_from(
+    path: &Path,
+    text: String,
+    file: Option<PathBuf>,
+    directory: &Path,
+    state: &Path,
+    floor: &Path,
+) -> Result<LoadedPolicy, LoadError> {
+    let above = file.as_deref().and_then(Path::parent);
     let disk = Disk {
-        base: file.parent().unwrap_or(directory).to_owned(),
-        file: Some(file.clone()),
+        base: above.unwrap_or(directory).to_owned(),
+        file: file.clone(),
         state: state.to_owned(),
         floor: Some(floor.to_owned()),
     };
-    let policy = CompiledPolicy::load(SourceFile::new(path.display().to_string(), text), &disk)
+    let policy = CompiledPolicy::load(SourceFile::new(shown(path), text), &disk)
         .map_err(LoadError::Invalid)?;
-    let mut files = vec![file];
+    let mut files = Vec::from_iter(file);
     files.extend(disk.on_disk(policy.files().skip(1).map(|file| file.name.as_str())));
     Ok(disk.located(policy, files))
 }
@@ -152,10 +171,7 @@ pub fn load_above(
 ///
 /// As for [`load`].
 pub fn load_document(path: &Path, directory: &Path) -> Result<CompiledPolicy, LoadError> {
-    let text = read(&directory.join(path)).map_err(|why| LoadError::Unreadable {
-        path: path.to_owned(),
-        why,
-    })?;
+    let (text, _) = read_document(path, directory).map_err(|why| unreadable(path, why))?;
     load_text(path, text, directory)
 }
 
@@ -173,11 +189,7 @@ pub fn load_text(path: &Path, text: String, directory: &Path) -> Result<Compiled
     }
     let file = directory.join(path);
     let libraries = Libraries(file.parent().unwrap_or(directory).to_owned());
-    CompiledPolicy::load(
-        SourceFile::new(path.display().to_string(), text),
-        &libraries,
-    )
-    .map_err(LoadError::Invalid)
+    CompiledPolicy::load(SourceFile::new(shown(path), text), &libraries).map_err(LoadError::Invalid)
 }
 
 /// The compiled-in policy, which denies everything; `directory` is its workspace.
@@ -198,19 +210,41 @@ pub fn load_default(directory: &Path, state: &Path) -> Result<LoadedPolicy, Load
     Ok(disk.located(policy, Vec::new()))
 }
 
-/// Reads a regular file of at most the size that a policy may have.
+/// One byte more than a policy may have, so that the parser sees that there is too much and says so.
+const MOST_BYTES: usize = MAX_DOCUMENT_BYTES + 1;
+
+/// Reads a regular file of about the size that a policy may have.
 fn read(path: &Path) -> Result<String, String> {
-    let say = |error: std::io::Error| error.to_string();
-    let file = std::fs::File::open(path).map_err(say)?;
-    if !file.metadata().map_err(say)?.is_file() {
-        return Err("it is not a regular file".to_owned());
+    text(read_file(path, MOST_BYTES)?)
+}
+
+/// Reads a document to look at, which also may come from standard input (`-`) or from a descriptor that this process
+/// was started with. Returns its text, and where it lies if it is a file.
+fn read_document(path: &Path, directory: &Path) -> Result<(String, Option<PathBuf>), String> {
+    let stream = match path.to_str() {
+        Some("-" | "/dev/stdin") => Some("/dev/stdin"),
+        Some(name) if name.starts_with("/dev/fd/") || name.starts_with("/proc/self/fd/") => {
+            Some(name)
+        }
+        _ => None,
+    };
+    let Some(stream) = stream else {
+        let file = directory.join(path);
+        return Ok((read(&file)?, Some(file)));
+    };
+    let opened = std::fs::File::open(stream).map_err(|error| error.to_string())?;
+    Ok((text(read_bounded(opened, MOST_BYTES)?)?, None))
+}
+
+/// What messages call a document by.
+fn shown(path: &Path) -> String {
+    match path.to_str() {
+        Some("-" | "/dev/stdin") => "<stdin>".to_owned(),
+        _ => path.display().to_string(),
     }
-    let most = u64::try_from(MAX_DOCUMENT_BYTES).unwrap_or(u64::MAX);
-    let mut bytes = Vec::new();
-    // One byte more than is accepted, so that the parser sees that there is too much and says so.
-    file.take(most.saturating_add(1))
-        .read_to_end(&mut bytes)
-        .map_err(say)?;
+}
+
+fn text(bytes: Vec<u8>) -> Result<String, String> {
     String::from_utf8(bytes).map_err(|error| not_utf8(error.as_bytes()))
 }
 

@@ -15,6 +15,7 @@ mod bounds;
 mod created;
 mod entries;
 mod environment;
+mod file;
 mod ignore_file;
 mod index;
 mod launch;
@@ -41,6 +42,7 @@ use bounds::Bounds;
 use workspace::Named;
 
 pub use beneath::Openat2;
+pub(crate) use file::{read_bounded, read_file};
 pub use launch::Launch;
 pub use pinned::MAX_PINNED_BYTES;
 pub use resolver::{Found, Identity, Kind, Opened, Resolver, Root};

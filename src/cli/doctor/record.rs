@@ -60,11 +60,11 @@ impl Record {
 
     pub(super) fn print(&self) {
         let path = self.path.as_deref().map_or_else(String::new, named);
-        anstream::println!("ledger {path}:");
+        answer!("ledger {path}:");
         let place = match &self.found {
             Ok(place) => place,
             Err(error) => {
-                anstream::println!("  cannot be looked at: {}", error.escape_debug());
+                answer!("  cannot be looked at: {}", error.escape_debug());
                 return;
             }
         };
@@ -73,15 +73,15 @@ impl Record {
             (false, true) => "is not there yet; the first decision makes it".to_owned(),
             (false, false) => format!("is not there, or user {} may not see it", self.user),
         };
-        anstream::println!("  record         {what}");
+        answer!("  record         {what}");
         let filesystem = &place.filesystem;
-        anstream::println!(
+        answer!(
             "  filesystem     {}{}",
             filesystem.name,
             if filesystem.refused { ", refused" } else { "" }
         );
         match &place.key {
-            Some(key) => anstream::println!(
+            Some(key) => answer!(
                 "  key            belongs to user {}, mode {:04o}; user {}, who runs this, {} read it",
                 key.owner,
                 key.mode,
@@ -89,7 +89,7 @@ impl Record {
                 if key.readable { "can" } else { "cannot" }
             ),
             None if place.exists => {
-                anstream::println!("  key            none that user {} can see", self.user);
+                answer!("  key            none that user {} can see", self.user);
             }
             None => {}
         }

@@ -77,7 +77,7 @@ fn tiles(
     if global.json {
         print_json(&json!({"v": 1, "entries": entries, "path": out.display().to_string()}));
     } else {
-        anstream::println!("{entries} entries in {}", named(out));
+        answer!("{entries} entries in {}", named(out));
     }
     Ok(Exit::Good)
 }

@@ -3,11 +3,12 @@
 #![forbid(unsafe_code)]
 
 use std::fs::{self, File};
-use std::io::{self, Write};
+use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 
 use super::named;
 use crate::cli::Failure;
+use crate::cli::print::Answers;
 
 /// A file that is about to take the place of `path`.
 pub(super) struct NewFile {
@@ -74,8 +75,10 @@ fn failed(path: &Path, error: &io::Error) -> Failure {
 pub(super) fn write(out: Option<NewFile>, bytes: &[u8]) -> Result<(), Failure> {
     match out {
         Some(file) => file.keep(bytes),
-        None => io::stdout()
-            .write_all(bytes)
-            .map_err(|error| failed(Path::new("standard output"), &error)),
+        None => {
+            // What cannot be written there is told at the end.
+            let _ = Answers.write_all(bytes);
+            Ok(())
+        }
     }
 }

@@ -11,6 +11,7 @@ use serde_json::json;
 
 use super::named;
 use crate::cli::Failure;
+use crate::cli::print::Answers;
 use crate::ledger::ocsf::Converter;
 use crate::ledger::show::Shown;
 
@@ -69,7 +70,7 @@ impl Out {
         use std::os::unix::fs::OpenOptionsExt;
         let Some(path) = file else {
             return Ok(Out {
-                to: BufWriter::new(Box::new(io::stdout())),
+                to: BufWriter::new(Box::new(Answers)),
                 name: "standard output".to_owned(),
             });
         };

@@ -97,7 +97,7 @@ fn said(directory: &Path, error: &ProofError) -> Failure {
 
 fn warn_of(unread: u64) {
     if unread > 0 {
-        anstream::eprintln!("warning: {unread} lines cannot be read; see `lictor ledger verify`");
+        message!("warning: {unread} lines cannot be read; see `lictor ledger verify`");
     }
 }
 

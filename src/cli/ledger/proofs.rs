@@ -15,6 +15,10 @@ use crate::governor::with_signer;
 use crate::ledger::note::{self, Verifier};
 use crate::ledger::prove;
 use crate::ledger::{Ledger, Options};
+use crate::resolve::read_file;
+
+/// The most bytes of a proof or an entry: an entry is a line of the record, and holds at most a few request texts.
+const MOST_BYTES: usize = 64 * 1024 * 1024;
 
 #[derive(Args, Debug)]
 #[command(after_help = "\
@@ -127,8 +131,8 @@ pub(super) fn prove(args: &Prove, directory: &Path) -> Result<Exit, Failure> {
 
 pub(super) fn check_proof(args: &CheckProof, global: &Global) -> Result<Exit, Failure> {
     let read = |path: &Path| {
-        std::fs::read(path)
-            .map_err(|error| Failure::new(format!("`{}` cannot be read: {error}", named(path))))
+        read_file(path, MOST_BYTES)
+            .map_err(|why| Failure::new(format!("`{}` cannot be read: {why}", named(path))))
     };
     let proof = String::from_utf8_lossy(&read(&args.proof)?).into_owned();
     let entry = read(&args.entry)?;
@@ -151,16 +155,16 @@ pub(super) fn check_proof(args: &CheckProof, global: &Global) -> Result<Exit, Fa
         });
     } else {
         match &checked {
-            Ok(proven) => anstream::println!(
+            Ok(proven) => answer!(
                 "holds: entry {} of {} in {}",
                 proven.index,
                 proven.size,
                 proven.origin.escape_debug()
             ),
             Err(error) => {
-                anstream::println!("does not hold: {error}");
+                answer!("does not hold: {error}");
                 if !entry.ends_with(b"\n") {
-                    anstream::println!(
+                    answer!(
                         "  the entry is the whole line with its line feed, which this file does not end with"
                     );
                 }
@@ -185,7 +189,7 @@ pub(super) fn reindex(_: &Reindex, directory: &Path, global: &Global) -> Result<
     if global.json {
         print_json(&json!({"v": 1, "path": directory.display().to_string()}));
     } else {
-        anstream::println!("made anew from the segments of {}", named(directory));
+        answer!("made anew from the segments of {}", named(directory));
     }
     Ok(Exit::Good)
 }
@@ -196,7 +200,7 @@ pub(super) fn key(args: &Key, directory: &Path, global: &Global) -> Result<Exit,
         if global.json {
             print_json(&json!({"v": 1, "key": new.to_string()}));
         } else {
-            anstream::println!("{new}");
+            answer!("{new}");
         }
         return Ok(Exit::Good);
     }
@@ -220,7 +224,7 @@ pub(super) fn key(args: &Key, directory: &Path, global: &Global) -> Result<Exit,
         std::slice::from_ref(last)
     };
     for key in shown {
-        anstream::println!("{key}");
+        answer!("{key}");
     }
     Ok(Exit::Good)
 }

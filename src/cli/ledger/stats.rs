@@ -54,7 +54,7 @@ fn count_ledger(directory: &Path, format: StatsFormat) -> Result<Exit, Failure> 
     }
     match format {
         StatsFormat::Human => print_stats(&stats),
-        StatsFormat::Openmetrics => anstream::print!("{}", stats.openmetrics()),
+        StatsFormat::Openmetrics => answer_part!("{}", stats.openmetrics()),
         StatsFormat::Json => {
             let mut json = json!({"v": 1, "grace_buckets_ms": GRACE_BUCKETS_MS});
             if let (Some(fields), Ok(Json::Object(counts))) =
@@ -66,7 +66,7 @@ fn count_ledger(directory: &Path, format: StatsFormat) -> Result<Exit, Failure> 
         }
     }
     if unreadable > 0 {
-        anstream::eprintln!(
+        message!(
             "warning: {unreadable} lines cannot be read and are not counted; see `lictor ledger verify`"
         );
     }
@@ -90,12 +90,12 @@ fn print_stats(stats: &Stats) {
             parts.join(", ")
         }
     };
-    anstream::println!("decisions    {}", list(&stats.decisions));
-    anstream::println!("refused for  {}", list(&stats.reasons));
-    anstream::println!("runs         {} ({})", stats.all_runs(), list(&stats.runs));
-    anstream::println!("timed out    {}", percent(stats.timeout_share()));
+    answer!("decisions    {}", list(&stats.decisions));
+    answer!("refused for  {}", list(&stats.reasons));
+    answer!("runs         {} ({})", stats.all_runs(), list(&stats.runs));
+    answer!("timed out    {}", percent(stats.timeout_share()));
     let stopped = stats.killed.saturating_add(stats.ended_in_grace);
-    anstream::println!(
+    answer!(
         "stopped      {stopped}: {} within the grace period, {} by SIGKILL ({})",
         stats.ended_in_grace,
         stats.killed,
@@ -110,7 +110,7 @@ fn print_stats(stats: &Stats) {
         .filter(|(_, count)| *count > 0)
         .map(|(bound, count)| format!("{bound}: {count}"))
         .collect();
-    anstream::println!(
+    answer!(
         "grace used   {}",
         if grace.is_empty() {
             "none".to_owned()
@@ -118,12 +118,12 @@ fn print_stats(stats: &Stats) {
             grace.join(", ")
         }
     );
-    anstream::println!(
+    answer!(
         "left behind  {} processes in {} runs",
         stats.leaked_processes,
         stats.leaked_runs
     );
-    anstream::println!(
+    answer!(
         "containment  {}; emptiness not proved in {}, survivors in {}",
         list(&stats.containment),
         stats.unproved,

@@ -3,7 +3,6 @@
 #![forbid(unsafe_code)]
 
 use std::collections::VecDeque;
-use std::io;
 use std::ops::ControlFlow;
 use std::os::fd::AsFd;
 use std::path::Path;
@@ -15,7 +14,7 @@ use super::lines::{Form, Out};
 use super::select::Select;
 use super::{missing, unreadable, warn_of};
 use crate::cli::exit::Exit;
-use crate::cli::{Failure, Global};
+use crate::cli::{Failure, Global, print};
 use crate::executor::{CancelToken, cancel_on_signals};
 use crate::ledger::follow::{Tail, Until, Woken, follow};
 use crate::ledger::show::{Filter, Shown};
@@ -78,7 +77,7 @@ pub(super) fn main(args: &TailArgs, directory: &Path, global: &Global) -> Result
         }
     }
     while out.flush()?.is_continue() && args.follow && !stop.is_cancelled() {
-        let stdout = io::stdout();
+        let stdout = print::descriptor();
         let until = Until {
             readable: stop.cancelled(),
             closed: Some(stdout.as_fd()),

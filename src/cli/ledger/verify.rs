@@ -2,7 +2,7 @@
 
 #![forbid(unsafe_code)]
 
-use std::io::{self, IsTerminal};
+use std::io;
 use std::path::{Path, PathBuf};
 
 use clap::{Args, ValueEnum};
@@ -11,8 +11,12 @@ use serde_json::Value as Json;
 use super::file::NewFile;
 use super::{named, why_missing};
 use crate::cli::exit::Exit;
-use crate::cli::{Failure, Global, print_json};
+use crate::cli::{Failure, Global, print, print_json};
 use crate::ledger::verify::{Grade, Report, Resume, Verdict, VerifyOptions, verify};
+use crate::resolve::read_file;
+
+/// The most bytes of an anchor or a state: far more than any has.
+const MOST_BYTES: usize = 1024 * 1024;
 
 #[derive(Args, Debug)]
 #[command(after_help = "\
@@ -49,10 +53,11 @@ enum Required {
 pub(super) fn main(args: &Verify, directory: &Path, global: &Global) -> Result<Exit, Failure> {
     let mut options = VerifyOptions::default();
     for file in &args.anchor {
-        let text = std::fs::read_to_string(file).map_err(|error| {
-            Failure::new(format!("anchor `{}` cannot be read: {error}", named(file)))
-        })?;
-        options.anchors.push(text);
+        let text = read_file(file, MOST_BYTES)
+            .and_then(|bytes| String::from_utf8(bytes).map_err(|error| error.to_string()));
+        options.anchors.push(text.map_err(|why| {
+            Failure::new(format!("anchor `{}` cannot be read: {why}", named(file)))
+        })?);
     }
     if let Some(file) = &args.since {
         options.since = state(file)?;
@@ -80,7 +85,7 @@ pub(super) fn main(args: &Verify, directory: &Path, global: &Global) -> Result<E
         Some(Required::Anchored) => report.reaches(Grade::Anchored),
     };
     if report.verdict.is_intact() && !is_enough {
-        anstream::eprintln!("lictor: {}", too_little(args, &report));
+        message!("lictor: {}", too_little(args, &report));
     }
     if !report.verdict.is_intact() || !is_enough {
         return Ok(Exit::Bad);
@@ -96,17 +101,18 @@ fn state(file: &Path) -> Result<Option<Resume>, Failure> {
     let failed = |why: &dyn std::fmt::Display| {
         Failure::new(format!("state `{}` cannot be used: {why}", named(file)))
     };
-    match std::fs::read_to_string(file) {
-        Ok(text) => Ok(Some(Resume::parse(&text).map_err(|error| failed(&error))?)),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => {
-            anstream::eprintln!(
-                "note: `{}` is not there yet, so everything is verified",
-                named(file)
-            );
-            Ok(None)
-        }
-        Err(error) => Err(failed(&error)),
+    if let Err(error) = file.symlink_metadata()
+        && error.kind() == io::ErrorKind::NotFound
+    {
+        message!(
+            "note: `{}` is not there yet, so everything is verified",
+            named(file)
+        );
+        return Ok(None);
     }
+    let bytes = read_file(file, MOST_BYTES).map_err(|why| failed(&why))?;
+    let text = String::from_utf8(bytes).map_err(|error| failed(&error))?;
+    Ok(Some(Resume::parse(&text).map_err(|error| failed(&error))?))
 }
 
 fn too_little(args: &Verify, report: &Report) -> String {
@@ -136,17 +142,17 @@ impl Progress {
 
     fn tell(&mut self, done: u64, total: u64) {
         let percent = done.saturating_mul(100).checked_div(total).unwrap_or(100);
-        if total < Progress::LONG || percent == self.percent || !io::stderr().is_terminal() {
+        if total < Progress::LONG || percent == self.percent || !print::is_watched() {
             return;
         }
         self.percent = percent;
         self.is_shown = true;
-        anstream::eprint!("\r{percent} % of {} MiB", total >> 20);
+        message_part!("\r{percent} % of {} MiB", total >> 20);
     }
 
     fn clear(&self) {
         if self.is_shown {
-            anstream::eprint!("\r\x1b[K");
+            message_part!("\r\x1b[K");
         }
     }
 }
@@ -155,24 +161,24 @@ fn print_report(directory: &Path, report: &Report, since: Option<&Resume>) {
     let again = since.map_or_else(String::new, |since| {
         format!(", {} of them verified before", since.entries())
     });
-    anstream::println!(
+    answer!(
         "{}  {} entries in {}{again}",
         report.verdict.name(),
         report.entries,
         named(directory)
     );
     if report.verdict == Verdict::Missing {
-        anstream::println!("  {}", why_missing(directory));
+        answer!("  {}", why_missing(directory));
     }
     for problem in &report.problems {
         if report.verdict == Verdict::Missing {
             continue;
         }
         if problem.segment.is_empty() {
-            anstream::println!("  {}", problem.what);
+            answer!("  {}", problem.what);
             continue;
         }
-        anstream::println!(
+        answer!(
             "  {} line {} byte {}: {}",
             problem.segment,
             problem.line,
@@ -181,16 +187,16 @@ fn print_report(directory: &Path, report: &Report, since: Option<&Resume>) {
         );
     }
     for torn in &report.torn {
-        anstream::println!(
+        answer!(
             "  {} bytes torn off at the end of {}",
             torn.bytes,
             torn.segment
         );
     }
     for warning in &report.warnings {
-        anstream::println!("  warning: {warning}");
+        answer!("  warning: {warning}");
     }
     for claim in &report.not_proven {
-        anstream::println!("  not proven: {claim}");
+        answer!("  not proven: {claim}");
     }
 }

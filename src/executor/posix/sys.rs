@@ -11,10 +11,34 @@ use std::mem::MaybeUninit;
 use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 use std::os::unix::ffi::OsStringExt;
 use std::ptr;
+use std::sync::atomic::{AtomicU8, Ordering};
 use std::time::Duration;
 
 use super::wire::{Bytes, Order};
 use crate::resolve::Launch;
+
+/// The standard descriptors that were closed when this program was started, as bits.
+static CLOSED: AtomicU8 = AtomicU8::new(0);
+
+/// Looks before `main`: by then the runtime has opened `/dev/null` in their place.
+#[used]
+// SAFETY: the linker's list of functions to call before `main` holds pointers of just this type.
+#[unsafe(link_section = ".init_array")]
+static LOOK: extern "C" fn() = look;
+
+extern "C" fn look() {
+    for descriptor in 0..3_u8 {
+        // SAFETY: the call takes no pointer, and a descriptor that is closed is an error.
+        if unsafe { libc::fcntl(descriptor.into(), libc::F_GETFD) } == -1 {
+            CLOSED.fetch_or(1 << descriptor, Ordering::Relaxed);
+        }
+    }
+}
+
+/// Whether one of the descriptors 0 to 2 was closed when this program was started.
+pub(crate) fn was_closed(descriptor: u8) -> bool {
+    CLOSED.load(Ordering::Relaxed) >> descriptor.min(7) & 1 == 1
+}
 
 /// The version of Landlock's interface that the kernel offers; `None` if it offers none, or if it is switched
 /// off.

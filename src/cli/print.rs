@@ -1,0 +1,158 @@
+//! All that the program prints: answers on standard output, messages on standard error.
+//!
+//! Where something cannot be printed, that is remembered, and [`end`] makes the exit code of it: nobody takes half an
+//! answer for a whole one. A reader that went away has seen enough, and is no error.
+
+#![forbid(unsafe_code)]
+
+use std::io::{self, ErrorKind, IsTerminal as _, Stdout, Write};
+use std::sync::OnceLock;
+
+use anstream::adapter::strip_str;
+use anstream::{AutoStream, ColorChoice};
+
+use super::Color;
+use super::exit::Exit;
+use crate::executor::was_closed;
+
+/// Prints a line of an answer.
+macro_rules! answer {
+    () => { $crate::cli::print::answer(format_args!("\n")) };
+    ($($text:tt)*) => { $crate::cli::print::answer(format_args!("{}\n", format_args!($($text)*))) };
+}
+
+/// Prints a part of an answer: what ends its own lines.
+macro_rules! answer_part {
+    ($($text:tt)*) => { $crate::cli::print::answer(format_args!($($text)*)) };
+}
+
+/// Prints a line of a message.
+macro_rules! message {
+    ($($text:tt)*) => { $crate::cli::print::message(format_args!("{}\n", format_args!($($text)*))) };
+}
+
+/// Prints a part of a message.
+macro_rules! message_part {
+    ($($text:tt)*) => { $crate::cli::print::message(format_args!($($text)*)) };
+}
+
+/// The first thing that could not be printed, and why.
+static LOST: OnceLock<String> = OnceLock::new();
+
+pub(super) fn answer(text: std::fmt::Arguments<'_>) {
+    write(Answers, AutoStream::choice(&io::stdout()), text);
+}
+
+pub(super) fn message(text: std::fmt::Arguments<'_>) {
+    write(Messages, AutoStream::choice(&io::stderr()), text);
+}
+
+/// Writes in one piece. An error is remembered by the stream.
+fn write(mut to: impl Write, colors: ColorChoice, text: std::fmt::Arguments<'_>) {
+    let text = text.to_string();
+    let _ = if colors == ColorChoice::Never {
+        to.write_all(strip_str(&text).to_string().as_bytes())
+    } else {
+        to.write_all(text.as_bytes())
+    };
+}
+
+/// Prints one line of JSON.
+pub(super) fn json(json: &serde_json::Value) {
+    let _ = Answers.write_all(format!("{}\n", super::json_line(json)).as_bytes());
+}
+
+/// Prints what is wrong with the program's arguments, or the help that they asked for.
+pub(super) fn usage(error: &clap::Error) {
+    let text = error.render();
+    if error.use_stderr() {
+        message_part!("{}", text.ansi());
+    } else {
+        answer_part!("{}", text.ansi());
+    }
+}
+
+/// How the program ends: as its command did, if all that it printed has arrived.
+pub(super) fn end(exit: Exit, is_run: bool) -> Exit {
+    let _ = Answers.flush();
+    let Some(lost) = LOST.get() else {
+        return exit;
+    };
+    // Where this cannot be printed either, the code alone has to say it.
+    let _ = io::stderr().write_all(format!("error: {lost}\n").as_bytes());
+    if is_run {
+        Exit::Command(125)
+    } else {
+        Exit::CouldNot
+    }
+}
+
+/// Standard output. What cannot be written is remembered, so that nobody else has to look at errors.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Answers;
+
+/// Standard error, in the same way.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Messages;
+
+impl Write for Answers {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        remembered("standard output", 1, || io::stdout().write(bytes))
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        match was_closed(1) {
+            true => Ok(()),
+            false => remembered("standard output", 1, || io::stdout().flush()),
+        }
+    }
+}
+
+impl Write for Messages {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        remembered("standard error", 2, || io::stderr().write(bytes))
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// Remembers the first error; a reader that went away is none.
+fn remembered<T>(
+    name: &str,
+    descriptor: u8,
+    write: impl FnOnce() -> io::Result<T>,
+) -> io::Result<T> {
+    // Where a stream is closed, `/dev/null` has taken its place, and writing to it would seem to work.
+    let done = match was_closed(descriptor) {
+        true => Err(io::Error::other("it was closed when lictor was started")),
+        false => write(),
+    };
+    if let Err(why) = &done
+        && !matches!(why.kind(), ErrorKind::BrokenPipe | ErrorKind::Interrupted)
+    {
+        let _ = LOST.set(format!("{name} cannot be written: {why}"));
+    }
+    done
+}
+
+/// The descriptor of standard output, for who waits until nobody reads it any more.
+pub(super) fn descriptor() -> Stdout {
+    io::stdout()
+}
+
+/// Whether somebody looks at the messages while they come.
+pub(super) fn is_watched() -> bool {
+    io::stderr().is_terminal()
+}
+
+impl Color {
+    pub(super) fn apply(self) {
+        match self {
+            Color::Auto => {}
+            Color::Always => ColorChoice::Always.write_global(),
+            Color::Never => ColorChoice::Never.write_global(),
+        }
+    }
+}
