@@ -23,7 +23,10 @@ tools:
         command: look
         args:
           at: {type: text, option: "--at", pattern: "[a-z]+", suffix: "^{x}"}
-          rev: {type: text, pattern: "[a-z]*([.]{2,3}[a-z]*)?", suffix: "^{x}", repeat: true}
+          rev: {type: text, pattern: "[a-z]*([.]{2,3}[a-z]*)?", suffix: "^{x}", means: small letters, repeat: true}
+      sum:
+        command: sum
+        args: {kind: {type: choice, names: ["--count", "-c", "--size"], required: true, repeat: true}}
       send:
         command: send
         env: {T_NET: "1"}
@@ -81,6 +84,28 @@ fn a_suffix_stands_behind_each_side_and_once() {
     refused("t look b^{y}", Reason::ArgumentInvalid);
     refused("t look ^{x}", Reason::ArgumentInvalid);
     refused("t look --at=a..b", Reason::ArgumentInvalid);
+}
+
+#[test]
+fn a_choice_of_flags_is_passed_as_it_is_written_and_selects_an_action() {
+    const HERE: &str = "t --top=./.t --in . sum";
+    passed("t sum --size", &format!("{HERE} --size"));
+    passed("t sum -c --size -c", &format!("{HERE} -c --size -c"));
+    let named = decided(&Request::named("t", "sum").with_arg("kind", "--count"));
+    assert_eq!(named.argv().unwrap().join(" "), format!("{HERE} --count"));
+    refused("t sum", Reason::ArgumentRequired);
+    refused("t sum --count=1", Reason::ArgumentUnknown);
+    let named = decided(&Request::named("t", "sum").with_arg("kind", "--other"));
+    assert_eq!(named.reason(), Some(Reason::ArgumentInvalid));
+}
+
+#[test]
+fn a_value_that_does_not_fit_is_answered_in_words() {
+    let decision = decided(&line("t look b^{y}"));
+    assert_eq!(
+        decision.message(),
+        "argument `rev` cannot be `b^{y}`: it is not small letters"
+    );
 }
 
 #[test]
@@ -158,6 +183,12 @@ fn the_places_of_the_new_keys_are_checked() {
     );
     fails("T_NET: \"0\"", "T-NET: \"0\"", "cannot be set");
     fails("    program: t\n", "", "env");
+    fails(
+        "kind: {type: choice,",
+        "kind: {type: choice, of: [a],",
+        "of",
+    );
+    fails("kind: {type: choice,", "kind: {type: text,", "names");
 }
 
 #[test]

@@ -69,6 +69,7 @@ impl Words {
                 lines,
                 dash,
                 suffix,
+                means: _,
             } => {
                 let text = Text {
                     lines: *lines,

@@ -125,6 +125,7 @@ pub(super) fn check(argument: &Argument, bytes: &[u8]) -> Result<Given, Misfit> 
             lines,
             dash,
             suffix,
+            means,
         } => {
             let kept = suffix
                 .as_deref()
@@ -143,10 +144,10 @@ pub(super) fn check(argument: &Argument, bytes: &[u8]) -> Result<Given, Misfit> 
                 return Err(invalid("it begins like an option"));
             }
             if let Some(pattern) = pattern.as_ref().filter(|pattern| !pattern.matches(text)) {
-                return Err(invalid(&format!(
-                    "it does not match `{}`",
-                    pattern.as_str()
-                )));
+                return Err(invalid(&match means {
+                    Some(means) => format!("it is not {means}"),
+                    None => format!("it does not match `{}`", pattern.as_str()),
+                }));
             }
             Ok(Given::Text(text.to_owned()))
         }

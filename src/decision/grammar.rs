@@ -11,7 +11,7 @@ use super::call::{Call, Given, Misfit, Part, Slot, arguments, check, positionals
 use super::paths::Decided;
 use crate::path::shown;
 use crate::policy::CompiledPolicy;
-use crate::policy::model::{Action, Argument, Join, Spelling, Tool, WORKSPACE};
+use crate::policy::model::{Action, Argument, ArgumentKind, Join, Spelling, Tool, WORKSPACE};
 use crate::reason::Reason;
 
 /// Finds the one action that accepts the words.
@@ -177,9 +177,9 @@ struct Fixed<'r> {
 
 /// What a word that begins with a dash turned out to be.
 enum Spelled<'r> {
-    Flag(Slot),
+    Flag(Slot, Given),
     /// Several single-letter flags, and perhaps an option with the rest as its value.
-    Bundle(Vec<Slot>, Option<(Slot, Valued<'r>)>),
+    Bundle(Vec<(Slot, Given)>, Option<(Slot, Valued<'r>)>),
     Valued(Slot, Valued<'r>),
 }
 
@@ -386,10 +386,9 @@ impl<'r> Reader<'r> {
             return Err(self.misfit(Reason::ArgumentUnknown, message));
         };
         match found {
-            Spelled::Flag(slot) => self.given.push((slot, Given::Flag)),
+            Spelled::Flag(slot, given) => self.given.push((slot, given)),
             Spelled::Bundle(flags, last) => {
-                self.given
-                    .extend(flags.into_iter().map(|slot| (slot, Given::Flag)));
+                self.given.extend(flags);
                 if let Some((slot, valued)) = last {
                     self.value(slot, word, &valued)?;
                 }
@@ -444,13 +443,13 @@ impl<'r> Reader<'r> {
     fn find_option(&self, word: &'r [u8], parts: &[Part]) -> Option<Spelled<'r>> {
         let candidates = || self.declared(parts);
         let exact = candidates().find_map(|(slot, argument)| {
-            let is_spelled = argument
-                .spelling
-                .names()
-                .iter()
-                .any(|name| name.as_bytes() == word);
+            let mut names = argument.spelling.names().iter();
+            let spelled = names.find(|name| name.as_bytes() == word);
+            let is_spelled = spelled.is_some();
             match &argument.spelling {
-                Spelling::Flag { .. } if is_spelled => Some(Spelled::Flag(slot)),
+                Spelling::Flag { .. } => {
+                    spelled.map(|name| Spelled::Flag(slot, flag(argument, name)))
+                }
                 Spelling::Option {
                     value_optional: true,
                     ..
@@ -458,7 +457,7 @@ impl<'r> Reader<'r> {
                 Spelling::Option { .. } if is_spelled => {
                     Some(Spelled::Valued(slot, Valued::NextWord))
                 }
-                Spelling::Flag { .. } | Spelling::Option { .. } | Spelling::Positional => None,
+                Spelling::Option { .. } | Spelling::Positional => None,
             }
         });
         exact
@@ -481,12 +480,14 @@ impl<'r> Reader<'r> {
         let mut flags = Vec::new();
         for (nth, letter) in letters.iter().enumerate() {
             let name = [b'-', *letter];
-            let (slot, argument) = candidates
-                .iter()
-                .find(|(_, a)| a.spelling.names().iter().any(|n| n.as_bytes() == name))?;
+            let (slot, argument, spelled) = candidates.iter().find_map(|(slot, argument)| {
+                let mut names = argument.spelling.names().iter();
+                let spelled = names.find(|known| known.as_bytes() == name)?;
+                Some((slot, argument, spelled))
+            })?;
             let rest = letters.get(nth.saturating_add(1)..).unwrap_or_default();
             match &argument.spelling {
-                Spelling::Flag { .. } => flags.push(*slot),
+                Spelling::Flag { .. } => flags.push((*slot, flag(argument, spelled))),
                 Spelling::Option { value_optional, .. } => {
                     let valued = match (rest.is_empty(), value_optional) {
                         (false, _) => Valued::Here(rest),
@@ -536,6 +537,17 @@ impl<'r> Fixed<'r> {
             words,
             is_dropped: false,
         })
+    }
+}
+
+/// What a flag says: that it is there, or which of several it is.
+fn flag(argument: &Argument, name: &str) -> Given {
+    match &argument.kind {
+        ArgumentKind::Choice(_) => Given::Text(name.to_owned()),
+        ArgumentKind::Flag
+        | ArgumentKind::Path(_)
+        | ArgumentKind::Text { .. }
+        | ArgumentKind::Int { .. } => Given::Flag,
     }
 }
 

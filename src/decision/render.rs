@@ -83,7 +83,8 @@ fn spelled(argument: &Argument, value: Option<String>) -> Vec<String> {
     match (&argument.spelling, value) {
         (Spelling::Positional, value) => value.into_iter().collect(),
         (Spelling::Flag { .. } | Spelling::Option { .. }, None) => vec![first()],
-        (Spelling::Flag { .. }, Some(_)) => Vec::new(),
+        // One of several flags.
+        (Spelling::Flag { .. }, Some(value)) => vec![value],
         (
             Spelling::Option {
                 value_optional,

@@ -270,6 +270,8 @@ pub enum ArgumentKind {
         dash: bool,
         /// What is written behind it, and behind each side of `..` or `...` in it.
         suffix: Option<String>,
+        /// What a fitting value is, in words, for who writes one that does not fit.
+        means: Option<String>,
     },
     /// A whole number.
     Int {

@@ -16,12 +16,12 @@ use crate::policy::terms::ReportKind;
 const ARGUMENT: &[&str] = &[
     "type", "option", "names", "required", "repeat", "access", "syntax", "tree", "absent", "base",
     "pin", "chars", "creates", "skips", "min", "max", "of", "pattern", "lines", "dash", "suffix",
-    "value", "join",
+    "means", "value", "join",
 ];
 const FOR_PATHS: &[&str] = &[
     "access", "syntax", "tree", "absent", "base", "pin", "chars", "creates", "skips",
 ];
-const FOR_TEXT: &[&str] = &["pattern", "lines", "dash", "suffix"];
+const FOR_TEXT: &[&str] = &["pattern", "lines", "dash", "suffix", "means"];
 
 impl Decoder {
     pub(super) fn tool(&mut self, name: String, at: Span, node: &Node) -> Option<Tool> {
@@ -260,7 +260,9 @@ impl Decoder {
             ("choice", 'c'),
         ];
         let kind = self.word(&fields, "type", types)?;
-        let spelling = if kind == 'f' {
+        // A choice with `names` is one of several flags.
+        let are_flags = kind == 'c' && fields.get("names").is_some();
+        let spelling = if kind == 'f' || are_flags {
             self.flag_spelling(&fields)?
         } else {
             self.spelling(&fields)?
@@ -282,12 +284,15 @@ impl Decoder {
         }
         if kind != 'c' {
             self.only_with(&fields, &["of"], "type: choice");
+        } else if are_flags {
+            self.only_with(&fields, &["of"], "no `names`");
         }
         let kind = match kind {
             'p' => ArgumentKind::Path(self.path_argument(&fields, &spelling, required)),
             'f' => ArgumentKind::Flag,
             't' => self.text_argument(&fields, &spelling),
             'i' => self.int_argument(&fields),
+            _ if are_flags => ArgumentKind::Choice(spelling.names().to_vec()),
             _ => ArgumentKind::Choice(
                 self.required(&fields, "of", "the words to choose from", |d, n| {
                     d.list_of(n, "a word", Self::word_text)
@@ -416,6 +421,7 @@ impl Decoder {
                 .optional(fields, "dash", Self::boolean)
                 .unwrap_or(*spelling != Spelling::Positional),
             suffix: self.optional(fields, "suffix", Self::suffix),
+            means: self.optional(fields, "means", Self::text),
         }
     }
 
