@@ -103,9 +103,10 @@ fn place_with(by: &str) -> Place {
     let program = bin.join("terraform");
     std::fs::write(&program, TERRAFORM).unwrap();
     std::fs::set_permissions(&program, std::fs::Permissions::from_mode(0o755)).unwrap();
+    // The name of the directory is random, and may hold any letters.
     let policy = POLICY
-        .replace("BIN", bin.to_str().unwrap())
-        .replace("BY", by);
+        .replace("BY", by)
+        .replace("BIN", bin.to_str().unwrap());
     place.write("lictor.yaml", policy);
     for file in [
         "states/a",

@@ -49,7 +49,7 @@ pub use paths::{PathSet, Space};
 pub use witness::Witness;
 
 #[cfg(feature = "run")]
-pub(crate) use trees::covers_tree;
+pub(crate) use trees::{covers_tree, lets_write_below};
 
 /// What became of a claim. There is no fourth answer, and the third is never the first.
 ///

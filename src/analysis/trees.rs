@@ -2,12 +2,13 @@
 
 #![forbid(unsafe_code)]
 
+use super::cells::{Analysis, Cell};
 use super::formula::{Formula, Scope};
 use super::{Answer, Budget, PathSet, Space};
 use crate::path::CanonicalPath;
 use crate::policy::glob::{Case, Pattern};
 use crate::policy::matcher::ScopeId;
-use crate::policy::model::RuleEffect;
+use crate::policy::model::{Access, RuleEffect};
 use crate::policy::{CompiledPolicy, CompiledRule};
 
 /// Steps that may be taken for one directory: a request waits for the answer.
@@ -42,6 +43,30 @@ pub(crate) fn covers_tree(
     let budget = Budget::default().with_steps(STEPS);
     let allowed = PathSet::from(Formula::any(allowed));
     Space::of_disk().covers(&allowed, &PathSet::below(root), &budget)
+}
+
+/// Whether no request may write at or below a directory, whoever asks and whatever is granted first; else a
+/// path there that one may.
+pub(crate) fn lets_write_below(policy: &CompiledPolicy, root: &CanonicalPath) -> Answer<String> {
+    let analysis = Analysis::of(policy);
+    let budget = Budget::default().with_steps(STEPS);
+    let below = PathSet::below(root);
+    let mut answer = Answer::Holds;
+    let writes = |cell: &&Cell| cell.access() == Some(Access::Write);
+    for cell in analysis.cells().iter().filter(writes) {
+        let of = |counts: &dyn Fn(&CompiledRule) -> bool| {
+            let rules = analysis.rules_about(cell).filter(|(_, rule)| counts(rule));
+            Formula::any(rules.map(|(_, rule)| analysis.of_rule(cell, rule)))
+        };
+        let allowed = of(&|rule| rule.effect == RuleEffect::Allow);
+        let denied = of(&|rule| rule.effect == RuleEffect::Deny && rule.actors.is_none());
+        let written = Formula::all([below.formula.clone(), allowed, denied.not()]);
+        answer = answer.and(|| Space::of_disk().is_empty(&written.into(), &budget));
+        if answer.witness().is_some() {
+            break;
+        }
+    }
+    answer
 }
 
 /// What of a scope can lie at or below a directory.

@@ -30,7 +30,7 @@ pub(super) fn policy(global: &Global) -> Result<LoadedPolicy, Failure> {
         Some(path) => load_file(&path, &directory)?,
         None => {
             message!(
-                "note: no policy of yours was found, so everything is denied; name one with `--policy`, or write a {FILE_NAME}"
+                "note: no policy was found, so everything is denied; name one with `--policy`, or write a {FILE_NAME}"
             );
             load_default(&directory, &state_directory()).map_err(|error| failure(&error))?
         }

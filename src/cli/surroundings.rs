@@ -11,6 +11,7 @@ use crate::ledger::{Grant, place, recorded_grants};
 use crate::lint::{Kind, OpenGrant, Readable, Surroundings, Writable};
 use crate::policy::CompiledPolicy;
 use crate::policy::model::ApprovalKind;
+use crate::resolve::{Workspace, untrusted_directory, untrusted_program};
 
 /// The most names of a workspace that are looked at: beyond, rules about names stay silent. Reading this
 /// many takes about a tenth of a second.
@@ -24,9 +25,11 @@ pub(super) struct Disk {
     policy_file: Option<String>,
     workspace: Option<String>,
     ledger: Option<String>,
-    workspace_path: PathBuf,
     ledger_path: PathBuf,
     grants: Vec<OpenGrant>,
+    compiled: CompiledPolicy,
+    /// The workspace; none if it cannot be opened, which a run would say.
+    opened: Option<Workspace>,
 }
 
 impl Disk {
@@ -43,7 +46,8 @@ impl Disk {
             policy_file: loaded.files.first().and_then(|file| below(file)),
             workspace: workspace.to_str().map(str::to_owned),
             ledger: below(&loaded.ledger),
-            workspace_path: workspace,
+            opened: Workspace::open_root(&loaded.workspace).ok(),
+            compiled: loaded.policy.clone(),
             ledger_path: loaded.ledger.clone(),
             grants: grants(loaded),
         }
@@ -99,18 +103,12 @@ impl Surroundings for Disk {
         &self.grants
     }
 
-    fn program_writable(&self, program: &str, program_path: &[&str]) -> Option<Writable> {
-        let found = if program.starts_with('/') {
-            PathBuf::from(program)
-        } else {
-            program_path
-                .iter()
-                .filter(|directory| !directory.starts_with('~'))
-                .map(|directory| self.workspace_path.join(directory).join(program))
-                .find(|path| path.is_file())?
-        };
-        let found = std::fs::canonicalize(found).ok()?;
-        found.ancestors().find_map(writable_by_others)
+    fn untrusted_program(&self, program: &str) -> Option<String> {
+        untrusted_program(program, &self.compiled, self.opened.as_ref()?)
+    }
+
+    fn untrusted_directory(&self, entry: &str) -> Option<String> {
+        untrusted_directory(entry, &self.compiled, self.opened.as_ref()?)
     }
 }
 
@@ -144,23 +142,6 @@ fn open_grant(policy: &CompiledPolicy, grant: &Grant) -> Option<OpenGrant> {
     let made = terms.made.parse().ok()?;
     (terms.policy == policy.digest())
         .then(|| OpenGrant::new(&grant.id, &terms.approval, covers, made, until))
-}
-
-/// Who besides its owner may write to a file or directory. A directory with the sticky bit lets nobody
-/// replace what belongs to somebody else; root's group is root.
-fn writable_by_others(path: &Path) -> Option<Writable> {
-    let data = std::fs::metadata(path).ok()?;
-    let is_sticky = data.is_dir() && data.mode() & 0o1000 != 0;
-    let by = if is_sticky {
-        return None;
-    } else if data.mode() & 0o002 != 0 {
-        "everybody"
-    } else if data.mode() & 0o020 != 0 && data.gid() != 0 {
-        "its group"
-    } else {
-        return None;
-    };
-    Some(Writable::new(path.display().to_string(), by))
 }
 
 /// All names below a directory but those in `.git`; links are not followed. None if there are too many.

@@ -130,9 +130,15 @@ pub trait Surroundings {
         &[]
     }
 
-    /// Whether others may write to the program that a tool starts, or to a directory above it.
-    fn program_writable(&self, program: &str, program_path: &[&str]) -> Option<Writable> {
-        let _ = (program, program_path);
+    /// Why the program that a tool starts is not trusted, as a run would say it.
+    fn untrusted_program(&self, program: &str) -> Option<String> {
+        let _ = program;
+        None
+    }
+
+    /// Why a directory of `program_path` is not trusted, as a run would say it.
+    fn untrusted_directory(&self, entry: &str) -> Option<String> {
+        let _ = entry;
         None
     }
 }

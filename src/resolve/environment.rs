@@ -51,19 +51,25 @@ impl User {
         &self.home
     }
 
-    /// Whether a group is this user's own and has no other member: distributions give each user one.
+    /// Returns true if nobody but this user and root is in a group: distributions give each user a group, and
+    /// `/usr/local` to one that is mostly empty.
     pub(super) fn is_alone_in(&self, gid: u32) -> bool {
-        if gid != self.group {
-            return false;
-        }
-        match Group::from_gid(Gid::from_raw(gid)) {
-            Ok(Some(group)) => {
-                group.name == self.name && group.mem.iter().all(|member| *member == self.name)
-            }
+        let group = match Group::from_gid(Gid::from_raw(gid)) {
+            Ok(Some(group)) => group,
             // Without an entry nobody can be listed as a member.
-            Ok(None) => true,
-            Err(_) => false,
-        }
+            Ok(None) => return gid == self.group,
+            Err(_) => return false,
+        };
+        let is_ours = |name: &str| name == self.name || name == "root";
+        // Whose first group it is stands with the users only, and those of a directory service cannot be listed.
+        let users = std::fs::read_to_string("/etc/passwd").unwrap_or_default();
+        let others_first = users.lines().any(|line| {
+            let mut fields = line.split(':');
+            let name = fields.next().unwrap_or("");
+            fields.nth(2) == Some(&gid.to_string()) && !is_ours(name)
+        });
+        let is_personal = gid != self.group || group.name == self.name;
+        is_personal && !others_first && group.mem.iter().all(|member| is_ours(member))
     }
 }
 

@@ -18,12 +18,14 @@ mod environment;
 mod file;
 mod ignore_file;
 mod index;
+mod interpreter;
 mod launch;
 mod pinned;
 mod program;
 mod resolver;
 mod survey;
 mod tree;
+mod trust;
 mod unignored;
 mod walk;
 mod workspace;
@@ -45,6 +47,7 @@ pub use beneath::Openat2;
 pub(crate) use file::{read_bounded, read_file};
 pub use launch::Launch;
 pub use pinned::MAX_PINNED_BYTES;
+pub use program::{untrusted_directory, untrusted_program};
 pub use resolver::{Found, Identity, Kind, Opened, Resolver, Root};
 pub use survey::{Surveyed, Verdict, survey};
 pub use walk::ComponentWalk;
@@ -496,13 +499,17 @@ impl Asking<'_> {
                     format!("directory `{}` cannot be entered", plan.cwd),
                 )
             })?;
+        let env = environment::build(self.policy, &plan.terms.env, host, self.workspace, &user);
+        let path = env.iter().find(|(name, _)| name == "PATH");
+        let path = path.map(|(_, value)| value.as_os_str());
+        program::judge_rest(&program, path, self.policy, self.workspace, &user)?;
         let argv = std::iter::once(OsString::from(name))
             .chain(plan.words.iter().map(OsString::from))
             .collect();
         Ok(Launch {
             program,
             argv,
-            env: environment::build(self.policy, &plan.terms.env, host, self.workspace, &user),
+            env,
             cwd: Arc::new(cwd),
             limits: plan.terms.limits.clone(),
             containment: plan.terms.containment,

@@ -12,11 +12,12 @@ use crate::path::Switches;
 
 declare_rule! {
     /// ## What it does
-    /// Finds programs, and directories of `program_path`, that lie in a scope which some rule lets be written, and programs
-    /// that others than their owner may write to.
+    /// Finds programs, the interpreters of scripts, and directories of `program_path`, that lie in a scope which some rule
+    /// lets be written, or that others than you and root may write to.
     ///
     /// ## Why is this bad?
-    /// Who can write the program decides what "run the tests" means. Such a run is denied, `PROGRAM_NOT_TRUSTED`.
+    /// Who can write the program, or add one to a directory of `PATH`, decides what "run the tests" means. Such a run is
+    /// denied, `PROGRAM_NOT_TRUSTED`.
     ///
     /// ## Example
     /// ```yaml
@@ -41,8 +42,26 @@ declare_rule! {
 }
 
 pub(super) fn check(subject: &Subject<'_>, out: &mut Findings<'_>) {
-    for (entry, at) in subject.model.program_path.iter().flatten() {
+    let stated = subject.model.program_path.iter().flatten();
+    let stated = stated.map(|(entry, at)| (entry.as_str(), *at));
+    let built_in = subject.policy.program_path().into_iter();
+    let built_in = built_in
+        .filter(|_| subject.model.program_path.is_none())
+        .map(|entry| (entry, subject.root.at));
+    for (entry, at) in stated.chain(built_in) {
+        let untrusted = |out: &mut Findings<'_>| {
+            if let Some(why) = subject.around.untrusted_directory(entry) {
+                let message = format!(
+                    "programs are looked up in `{}`, which is not trusted: {why}",
+                    entry.escape_debug()
+                );
+                out.at(at, message, |d| {
+                    d.help("take that right away, or the directory out of `program_path`; until then such runs are denied");
+                });
+            }
+        };
         if entry.starts_with(['/', '~']) {
+            untrusted(out);
             continue;
         }
         let directory = entry.trim_start_matches("./").trim_end_matches('/');
@@ -57,10 +76,12 @@ pub(super) fn check(subject: &Subject<'_>, out: &mut Findings<'_>) {
         if let Some((path, how)) = writable(subject, &probe::join(directory, program)) {
             let message =
                 format!("programs are looked up in `{entry}`, where `{path}` may be written");
-            out.at(*at, message, |d| {
+            out.at(at, message, |d| {
                 d.help("take the directory out of what may be written, with a deny rule, or out of `program_path`")
                     .witness(Witness::path(path.clone(), how));
             });
+        } else {
+            untrusted(out);
         }
     }
     for tool in subject.policy.tools() {
@@ -100,17 +121,8 @@ pub(super) fn check(subject: &Subject<'_>, out: &mut Findings<'_>) {
             });
             continue;
         }
-        if let Some(writable) = subject
-            .around
-            .program_writable(program, &subject.policy.program_path())
-        {
-            let message = format!(
-                "the program `{}` may be replaced: {} may write to `{}`",
-                program.escape_debug(),
-                writable.by,
-                writable.path.escape_debug()
-            );
-            out.at(at, message, |d| {
+        if let Some(why) = subject.around.untrusted_program(program) {
+            out.at(at, why, |d| {
                 d.help("take that right away, or name another program");
             });
         }
