@@ -100,7 +100,7 @@ pub(super) fn main(command: Approve, global: &Global) -> Result<Exit, Failure> {
     } = command;
     let asked = match &rule {
         Some(_) => None,
-        None => Some(request.into_request(&actor)?),
+        None => Some(request.into_request(&actor, &governor)?),
     };
     let what = match (rule, &asked) {
         (Some(rule), _) => What::Rule { rule, within },

@@ -116,7 +116,7 @@ pub(super) fn main(command: Check, global: &Global) -> Result<Exit, Failure> {
     if command.batch {
         return answer.batch(&actor);
     }
-    let request = command.request.into_request(&actor)?;
+    let request = command.request.into_request(&actor, &governor)?;
     let checked = answer.one(&request);
     if global.json {
         print_json(&answer.json(&checked, None));

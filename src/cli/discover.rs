@@ -113,8 +113,22 @@ fn failure(error: &LoadError) -> Failure {
 }
 
 pub(super) fn current_directory() -> Result<PathBuf, Failure> {
-    std::env::current_dir()
-        .map_err(|error| Failure::new(format!("the current directory cannot be read: {error}")))
+    std::env::current_dir().map_err(|error| {
+        Failure::new(format!(
+            "the current directory cannot be read: {error}\n  help: it may have been removed; change to one that is there"
+        ))
+    })
+}
+
+/// The current directory from the top of a workspace that it lies in; none outside of it, and at its top.
+pub(super) fn directory_in(workspace: &Path) -> Result<Option<OsString>, Failure> {
+    let directory = current_directory()?;
+    // The kernel names a directory without links; the workspace is named as in the policy.
+    let workspace = std::fs::canonicalize(workspace).unwrap_or_else(|_| workspace.to_owned());
+    let below = directory.strip_prefix(workspace).ok();
+    Ok(below
+        .filter(|below| !below.as_os_str().is_empty())
+        .map(|below| below.as_os_str().to_owned()))
 }
 
 /// Who asks: a claim, recorded as such.

@@ -29,7 +29,7 @@ pub(super) struct Explain {
 pub(super) fn main(command: Explain, global: &Global) -> Result<Exit, Failure> {
     let governor = Governor::new(discover::policy(global)?);
     let actor = discover::actor(global);
-    let request = command.request.into_request(&actor)?;
+    let request = command.request.into_request(&actor, &governor)?;
     let context = command
         .given
         .applied(governor.policy(), governor.context(&actor))?;

@@ -7,8 +7,12 @@ use std::os::unix::ffi::OsStringExt;
 
 use clap::Args;
 
-use super::Failure;
+use super::{Failure, discover};
 use crate::decision::{Request, Value};
+use crate::governor::Governor;
+
+/// The workspace itself, where it is named as a directory to start in.
+const TOP: &str = ".";
 
 /// What is asked for: a command line behind `--`, or a tool's action with named arguments
 #[derive(Args, Debug)]
@@ -30,7 +34,8 @@ pub(super) struct RequestArgs {
     /// An argument in base64, for bytes that are not text
     #[arg(long = "arg-b64", value_name = "NAME=BASE64", requires = "tool")]
     args_b64: Vec<String>,
-    /// The directory the command starts in, relative to the workspace
+    /// The directory that the command starts in and paths are relative to, from the workspace's top (`.`); else
+    /// the one you are in, where that lies in the workspace
     #[arg(long, value_name = "DIR")]
     cwd: Option<OsString>,
     /// The command line
@@ -39,7 +44,9 @@ pub(super) struct RequestArgs {
 }
 
 impl RequestArgs {
-    pub(super) fn into_request(self, actor: &str) -> Result<Request, Failure> {
+    /// The request, about the caller's own directory unless another one is named: so a line means here what it would
+    /// mean without lictor.
+    pub(super) fn into_request(self, actor: &str, governor: &Governor) -> Result<Request, Failure> {
         let mut request = match (self.tool, self.action) {
             (Some(tool), Some(action)) => Request::named(tool, action),
             _ if self.argv.is_empty() => {
@@ -75,7 +82,11 @@ impl RequestArgs {
             };
             request = request.with_arg(name, Value::Text(bytes));
         }
-        if let Some(cwd) = self.cwd {
+        let cwd = match self.cwd {
+            Some(cwd) => Some(cwd),
+            None => discover::directory_in(governor.workspace_path())?,
+        };
+        if let Some(cwd) = cwd.filter(|cwd| cwd != TOP) {
             request = request.with_cwd(cwd.into_vec());
         }
         Ok(request.with_actor(actor))

@@ -48,7 +48,7 @@ pub(super) fn executor_ahead(words: &[OsString]) -> Posix {
 pub(super) fn main(command: Run, global: &Global, executor: Posix) -> Result<Exit, Failure> {
     let governor = Governor::with_executor(discover::policy(global)?, Box::new(executor));
     let actor = discover::actor(global);
-    let request = command.request.into_request(&actor)?;
+    let request = command.request.into_request(&actor, &governor)?;
     if let Some(file) = &command.grant
         && let Err(failure) = super::approve::import(&governor, file, None)
     {

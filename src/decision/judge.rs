@@ -402,11 +402,17 @@ struct About<'a> {
     actor: &'a str,
 }
 
+/// The ways out where a line may not start in a directory.
+const START_AT_THE_TOP: &str = "start it at the top of the workspace (change there, or say `--cwd .`, with paths from there), or let a rule allow where it starts: `within: {cwd: SCOPE}`";
+
 impl About<'_> {
     fn message(&self, judgement: &Judgement, judged: &Judged) -> String {
         let action = self.action_name();
         let first = judged.rules.first().and_then(|id| self.policy.rule(*id));
-        let path = self.path.map(|path| format!("path `{}`", path.shown()));
+        let path = self.path.map(|path| match path.argument.as_str() {
+            CWD => format!("starting in `{}`", path.shown()),
+            _ => format!("path `{}`", path.shown()),
+        });
         let subject = path.unwrap_or_else(|| format!("action {action}"));
         match (judgement.reason(), first) {
             (None, Some(rule)) => format!("rule `{}` allows {action}", rule.id),
@@ -458,6 +464,9 @@ impl About<'_> {
                     None => self.unanswered(judgement),
                 }
             }
+            Effect::Deny if judgement.denies.is_empty() && self.is_about_cwd() => {
+                Some(START_AT_THE_TOP.to_owned())
+            }
             Effect::Deny if judgement.denies.is_empty() => {
                 let context = Context::default();
                 speaking(self.policy, self.tool, self.action, self.actor, &context).find_map(told)
@@ -468,6 +477,10 @@ impl About<'_> {
                 .filter_map(|id| self.policy.rule(*id))
                 .find_map(told),
         }
+    }
+
+    fn is_about_cwd(&self) -> bool {
+        self.path.is_some_and(|path| path.argument == CWD)
     }
 
     /// The rule that allows the action and names no scope for the argument, if there is no better one.
