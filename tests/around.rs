@@ -343,3 +343,86 @@ fn everyday_program_paths_are_trusted() {
         check(&place, None, "");
     }
 }
+
+// The environment.
+
+fn with_env(env: &str) -> Place {
+    let place = Place::new();
+    script(&place.root().join("bin/tool"), "#!/bin/sh\nenv | sort\n");
+    tool(&place, "ROOT/bin, /usr/bin, /bin", "");
+    let text = std::fs::read_to_string(place.work().join("lictor.yaml")).unwrap();
+    place.write(
+        "lictor.yaml",
+        text.replace(
+            "allow: tool.run}",
+            &format!("allow: tool.run, env: {env}}}"),
+        ),
+    );
+    place
+}
+
+#[test]
+fn a_name_that_steers_is_passed_on_only_on_purpose_in_any_case_and_by_any_pattern() {
+    for name in [
+        "RUSTFMT",
+        "PREFIX",
+        "Npm_Config_Script_Shell",
+        "AWS_CONFIG_FILE",
+        "\"AWS_*\"",
+        "\"J*\"",
+        "\"npm_*\"",
+        "https_proxy",
+        "MYTOOL_OPTS",
+        "GOFLAGS",
+    ] {
+        let place = with_env(&format!("{{inherit: [{name}]}}"));
+        let end = place.lictor(["check", "--", "tool"]).end();
+        assert_eq!(end.code, Some(2), "{name}: {end:?}");
+        assert!(
+            end.stderr.contains("unsafe_inherit"),
+            "{name}: {}",
+            end.stderr
+        );
+    }
+    let place = with_env("{unsafe_inherit: [RUSTFMT]}");
+    let ran = place
+        .lictor(["run", "--", "tool"])
+        .env("RUSTFMT", "x")
+        .end();
+    assert!(ran.stdout.contains("RUSTFMT=x\n"), "{ran:?}");
+    // What a `*` stands for besides is left out.
+    let place = with_env("{inherit: [\"ACME_*\"]}");
+    let start = place.lictor(["run", "--", "tool"]).env("ACME_COLOR", "red");
+    let ran = start
+        .env("ACME_OPTS", "--run")
+        .env("ACME_PLUGIN_PATH", "/tmp")
+        .end();
+    assert!(ran.stdout.contains("ACME_COLOR=red\n"), "{ran:?}");
+    assert!(
+        !ran.stdout.contains("ACME_OPTS") && !ran.stdout.contains("ACME_PLUGIN"),
+        "{ran:?}"
+    );
+}
+
+#[test]
+fn lint_speaks_of_every_name_that_is_not_known_to_be_harmless() {
+    let said = |env: &str| {
+        let lint = with_env(env)
+            .lictor(["lint", "--format", "compact", "lictor.yaml"])
+            .end();
+        lint.stdout.matches("X307").count()
+    };
+    assert_eq!(
+        said(
+            "{inherit: [TERM, LANG, \"LC_*\", CI, SSH_AUTH_SOCK, GITHUB_SHA, NO_COLOR, RUST_LOG]}"
+        ),
+        0
+    );
+    assert_eq!(said("{inherit: [GITHUB_TOKEN]}"), 1);
+    assert_eq!(said("{inherit: [\"GITHUB_*\"]}"), 1);
+    assert_eq!(said("{inherit: [ACME_COLOR]}"), 1);
+    assert_eq!(
+        said("{set: {LD_PRELOAD: a, PYTEST_ADDOPTS: \"-p evil\", ACME_COLOR: red}}"),
+        2
+    );
+}

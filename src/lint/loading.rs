@@ -336,7 +336,8 @@ pages! {
     /// ```
     "G107" "class-crosses-separator",
     /// ## What it does
-    /// Refuses brackets and braces that are not balanced, are empty, or stand in each other.
+    /// Refuses brackets and braces that are not balanced, are empty, stand in each other, or hold one alternative or a
+    /// range (`{1..3}`), which other programs read otherwise.
     ///
     /// ## Why is this bad?
     /// What such a pattern matches depends on the matcher.

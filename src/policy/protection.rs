@@ -13,21 +13,43 @@ pub(crate) const RULE_ID: &str = "lictor/self-protection";
 pub(crate) const REASON: &str =
     "the policy, its record and the settings of agents are not changed by those they bound";
 
-/// Where agents keep the settings that decide whether lictor is asked at all. Below any directory,
-/// because an agent started in a subdirectory reads the ones there.
+/// Where agents keep the settings that decide whether lictor is asked at all: hooks, permissions, servers of
+/// tools, and what an editor runs by itself when a directory is opened. Below any directory, because an agent
+/// started in a subdirectory reads the ones there. Instructions that an agent only reads (`AGENTS.md`) are not
+/// among them.
 ///
-/// Sources: the hook and settings documentation of Claude Code, Codex CLI, Gemini CLI, Cursor,
-/// GitHub Copilot, OpenCode and VS Code, November 2026.
+/// Sources: the settings documentation of Claude Code, Codex CLI, Gemini CLI and its successor Antigravity
+/// (`.agents`), Cursor, GitHub Copilot, OpenCode, VS Code (tasks and settings of folders and workspaces), Zed
+/// (`.zed/tasks.json`, `settings.json`), Kiro (`.kiro/hooks`, `settings/mcp.json`), Qwen Code, Roo Code, Cline,
+/// Windsurf, Continue, Amazon Q Developer, Aider (`.aider.conf.yml`), JetBrains IDEs, and
+/// containers.dev (`devcontainer.json` runs commands), November 2026.
 pub(crate) const PATTERNS: &[&str] = &[
     "**/lictor.yaml",
     "**/.claude/**",
     "**/.codex/**",
     "**/.cursor/**",
     "**/.gemini/**",
+    "**/.agents/**",
     "**/.opencode/**",
     "**/opencode.json",
+    "**/opencode.jsonc",
     "**/.github/hooks/**",
     "**/.github/copilot/**",
     "**/.mcp.json",
     "**/.vscode/**",
+    "**/*.code-workspace",
+    "**/.zed/**",
+    "**/.kiro/**",
+    "**/.qwen/**",
+    "**/.roo/**",
+    "**/.roomodes",
+    "**/.cline*/**",
+    "**/.windsurf/**",
+    "**/.continue/**",
+    "**/.continuerc.json",
+    "**/.amazonq/**",
+    "**/.aider*",
+    "**/.idea/**",
+    "**/.devcontainer/**",
+    "**/.devcontainer.json",
 ];

@@ -467,7 +467,7 @@ fn terms(scopes: usize) -> impl Strategy<Value = Terms> {
         option::weighted(0.1, confine),
     );
     let env = (
-        subsequence(vec!["AWS_KEY", "AWS_*", "CI"], 0..=3),
+        subsequence(vec!["ACME_KEY", "ACME_*", "CI"], 0..=3),
         subsequence(vec!["LANG", "MODE"], 0..=2),
         select(vec!["one", "two"]),
     );

@@ -397,10 +397,10 @@ impl Decoder {
             );
             return None;
         }
-        if let Some(steers) = steering::steered_by_pattern(&text) {
+        if let Some((steers, does)) = steering::steered_by_pattern(&text) {
             self.invalid(
                 node.at,
-                format!("`{text}` passes on `{steers}`, which steers what programs load or run"),
+                format!("`{text}` passes on `{steers}`, which {does}"),
                 "name it under `unsafe_inherit` if that is meant",
             );
             return None;

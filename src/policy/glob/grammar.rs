@@ -187,15 +187,12 @@ impl<'a> Parser<'a> {
         let start = self.at;
         match self.bump() {
             Some('{') => {
-                let mut branches = self.alternatives(start)?;
-                if branches.len() > 1 {
-                    self.count_wildcard(start)?;
-                    pieces.push(Piece::Alternatives(branches));
-                } else {
-                    for piece in branches.pop().unwrap_or_default() {
-                        push(pieces, piece);
-                    }
+                let branches = self.alternatives(start)?;
+                if branches.len() < 2 {
+                    return Err(self.single_alternative(start));
                 }
+                self.count_wildcard(start)?;
+                pieces.push(Piece::Alternatives(branches));
                 Ok(())
             }
             Some('*') if self.peek() == Some('*') => Err(self.glued(segment)),
@@ -278,6 +275,37 @@ impl<'a> Parser<'a> {
                     push(branch, piece);
                 }
             }
+        }
+    }
+
+    /// Braces without a comma, which have been read: shells and other libraries read them otherwise, `{1..3}` as
+    /// three texts and `{a}` as these three characters.
+    fn single_alternative(&self, start: usize) -> GlobError {
+        let len = self.at.saturating_sub(start);
+        let inside = self
+            .text
+            .get(start.saturating_add(1)..self.at.saturating_sub(1))
+            .unwrap_or_default();
+        let Some((first, last)) = inside.split_once("..") else {
+            return self
+                .error(
+                    Code::G118,
+                    (start, len),
+                    "holds braces with one alternative",
+                    "write the text without braces, or `[{]` and `[}]` for the characters themselves",
+                )
+                .or_write(self.replaced(start, self.at, inside));
+        };
+        let what = format!("holds the range `{{{inside}}}`, which is none here");
+        let error = self.error(
+            Code::G118,
+            (start, len),
+            &what,
+            "write the alternatives out",
+        );
+        match written_out(first, last) {
+            Some(all) => error.or_write(self.replaced(start, self.at, &format!("{{{all}}}"))),
+            None => error,
         }
     }
 
@@ -765,4 +793,26 @@ fn joined(mut ranges: Vec<(u8, u8)>) -> Vec<(u8, u8)> {
         }
     }
     out
+}
+
+/// The alternatives that other programs read a range of numbers or letters as, if they are few.
+fn written_out(first: &str, last: &str) -> Option<String> {
+    const MOST: usize = 20;
+    let plain = |number: u32, text: &str| number.to_string() == text;
+    if let (Ok(from), Ok(to)) = (first.parse::<u32>(), last.parse::<u32>()) {
+        let fits = plain(from, first) && plain(to, last);
+        let all: Vec<_> = (from..=to).take(MOST + 1).map(|n| n.to_string()).collect();
+        return (fits && (2..=MOST).contains(&all.len())).then(|| all.join(","));
+    }
+    let one = |text: &str| {
+        let mut chars = text.chars();
+        let letter = chars.next().filter(char::is_ascii_alphabetic)?;
+        chars.next().is_none().then_some(letter)
+    };
+    let all: Vec<_> = (one(first)?..=one(last)?).map(String::from).collect();
+    (all.len() >= 2
+        && all
+            .iter()
+            .all(|letter| letter.chars().all(|c| c.is_ascii_alphabetic())))
+    .then(|| all.join(","))
 }
