@@ -7,6 +7,9 @@
     reason = "a test fails by panicking"
 )]
 
+#[expect(dead_code, reason = "the helpers of all tests of the program")]
+mod program;
+
 use lictor::analysis::Answer;
 use lictor::analysis::Budget;
 use lictor::analysis::cells::Analysis;
@@ -278,4 +281,262 @@ rules:
         .filter(|d| d.code == "L208")
         .collect();
     assert_eq!(found.len(), 1, "{found:?}");
+}
+
+/// A denial's message and what to do instead.
+#[track_caller]
+fn told(policy: &CompiledPolicy, line: &str, reason: Reason, message: &str, instead: Option<&str>) {
+    let denied = check(policy, line, Err(reason));
+    assert_eq!(
+        (denied.message(), denied.instead()),
+        (message, instead),
+        "{line}"
+    );
+}
+
+#[test]
+fn a_program_that_the_policy_does_not_know_is_told_with_a_way_out() {
+    let policy = policy(
+        "use: [lictor/npm@1, lictor/coreutils@1]
+scopes: {all: \"**\"}
+rules: [{id: all, allow: \"*\", within: all}]",
+    );
+    let set = |name: &str| {
+        format!(
+            "leave `{name}=…` out: variables are set by a rule of the policy, `env: {{set: {{{name}: VALUE}}}}`"
+        )
+    };
+    let library = |name: &str| {
+        format!(
+            "the library `{name}` declares it: name that under `use` of the policy, and allow its actions"
+        )
+    };
+    for (line, program, instead) in [
+        ("git status", "git", Some(library("lictor/git@1"))),
+        (
+            "python3 -m pytest tests",
+            "python3",
+            Some(library("lictor/pytest@1")),
+        ),
+        ("python3 tool.py", "python3", None),
+        ("nmp test", "nmp", Some("did you mean `npm`?".to_owned())),
+        (
+            "/usr/bin/cat a",
+            "/usr/bin/cat",
+            Some("call it `cat`; which file that is, `program_path` of the policy says".to_owned()),
+        ),
+        (
+            "NODE_ENV=test npm test",
+            "NODE_ENV=test",
+            Some(set("NODE_ENV")),
+        ),
+        ("env NODE_ENV=test npm test", "env", Some(set("NODE_ENV"))),
+        ("quux a", "quux", None),
+    ] {
+        let message = format!("no tool of the policy is called `{program}`");
+        told(&policy, line, ToolNotAllowed, &message, instead.as_deref());
+    }
+    let named = |tool: &str, action: &str| {
+        let request = Request::named(tool, action).with_arg("path", "a");
+        let denied = decide(&policy, &request, &Context::new("agent"));
+        denied.instead().map(str::to_owned)
+    };
+    assert_eq!(named("gti", "status"), None);
+    assert_eq!(named("git", "status"), Some(library("lictor/git@1")));
+    assert_eq!(
+        named("filesystem", "read_file"),
+        Some(library("lictor/files@1"))
+    );
+    assert_eq!(named("cta", "run"), Some("did you mean `cat`?".to_owned()));
+    assert_eq!(
+        named("npm", "tset"),
+        Some("did you mean `test`?".to_owned())
+    );
+}
+
+#[test]
+fn words_that_select_no_action_are_told_with_those_that_do() {
+    let policy = policy(
+        "use: [lictor/npm@1, lictor/git@1]
+tools:
+  npm-more: {program: npm, actions: {dev: {command: run dev}}}
+  deploy: {program: deploy, actions: {plan: {command: plan}, apply: {command: apply}}}
+rules: [{id: all, allow: [npm.test, npm-more.dev, deploy.*], within: all}]
+scopes: {all: \"**\"}",
+    );
+    check(&policy, "npm run dev", Ok(()));
+    told(
+        &policy,
+        "npm run biuld",
+        ActionNotAllowed,
+        "`npm` declares no action `run biuld`",
+        Some("did you mean `run build`?"),
+    );
+    let denied = check(&policy, "npm run deploy", Err(ActionNotAllowed));
+    assert_eq!(denied.message(), "`npm` declares no action `run deploy`");
+    let instead = denied.instead().unwrap();
+    assert!(
+        instead.starts_with("it has `run ") && instead.contains("`run dev`"),
+        "{instead}"
+    );
+    told(
+        &policy,
+        "deploy",
+        ActionNotAllowed,
+        "no action of `deploy` is asked for",
+        Some("it has `plan`, `apply`"),
+    );
+    told(
+        &policy,
+        "deploy aply",
+        ActionNotAllowed,
+        "`deploy` declares no action `aply`",
+        Some("did you mean `apply`?"),
+    );
+    let denied = check(&policy, "git psuh origin main", Err(ActionNotAllowed));
+    assert_eq!(denied.instead(), Some("did you mean `push`?"));
+}
+
+const OPTIONS: &str = r#"
+tools:
+  site:
+    program: site
+    args: {root: {type: path, option: "--root", base: true}}
+    actions:
+      serve:
+        command: serve
+        args: {port: {type: int, option: "--port", min: 1, max: 9}, name: {type: text, pattern: "[a-z]+", means: "a word of small letters"}}
+        after: {file: {type: path, repeat: true}, raw: {type: flag, names: "--raw"}}
+  push: {program: push, actions: {run: {args: {remote: {type: text, required: true}, branch: {type: text, required: true}}}}}
+  rg:
+    program: rg
+    actions:
+      run: {args: {pattern: {type: text, required: true}, path: {type: path, repeat: true}}}
+      list: {args: {files: {type: flag, names: "--files", required: true}, glob: {type: text, option: "-g"}, path: {type: path, repeat: true}}}
+scopes: {all: "**"}
+rules: [{id: all, allow: "*", within: all}]
+"#;
+
+#[test]
+fn an_argument_that_is_not_taken_is_told_as_it_is() {
+    let policy = policy(OPTIONS);
+    let unknown = |line, message, instead| told(&policy, line, ArgumentUnknown, message, instead);
+    unknown(
+        "site serve --prot 3",
+        "`site.serve` takes no option `--prot`",
+        Some("did you mean `--port`?"),
+    );
+    unknown(
+        "site serve --root=a",
+        "`site.serve` takes no option `--root=a`",
+        Some("write `--root` right behind `site`"),
+    );
+    unknown(
+        "site --port=3 serve",
+        "`site` takes no option `--port=3` in front of what it is asked to do",
+        Some("write `--port` behind `serve`"),
+    );
+    unknown(
+        "site serve --raw",
+        "`site.serve` takes no option `--raw`",
+        Some("write `--raw` behind `--`"),
+    );
+    unknown(
+        "site serve x src/a",
+        "`site.serve` takes no further argument `src/a`",
+        Some("a path stands behind `--`: write `-- src/a`"),
+    );
+    told(
+        &policy,
+        "site serve X",
+        ArgumentInvalid,
+        "argument `name` cannot be `X`: it is not a word of small letters",
+        None,
+    );
+    // What is lacking is the last, where the first are there.
+    told(
+        &policy,
+        "push origin",
+        ArgumentRequired,
+        "`push.run` requires the argument `branch`",
+        None,
+    );
+    // An action that a flag selects is not told of where that flag is not given.
+    unknown("rg -g x foo", "`rg.run` takes no option `-g`", None);
+}
+
+#[test]
+fn a_path_is_told_as_the_request_has_to_write_it() {
+    let place = program::Place::with_policy(
+        "version: 1
+name: told
+tools:
+  cat: {program: cat, args: {dir: {type: path, option: \"-C\", base: true}}, actions: {run: {args: {path: {type: path, required: true}}}}}
+  ruff: {program: ruff, actions: {run: {args: {path: {type: path, required: true}}}}}
+scopes: {all: \"**\", secrets: \"**/.env\"}
+rules:
+  - {id: all, allow: \"*\", within: all}
+  - {id: no-secrets, deny: \"*\", touching: secrets}
+",
+    );
+    place.write("src/a.py", "");
+    place.write("src/.env", "");
+    let work = place.work().display().to_string();
+    let told = |words: &[&str]| {
+        let words = words.iter().map(|word| word.replace("WORK", &work));
+        let end = place.lictor(words.collect::<Vec<_>>()).end();
+        let json: serde_json::Value = serde_json::from_str(&end.stdout).unwrap();
+        json["instead"].as_str().map(str::to_owned)
+    };
+    let check = ["--json", "check", "--on-disk", "--dry-run"];
+    let of = |rest: &[&str]| told(&[&check, rest].concat());
+    let write = |path: &str| Some(format!("write `{path}`"));
+    assert_eq!(of(&["--", "cat", "WORK/src/a.py"]), write("src/a.py"));
+    assert_eq!(of(&["--", "cat", "WORK"]), write("."));
+    assert_eq!(
+        of(&["--cwd", "src", "--", "cat", "WORK/src/a.py"]),
+        write("a.py")
+    );
+    assert_eq!(
+        of(&["--cwd", "WORK/src", "--", "cat", "a.py"]),
+        write("src")
+    );
+    assert_eq!(of(&["--cwd", "src", "--", "cat", "WORK/b"]), None);
+    assert_eq!(of(&["--", "cat", "-C", "src", "WORK/src/a.py"]), None);
+    assert_eq!(of(&["--", "cat", "WORK-evil/a.py"]), None);
+    assert_eq!(of(&["--", "cat", "/etc/passwd"]), None);
+    assert_eq!(
+        of(&["--", "ruff", "src"]).as_deref(),
+        Some(
+            "if `ruff` passes over what git ignores, and git ignores that file, declare `path` with `tree: unignored`"
+        )
+    );
+}
+
+#[test]
+fn explain_asks_the_disk_where_it_is_told_to() {
+    let place = program::Place::with_policy(
+        "version: 1
+name: told
+tools: {cat: {program: cat, actions: {run: {args: {path: {type: path, required: true}}}}}}
+scopes: {all: \"**\"}
+rules: [{id: all, allow: \"*\", within: all}]
+",
+    );
+    let explain = |words: &[&str]| {
+        let end = place
+            .lictor([&["explain"], words, &["--", "cat", "gone"]].concat())
+            .end();
+        (end.code, end.stdout)
+    };
+    let (code, text) = explain(&[]);
+    assert!(
+        code == Some(0) && text.contains("the disk was not asked"),
+        "{text}"
+    );
+    let (code, text) = explain(&["--on-disk"]);
+    assert!(
+        code == Some(1) && text.starts_with("deny  PATH_NOT_FOUND"),
+        "{text}"
+    );
 }

@@ -845,7 +845,7 @@ tools:
   cp:
     program: cp
     actions:
-      run: {args: {from: {type: path, required: true}, to: {type: path, access: write, required: true}}}
+      run: {args: {from: {type: path, required: true}, to: {type: path, access: write, creates: itself, required: true}}}
 scopes: {all: \"**\"}
 rules:
   - {id: copy, allow: cp.run, within: all}

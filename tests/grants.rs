@@ -40,7 +40,7 @@ tools:
   terraform:
     program: terraform
     actions:
-      plan: {command: plan, args: {out: {type: path, option: "-out", access: write, required: true}}}
+      plan: {command: plan, args: {out: {type: path, option: "-out", access: write, creates: itself, required: true}}}
       apply: {command: apply, args: {plan: {type: path, pin: true, required: true}}}
       show: {command: show, args: {json: {type: flag, names: ["-json"]}, path: {type: path, required: true, repeat: true}}}
       import: {command: import, args: {name: {type: text, required: true}}}

@@ -175,7 +175,12 @@ fn tell(ran: &Ran, governor: &Governor) {
             );
         }
         Status::Signaled | Status::Timeout | Status::Cancelled | Status::Limit | Status::Lost => {
-            message!("lictor: {} after {secs}", evidence.status.code());
+            let which = evidence
+                .limit
+                .as_ref()
+                .map(|limit| format!(" ({})", limit.escape_debug()))
+                .unwrap_or_default();
+            message!("lictor: {}{which} after {secs}", evidence.status.code());
         }
     }
     tell_containment(evidence);
@@ -208,10 +213,7 @@ fn tell_containment(evidence: &Evidence) {
 
 fn list(what: &str, processes: &[Process]) {
     for process in processes {
-        message!(
-            "lictor: {what}: {} {}",
-            process.pid,
-            process.command.escape_debug()
-        );
+        // It was escaped when it was looked at.
+        message!("lictor: {what}: {} {}", process.pid, process.command);
     }
 }

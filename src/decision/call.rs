@@ -55,6 +55,8 @@ pub(super) enum Given {
 pub(super) struct Misfit {
     pub(super) reason: Reason,
     pub(super) message: String,
+    /// What to do about it.
+    pub(super) instead: Option<String>,
     /// How many words were understood before it; the misfit that came furthest is the one to tell.
     pub(super) depth: usize,
 }
@@ -64,8 +66,13 @@ impl Misfit {
         Misfit {
             reason,
             message,
+            instead: None,
             depth: 0,
         }
+    }
+
+    pub(super) fn or(self, instead: Option<String>) -> Misfit {
+        Misfit { instead, ..self }
     }
 
     pub(super) fn at(self, depth: usize) -> Misfit {
@@ -263,9 +270,12 @@ pub(super) fn positionals<'p>(
 pub(crate) fn shares(takers: &[&Argument], words: usize) -> Vec<usize> {
     let mut left = words;
     let mut shares = Vec::with_capacity(takers.len());
+    // Where there are too few, the first have what there is: the last are what is lacking.
+    let is_short = takers.iter().filter(|other| other.required).count() > words;
     for (place, argument) in takers.iter().enumerate() {
         let behind = takers.get(place.saturating_add(1)..).unwrap_or_default();
-        let needed = behind.iter().filter(|other| other.required).count();
+        let needed = behind.iter().filter(|other| other.required && !is_short);
+        let needed = needed.count();
         let free = left.saturating_sub(needed);
         let share = if argument.repeat { free } else { free.min(1) };
         shares.push(share);

@@ -8,6 +8,7 @@
 #![forbid(unsafe_code)]
 
 use super::call::{Call, Given, Misfit, Part, Slot, arguments, check, positionals, shares};
+use super::hints;
 use super::paths::Decided;
 use crate::path::shown;
 use crate::policy::CompiledPolicy;
@@ -59,11 +60,12 @@ pub(super) fn readings(policy: &CompiledPolicy, words: &[Vec<u8>]) -> Result<Vec
         .collect();
     if candidates.is_empty() {
         let message = format!("no tool of the policy is called `{}`", shown(program));
-        return Err(Misfit::new(Reason::ToolNotAllowed, message));
+        let misfit = Misfit::new(Reason::ToolNotAllowed, message);
+        return Err(misfit.or(hints::for_program(policy, words)));
     }
     let mut accepted: Vec<Call> = Vec::new();
     let mut misfit: Option<Misfit> = None;
-    for (nth, tool, skip) in candidates {
+    for &(nth, tool, skip) in &candidates {
         let rest = words.get(skip..).unwrap_or_default();
         for (action_nth, action) in tool.actions.iter().enumerate() {
             let call = Call {
@@ -85,11 +87,21 @@ pub(super) fn readings(policy: &CompiledPolicy, words: &[Vec<u8>]) -> Result<Vec
             }
         }
     }
-    if accepted.is_empty() {
-        Err(misfit.unwrap_or_else(no_actions))
-    } else {
-        Ok(accepted)
+    if !accepted.is_empty() {
+        return Ok(accepted);
     }
+    let misfit = misfit.unwrap_or_else(no_actions);
+    if misfit.reason != Reason::ActionNotAllowed {
+        return Err(misfit);
+    }
+    // None of the actions was asked for, so the message is about all that could have been.
+    let tools: Vec<&Tool> = candidates.iter().map(|(_, tool, _)| *tool).collect();
+    let skip = candidates.first().map_or(1, |(_, _, skip)| *skip);
+    let asked = words
+        .get(skip.saturating_add(misfit.depth)..)
+        .unwrap_or_default();
+    let (message, instead) = hints::for_words(program, &tools, asked);
+    Err(Misfit::new(misfit.reason, message).or(instead))
 }
 
 fn no_actions() -> Misfit {
@@ -204,7 +216,30 @@ impl<'r> Reader<'r> {
         }
     }
 
-    fn read(mut self, call: &Call) -> Result<Call, Misfit> {
+    fn read(self, call: &Call) -> Result<Call, Misfit> {
+        let (action, words) = (self.action, self.words);
+        self.read_all(call).map_err(|misfit| {
+            // A required flag selects its action: without it nobody asked for that one.
+            let is_written = |argument: &Argument| {
+                words.iter().any(|word| {
+                    argument
+                        .spelling
+                        .names()
+                        .iter()
+                        .any(|name| name.as_bytes() == word)
+                })
+            };
+            let mut required = action.args.iter().filter(|argument| {
+                argument.required && matches!(argument.kind, ArgumentKind::Flag)
+            });
+            match required.all(is_written) {
+                true => misfit,
+                false => misfit.at(0),
+            }
+        })
+    }
+
+    fn read_all(mut self, call: &Call) -> Result<Call, Misfit> {
         if !self.action.command.is_empty() {
             self.before_the_command()?;
         }
@@ -276,7 +311,8 @@ impl<'r> Reader<'r> {
                     self.tool.name,
                     shown(word)
                 );
-                return Err(self.misfit(Reason::ArgumentUnknown, message));
+                let hint = hints::for_option(self.tool, self.action, parts, word);
+                return Err(self.misfit(Reason::ArgumentUnknown, message).or(hint));
             }
             self.option(word, parts)?;
         }
@@ -383,7 +419,8 @@ impl<'r> Reader<'r> {
                 shown(word)
             );
             self.at = self.at.saturating_sub(1);
-            return Err(self.misfit(Reason::ArgumentUnknown, message));
+            let hint = hints::for_option(self.tool, self.action, parts, word);
+            return Err(self.misfit(Reason::ArgumentUnknown, message).or(hint));
         };
         match found {
             Spelled::Flag(slot, given) => self.given.push((slot, given)),
@@ -524,7 +561,14 @@ impl<'r> Reader<'r> {
                     self.action.name,
                     shown(word)
                 );
-                Err(self.misfit(Reason::ArgumentUnknown, message))
+                let after = arguments(self.tool, self.action, Part::After);
+                let takes_paths = |argument: &Argument| {
+                    argument.spelling == Spelling::Positional
+                        && matches!(argument.kind, ArgumentKind::Path(_))
+                };
+                let hint = (!parts.contains(&Part::After) && after.iter().any(takes_paths))
+                    .then(|| format!("a path stands behind `--`: write `-- {}`", shown(word)));
+                Err(self.misfit(Reason::ArgumentUnknown, message).or(hint))
             }
         }
     }

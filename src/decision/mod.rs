@@ -14,6 +14,7 @@ mod exact;
 mod explain;
 mod grammar;
 pub mod grant;
+mod hints;
 mod json;
 mod judge;
 mod named;
@@ -556,7 +557,9 @@ impl Decision {
 
     /// Turns the decision into a denial, keeping what was understood of the request.
     fn refuse(self, misfit: Misfit) -> Decision {
-        self.denied(misfit.reason, misfit.message)
+        let mut decision = self.denied(misfit.reason, misfit.message);
+        decision.instead = misfit.instead;
+        decision
     }
 
     /// The same request, denied for a reason that was found later.
@@ -572,6 +575,22 @@ impl Decision {
         // What is denied spends nothing.
         self.grants = Vec::new();
         self.plan = None;
+        self
+    }
+
+    /// The same, with what to do instead, if nothing was said about that.
+    #[must_use]
+    #[cfg_attr(
+        not(feature = "run"),
+        expect(dead_code, reason = "only what knows the disk has more to say")
+    )]
+    pub(crate) fn or_instead(
+        mut self,
+        instead: impl FnOnce(&Decision) -> Option<String>,
+    ) -> Decision {
+        if self.effect == Effect::Deny && self.instead.is_none() {
+            self.instead = instead(&self);
+        }
         self
     }
 

@@ -3,6 +3,7 @@
 #![forbid(unsafe_code)]
 
 use super::call::{Call, Given, Misfit, Slot, check, slots};
+use super::hints;
 use super::request::Value;
 use crate::policy::model::{Argument, ArgumentKind, Spelling};
 use crate::policy::{CompiledPolicy, nearest};
@@ -17,7 +18,8 @@ pub(super) fn parse(
 ) -> Result<Call, Misfit> {
     let Some(nth) = policy.tool_named(tool) else {
         let message = format!("the policy has no tool `{}`", tool.escape_debug());
-        return Err(Misfit::new(Reason::ToolNotAllowed, message));
+        let misfit = Misfit::new(Reason::ToolNotAllowed, message);
+        return Err(misfit.or(hints::for_tool(policy, tool)));
     };
     let Some(declared) = policy.tools().get(nth) else {
         return Err(Misfit::new(
@@ -32,7 +34,8 @@ pub(super) fn parse(
         .find(|(_, known)| known.name == action);
     let Some((action_nth, declared_action)) = found else {
         let message = format!("tool `{tool}` has no action `{}`", action.escape_debug());
-        return Err(Misfit::new(Reason::ActionNotAllowed, message));
+        let misfit = Misfit::new(Reason::ActionNotAllowed, message);
+        return Err(misfit.or(hints::for_action(declared, action)));
     };
     let mut call = Call {
         climbs: Vec::new(),

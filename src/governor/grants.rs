@@ -12,6 +12,7 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 use serde::Serialize;
 
+use super::way_out;
 use super::{Governor, GrantError};
 use crate::decision::grant::{Asking, GrantMisfit, GrantTerms, OneWorkspace, Pin};
 use crate::decision::{Context, Decision, Effect, GrantUse, RefusedGrant, Request, decide};
@@ -95,7 +96,9 @@ impl Governor {
     /// Decides with the grants of the ledger, but for those that are `gone`.
     pub(super) fn granted(&self, request: &Request, context: &Context, gone: &[String]) -> Granted {
         let policy = self.policy();
-        let decision = decide(policy, request, context);
+        let decision = decide(policy, request, context).or_instead(|denied| {
+            way_out::in_workspace(policy, &self.loaded.workspace, request, denied)
+        });
         let as_it_is = |decision| Granted {
             decision,
             context: context.clone(),

@@ -15,6 +15,7 @@ mod grants;
 mod load;
 mod report;
 mod signers;
+mod way_out;
 
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -354,7 +355,14 @@ impl Governor {
             hidden: vec![self.loaded.ledger.clone()],
             read_only: self.loaded.files.clone(),
         };
-        resolve(&self.loaded.policy, decision, context, workspace, &host)
+        let policy = &self.loaded.policy;
+        match resolve(policy, decision, context, workspace, &host) {
+            Resolved::Denied(decision) => {
+                let decision = decision.or_instead(|denied| way_out::unignored(policy, denied));
+                Resolved::Denied(decision)
+            }
+            resolved @ (Resolved::Command(_) | Resolved::HostActs(_)) => resolved,
+        }
     }
 
     fn ledger(&self) -> Result<Arc<Ledger>, LedgerError> {

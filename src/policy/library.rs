@@ -63,6 +63,44 @@ impl Library {
     }
 }
 
+/// The library that declares a tool which a command line with these first words calls.
+pub(crate) fn declaring(words: &[&str]) -> Option<&'static str> {
+    let field = |node: &'static Node, key: &str| match &node.value {
+        Value::Map(entries) => entries
+            .iter()
+            .find(|(name, _)| matches!(&name.value, Value::Text { text, .. } if text == key))
+            .map(|(_, value)| value),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::Text { .. } | Value::List(_) => {
+            None
+        }
+    };
+    let calls = |node: &Node| match &node.value {
+        Value::Text { text, .. } => {
+            let mut way = text.split(' ').enumerate();
+            way.all(|(nth, word)| words.get(nth) == Some(&word))
+        }
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::List(_) | Value::Map(_) => false,
+    };
+    let declares = |library: &&Library| {
+        let Some(Value::Map(tools)) = library
+            .tree()
+            .and_then(|tree| field(tree, "tools"))
+            .map(|tools| &tools.value)
+        else {
+            return false;
+        };
+        tools.iter().any(|(name, tool)| {
+            let is_also = match field(tool, "also").map(|also| &also.value) {
+                Some(Value::List(ways)) => ways.iter().any(calls),
+                Some(_) | None => false,
+            };
+            // A tool without a program is asked for by its name.
+            is_also || calls(field(tool, "program").unwrap_or(name))
+        })
+    };
+    LIBRARIES.iter().find(declares).map(|library| library.name)
+}
+
 static TREES: [OnceLock<Option<Node>>; LIBRARIES.len()] =
     [const { OnceLock::new() }; LIBRARIES.len()];
 

@@ -33,6 +33,7 @@ pub use source::{SourceFile, Span};
 
 pub(crate) use compiled::{CompiledRule, RuleId};
 pub(crate) use decode::nearest;
+pub(crate) use library::declaring as declaring_library;
 
 /// Reads `2027-01-31` (its first instant, UTC) or an RFC 3339 time.
 ///
