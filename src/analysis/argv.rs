@@ -51,6 +51,8 @@ enum Kind {
     Command,
     /// What is passed on anyhow, and may stand in the part.
     Fixed(Part),
+    /// An option of several words, of which the value is the next.
+    Option(Part, usize),
 }
 
 /// What one word does.
@@ -140,7 +142,11 @@ impl<'p> Grammar<'p> {
         for command in &action.command {
             grammar.list(command, Kind::Command)?;
         }
-        for (part, fixed) in [(Part::Tool, &tool.fixed), (Part::Action, &action.fixed)] {
+        for (part, fixed) in [
+            (Part::Tool, &tool.fixed),
+            (Part::Action, &action.fixed),
+            (Part::Action, &action.fixed_last),
+        ] {
             for group in fixed.chunk_by(|_, next| !(next.len() > 1 && next.starts_with('-'))) {
                 grammar.list(group, Kind::Fixed(part))?;
             }
@@ -167,7 +173,7 @@ impl<'p> Grammar<'p> {
         for word in words {
             let word = match kind {
                 Kind::Fixed(_) => Words::fixed(word)?,
-                Kind::Call | Kind::Command => Words::literal(word)?,
+                Kind::Call | Kind::Command | Kind::Option(..) => Words::literal(word)?,
             };
             list.push(self.word(word));
         }
@@ -202,6 +208,11 @@ impl<'p> Grammar<'p> {
             } => {
                 value = Some(self.word(Words::valued("", argument)?));
                 for name in names {
+                    if name.contains(' ') {
+                        let words: Vec<String> = name.split(' ').map(str::to_owned).collect();
+                        self.list(&words, Kind::Option(part, slot))?;
+                        continue;
+                    }
                     let word = self.word(Words::literal(name)?);
                     self.option(part, word, slot, !value_optional);
                     let is_glued = name.len() == 2 && *join != Some(Join::Equals);
@@ -422,6 +433,7 @@ impl<'p> Grammar<'p> {
             let begins = match list.kind {
                 Kind::Call => false,
                 Kind::Command => at.phase == Phase::Before,
+                Kind::Option(part, _) => self.in_part(at.phase, part),
                 Kind::Fixed(part) => {
                     at.phase != Phase::After
                         && self.in_part(at.phase, part)
@@ -519,6 +531,10 @@ impl<'p> Grammar<'p> {
                 self.entering(Phase::Before, at.given, spare)
             }
             Kind::Call | Kind::Command => self.entering(Phase::Action, at.given, spare),
+            Kind::Option(_, slot) => vec![At {
+                then: Then::Value(slot),
+                ..at.clone()
+            }],
             Kind::Fixed(_) => vec![At {
                 then: Then::Free,
                 ..at.clone()

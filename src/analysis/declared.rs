@@ -89,7 +89,7 @@ pub(super) fn shape(tool: &Tool, action: &Action) -> String {
     let all: Vec<String> = arguments(tool, action).map(argument).collect();
     let places = (tool.args.len(), action.args.len(), action.after.is_some());
     format!(
-        "{:?} {:?} {:?} {:?} {} {} {:?} {:?} {:?} {:?} {places:?} {all:?}",
+        "{:?} {:?} {:?} {:?} {} {} {:?} {:?} {:?} {:?} {:?} {places:?} {all:?}",
         tool.program,
         tool.also,
         tool.fixed,
@@ -98,6 +98,7 @@ pub(super) fn shape(tool: &Tool, action: &Action) -> String {
         tool.options_first,
         action.command,
         action.fixed,
+        action.fixed_last,
         action.env,
         action.report
     )

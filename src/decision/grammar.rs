@@ -198,7 +198,8 @@ enum Spelled<'r> {
 /// Where an option's value stands.
 enum Valued<'r> {
     Here(&'r [u8]),
-    NextWord,
+    /// That many words are between: the rest of an option of several words.
+    NextWord(usize),
     Bare,
 }
 
@@ -326,6 +327,7 @@ impl<'r> Reader<'r> {
             &[Part::Action]
         };
         self.fixed = Fixed::list(&self.action.fixed).collect();
+        self.fixed.extend(Fixed::list(&self.action.fixed_last));
         if self.action.command.is_empty() {
             self.fixed.extend(Fixed::list(&self.tool.fixed));
         }
@@ -442,13 +444,16 @@ impl<'r> Reader<'r> {
                 self.given.push((slot, Given::Bare));
                 return Ok(());
             }
-            Valued::NextWord => match self.next() {
-                Some(bytes) => bytes,
-                None => {
-                    let message = format!("option `{}` lacks its value", shown(word));
-                    return Err(self.misfit(Reason::ArgumentInvalid, message));
+            Valued::NextWord(between) => {
+                self.at = self.at.saturating_add(*between);
+                match self.next() {
+                    Some(bytes) => bytes,
+                    None => {
+                        let message = format!("option `{}` lacks its value", shown(word));
+                        return Err(self.misfit(Reason::ArgumentInvalid, message));
+                    }
                 }
-            },
+            }
         };
         self.checked(slot, bytes)
     }
@@ -481,8 +486,8 @@ impl<'r> Reader<'r> {
         let candidates = || self.declared(parts);
         let exact = candidates().find_map(|(slot, argument)| {
             let mut names = argument.spelling.names().iter();
-            let spelled = names.find(|name| name.as_bytes() == word);
-            let is_spelled = spelled.is_some();
+            let spelled = names.find(|name| self.spells(name, word));
+            let between = spelled.map(|name| name.matches(' ').count());
             match &argument.spelling {
                 Spelling::Flag { .. } => {
                     spelled.map(|name| Spelled::Flag(slot, flag(argument, name)))
@@ -490,11 +495,11 @@ impl<'r> Reader<'r> {
                 Spelling::Option {
                     value_optional: true,
                     ..
-                } if is_spelled => Some(Spelled::Valued(slot, Valued::Bare)),
-                Spelling::Option { .. } if is_spelled => {
-                    Some(Spelled::Valued(slot, Valued::NextWord))
+                } => spelled.map(|_| Spelled::Valued(slot, Valued::Bare)),
+                Spelling::Option { .. } => {
+                    between.map(|between| Spelled::Valued(slot, Valued::NextWord(between)))
                 }
-                Spelling::Option { .. } | Spelling::Positional => None,
+                Spelling::Positional => None,
             }
         });
         exact
@@ -506,6 +511,17 @@ impl<'r> Reader<'r> {
                 Some(Spelled::Valued(slot, Valued::Here(value)))
             })
             .or_else(|| self.bundle(word, &candidates().collect::<Vec<_>>()))
+    }
+
+    /// Returns true if a word, with those behind it, is this spelling of an option.
+    fn spells(&self, name: &str, word: &[u8]) -> bool {
+        let mut rest = self.words.get(self.at..).unwrap_or_default().iter();
+        let mut parts = name.split(' ');
+        parts.next().is_some_and(|first| first.as_bytes() == word)
+            && parts.all(|part| {
+                rest.next()
+                    .is_some_and(|word| part.as_bytes() == word.as_slice())
+            })
     }
 
     /// `-xvs` as `-x -v -s`; the first letter that takes a value ends the bundle. Letters are ASCII, as no other
@@ -529,7 +545,7 @@ impl<'r> Reader<'r> {
                     let valued = match (rest.is_empty(), value_optional) {
                         (false, _) => Valued::Here(rest),
                         (true, true) => Valued::Bare,
-                        (true, false) => Valued::NextWord,
+                        (true, false) => Valued::NextWord(0),
                     };
                     return Some(Spelled::Bundle(flags, Some((*slot, valued))));
                 }

@@ -433,6 +433,7 @@ pub(crate) fn command_line(policy: &CompiledPolicy, request: &Request) -> Option
     let (mut tool, mut action) = (tool.clone(), action.clone());
     tool.fixed = Vec::new();
     action.fixed = Vec::new();
+    action.fixed_last = Vec::new();
     let behind = action.after.iter_mut().flatten();
     for argument in tool.args.iter_mut().chain(&mut action.args).chain(behind) {
         if let crate::policy::model::ArgumentKind::Text { suffix, .. } = &mut argument.kind {

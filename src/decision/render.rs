@@ -56,6 +56,7 @@ pub(super) fn render(
     words.extend(action.command.first().into_iter().flatten().cloned());
     words.extend(fixed(&action.fixed));
     words.extend(take(Part::Action, false));
+    words.extend(fixed(&action.fixed_last));
     let positional = take(Part::Action, true);
     // A word that begins like an option was written behind `--`, and is read as it was only there.
     let needs_dashes = positional.iter().any(|word| is_option(word.as_bytes()));
@@ -113,7 +114,7 @@ fn spelled(argument: &Argument, value: Option<String>) -> Vec<String> {
             let join = if glues_nothing { Join::Space } else { join };
             match join {
                 Join::Equals => vec![format!("{name}={value}")],
-                Join::Space => vec![name, value],
+                Join::Space => name.split(' ').map(str::to_owned).chain([value]).collect(),
                 Join::Glued => vec![format!("{name}{value}")],
             }
         }

@@ -182,7 +182,8 @@ impl Tool {
 
     /// Returns true if a fixed word of the tool or the action says where the workspace is.
     pub(crate) fn names_workspace(&self, action: &Action) -> bool {
-        let mut fixed = self.fixed.iter().chain(&action.fixed);
+        let own = action.fixed.iter().chain(&action.fixed_last);
+        let mut fixed = self.fixed.iter().chain(own);
         fixed.any(|word| word.contains(WORKSPACE))
     }
 
@@ -224,6 +225,8 @@ pub struct Action {
     pub command: Vec<Vec<String>>,
     /// Words right after the command words, always. `{workspace}` in one is the way to the workspace.
     pub fixed: Vec<String>,
+    /// Words behind its options, always: a program that lets the last one win lets these win.
+    pub fixed_last: Vec<String>,
     /// Variables that every run of it gets, before those of the tool.
     pub env: Vec<(String, String)>,
     /// Its arguments.

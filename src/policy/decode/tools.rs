@@ -182,7 +182,15 @@ impl Decoder {
         let fields = self.fields(
             node,
             "an action",
-            &["command", "fixed", "env", "args", "after", "report"],
+            &[
+                "command",
+                "fixed",
+                "fixed_last",
+                "env",
+                "args",
+                "after",
+                "report",
+            ],
         )?;
         let reports = [
             ("pytest", ReportKind::Pytest),
@@ -200,6 +208,11 @@ impl Decoder {
                 .unwrap_or_default(),
             fixed: self
                 .optional(&fields, "fixed", |d, n| {
+                    d.list_of(n, "a word", Self::fixed_word)
+                })
+                .unwrap_or_default(),
+            fixed_last: self
+                .optional(&fields, "fixed_last", |d, n| {
                     d.list_of(n, "a word", Self::fixed_word)
                 })
                 .unwrap_or_default(),
@@ -478,6 +491,14 @@ impl Decoder {
                 "name the letter first, or join it with `equals` or `space`",
             );
         }
+        let has_words = names.iter().any(|name| name.contains(' '));
+        if has_words && (value_optional || join != Some(Join::Space)) {
+            self.invalid(
+                fields.start(),
+                "the value of an option of several words is a word of its own",
+                "add `join: space`",
+            );
+        }
         if value_optional && join == Some(Join::Space) {
             self.invalid(
                 fields.start(),
@@ -512,9 +533,17 @@ impl Decoder {
             .strip_prefix("--")
             .or_else(|| name.strip_prefix('-'))
             .unwrap_or("");
+        // `-not -path` of find: several words, and then the value.
+        let (stem, rest) = match stem.split_once(' ').filter(|_| !is_flag) {
+            Some((stem, rest)) => (stem, Some(rest)),
+            None => (stem, None),
+        };
+        let is_option = |word: &str| word.len() > 1 && word.starts_with('-');
         let fits = !stem.is_empty()
+            && rest.is_none_or(|rest| rest.split(' ').all(is_option))
             && !stem.starts_with(['-', '='])
-            && !stem.contains(|c: char| c.is_whitespace() || c.is_control())
+            && !name.contains(|c: char| c != ' ' && c.is_whitespace() || c.is_control())
+            && !stem.contains(' ')
             && (is_flag || !stem.contains('='))
             && (stem == "<n>" || !stem.contains(['<', '>']));
         if !fits || (is_flag && stem == "<n>") {
@@ -544,7 +573,15 @@ impl Decoder {
             let mut seen: Vec<&str> = Vec::new();
             for argument in group {
                 for name in argument.spelling.names() {
-                    if seen.contains(&name.as_str()) {
+                    let is_like = |other: &&str| {
+                        let first = |name: &str| name.split(' ').next() == Some(other);
+                        let is_begun = |name: &str| name.contains(' ') && first(name);
+                        *other == name.as_str() || is_begun(name)
+                    };
+                    let begins = |other: &&str| {
+                        other.contains(' ') && other.split(' ').next() == Some(name.as_str())
+                    };
+                    if seen.iter().any(|other| is_like(other) || begins(other)) {
                         let problem = Problem::new(
                             Code::P005,
                             argument.at,
