@@ -2,7 +2,7 @@
 
 #![forbid(unsafe_code)]
 
-use std::io::BufRead;
+use std::io::{BufRead, Read};
 
 use clap::Args;
 use serde_json::{Value as Json, json};
@@ -11,7 +11,7 @@ use super::exit::Exit;
 use super::explain::place;
 use super::request::RequestArgs;
 use super::{Failure, Global, discover, granted, print_json};
-use crate::decision::{Context, Decision, Effect, Request};
+use crate::decision::{Context, Decision, Effect, MAX_REQUEST_BYTES, Request};
 use crate::governor::{Checked, Governor, OnDisk};
 use crate::policy::{CompiledPolicy, parse_time};
 use crate::text::{escaped, shell};
@@ -158,15 +158,17 @@ impl Answer<'_> {
 
     /// One answer for each line, in order; a line that cannot be read is denied.
     fn batch(&self, actor: &str) -> Result<Exit, Failure> {
-        for line in std::io::stdin().lock().split(b'\n') {
-            let line = line
-                .map_err(|error| Failure::new(format!("standard input cannot be read: {error}")))?;
-            let (id, checked) = match read(&line) {
-                Ok((id, request)) => (id, self.one(&request)),
-                Err((id, why)) => (
-                    id,
-                    self.finish(Decision::unreadable(self.governor.policy(), actor, &why)),
-                ),
+        let mut input = std::io::stdin().lock();
+        let policy = self.governor.policy();
+        while let Some(line) = next_line(&mut input)
+            .map_err(|error| Failure::new(format!("standard input cannot be read: {error}")))?
+        {
+            let (id, checked) = match line.as_deref().map(read) {
+                Some(Ok((id, request))) => (id, self.one(&request)),
+                Some(Err((id, why))) => {
+                    (id, self.finish(Decision::unreadable(policy, actor, &why)))
+                }
+                None => (None, self.finish(Decision::too_large(policy, actor))),
             };
             print_json(&self.json(&checked, id));
         }
@@ -184,6 +186,22 @@ impl Answer<'_> {
         }
         json
     }
+}
+
+/// The next line without its end; `Some(None)` for one that is longer than a request may be, of which nothing is
+/// kept.
+fn next_line(input: &mut impl BufRead) -> std::io::Result<Option<Option<Vec<u8>>>> {
+    let most = u64::try_from(MAX_REQUEST_BYTES).unwrap_or(u64::MAX);
+    let mut line = Vec::new();
+    let mut bounded = input.by_ref().take(most.saturating_add(1));
+    if bounded.read_until(b'\n', &mut line)? == 0 {
+        return Ok(None);
+    }
+    if line.pop_if(|end| *end == b'\n').is_some() || line.len() <= MAX_REQUEST_BYTES {
+        return Ok(Some(Some(line)));
+    }
+    input.skip_until(b'\n')?;
+    Ok(Some(None))
 }
 
 fn read(line: &[u8]) -> Result<(Option<Json>, Request), (Option<Json>, String)> {

@@ -201,10 +201,17 @@ fn look(file: &Path, around: &Around) -> Result<Report, Failure> {
 /// How long the first decision by a policy may have to wait for lint.
 const SUMMARY_TIME: Duration = Duration::from_millis(100);
 
+/// The most rules of a policy that is looked at when it decides for the first time. A rule of the catalogue may compare
+/// each rule with each other one, and does not look at the clock while it does.
+const SUMMARY_RULES: usize = 100;
+
 /// What is recorded beside a policy when it decides for the first time: how many findings there are of each
-/// level, and of which rules; `whole` is false where time did not suffice to decide all of them. The disk is not
-/// looked at.
+/// level, and of which rules; `whole` is false where time did not suffice to decide all of them. Of a policy with
+/// more than [`SUMMARY_RULES`] nothing else is said. The disk is not looked at.
 pub(super) fn in_brief(policy: &CompiledPolicy) -> Json {
+    if policy.rules().count() > SUMMARY_RULES {
+        return json!({"codes": [], "whole": false});
+    }
     let begun = Instant::now();
     let is_late = || begun.elapsed() >= SUMMARY_TIME;
     let options = Options::default().until(&is_late);

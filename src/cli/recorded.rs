@@ -8,8 +8,8 @@ use serde_json::Value as Json;
 
 use super::Failure;
 use crate::decision::{Context, Request};
-use crate::ledger::Kind;
 use crate::ledger::show::{Filter, show};
+use crate::ledger::{Kind, REDACTED_KEY};
 
 /// One recorded decision.
 #[derive(Debug)]
@@ -80,10 +80,13 @@ fn asked(entry: &Json, ts: &str) -> Option<(Request, Context)> {
         request.insert("cwd".to_owned(), cwd.clone());
     }
     let text = Json::Object(request).to_string();
-    // What was redacted is an object that no request holds, or a text that says so.
-    let (_, request) = Request::from_json(&text)
-        .ok()
-        .filter(|_| !text.contains("redacted"))?;
+    // What was redacted or cut is an object that no request holds, or the name of an argument.
+    let (_, request) = Request::from_json(&text).ok()?;
+    let is_redacted = |name: &str| name.starts_with(REDACTED_KEY);
+    let mut names = request.parts().into_iter().flat_map(|(_, _, args)| args);
+    if names.any(|(name, _)| is_redacted(name)) {
+        return None;
+    }
     let mut context = Context::new(request.actor().unwrap_or_default());
     for name in entry
         .get("granted")

@@ -333,6 +333,13 @@ pub(crate) fn ambiguous(policy: &CompiledPolicy, argv: &[String]) -> Option<Vec<
 pub fn decide(policy: &CompiledPolicy, request: &Request, context: &Context) -> Decision {
     let mut decision = Decision::new(policy, request, context);
     if let Err(misfit) = check_form(request, &decision.asked.actor) {
+        if misfit.reason == Reason::RequestTooLarge {
+            // Nor is it said again.
+            decision.asked = Asked {
+                actor: decision.asked.actor,
+                ..Asked::default()
+            };
+        }
         return decision.refuse(misfit);
     }
     let parsed = match &request.form {
@@ -554,6 +561,13 @@ impl Decision {
         let mut decision = Decision::new(policy, &request, &Context::new(actor));
         decision.asked.argv = None;
         decision.refuse(Misfit::new(Reason::RequestInvalid, why.to_owned()))
+    }
+
+    /// The denial of a request of which nobody read more than its size.
+    #[must_use]
+    pub fn too_large(policy: &CompiledPolicy, actor: &str) -> Decision {
+        let why = format!("the request has more than {MAX_REQUEST_BYTES} bytes");
+        Decision::unreadable(policy, actor, &why).denied(Reason::RequestTooLarge, why)
     }
 
     /// Turns the decision into a denial, keeping what was understood of the request.

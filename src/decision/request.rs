@@ -5,6 +5,7 @@
 
 #![forbid(unsafe_code)]
 
+use std::collections::BTreeSet;
 use std::fmt;
 
 use serde::de::{self, Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
@@ -268,8 +269,9 @@ impl<'de> Deserialize<'de> for WrittenArgs {
             }
             fn visit_map<A: MapAccess<'de>>(self, mut access: A) -> Result<WrittenArgs, A::Error> {
                 let mut args: Vec<(String, WrittenValue)> = Vec::new();
+                let mut known = BTreeSet::new();
                 while let Some((name, value)) = access.next_entry::<String, WrittenValue>()? {
-                    if args.iter().any(|(known, _)| *known == name) {
+                    if !known.insert(name.clone()) {
                         return Err(de::Error::custom(format_args!(
                             "argument `{}` stands twice",
                             name.escape_debug()

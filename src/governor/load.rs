@@ -10,7 +10,7 @@ use crate::ledger::LintSummary;
 use crate::path::{CanonicalPath, Switches};
 use crate::policy::source::MAX_DOCUMENT_BYTES;
 use crate::policy::{CompiledPolicy, Files, Placement, PolicyErrors, PolicyOutline, SourceFile};
-use crate::resolve::{read_bounded, read_file};
+use crate::resolve::{Workspace, read_bounded, read_file};
 
 /// A policy and where it was found.
 #[derive(Clone, Debug)]
@@ -432,6 +432,21 @@ fn real(path: &Path) -> PathBuf {
             _ => return path.to_owned(),
         }
     }
+}
+
+/// The ledger's directory in the workspace, if the policy's rules let a request read or write what it holds.
+pub(super) fn exposed(loaded: &LoadedPolicy, workspace: &Workspace) -> Option<CanonicalPath> {
+    let ledger = workspace.relative(&real(&loaded.ledger))?;
+    let is_open = |file: &str| {
+        let below = CanonicalPath::parse(file.as_bytes(), &Switches::default()).ok()?;
+        let path = ledger.join(&below).ok()?;
+        Some(loaded.policy.opens(&path))
+    };
+    // What cannot be asked is taken for open.
+    ["key", "segments/000000000000.jsonl"]
+        .into_iter()
+        .any(|file| is_open(file).unwrap_or(true))
+        .then_some(ledger)
 }
 
 /// The path without `.` components: they change nothing. `..` stays for the kernel to resolve.

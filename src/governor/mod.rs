@@ -24,6 +24,7 @@ use crate::decision::{Context, Decision, Effect, Request};
 use crate::evidence::{Event, Evidence};
 use crate::executor::{Executor, Observer, Posix};
 use crate::ledger::{Ledger, LedgerError, NotAdmitted, Options};
+use crate::path::CanonicalPath;
 use crate::policy::CompiledPolicy;
 use crate::policy::model::ApprovalKind;
 use crate::reason::Reason;
@@ -48,6 +49,8 @@ const ASK_SPENDING: &str = "ask again in a way that spends the grant: `lictor ch
 pub struct Governor {
     loaded: LoadedPolicy,
     workspace: Result<Arc<Workspace>, WorkspaceError>,
+    /// The ledger's directory, if rules let requests read or write there.
+    exposed: Option<CanonicalPath>,
     /// Opened when first needed: a request that is denied needs none.
     ledger: Mutex<Option<Arc<Ledger>>>,
     executor: Box<dyn Executor>,
@@ -103,9 +106,14 @@ impl Governor {
     pub fn with_executor(loaded: LoadedPolicy, executor: Box<dyn Executor>) -> Governor {
         let workspace = Workspace::open_root(&loaded.workspace)
             .map(|workspace| Arc::new(workspace.guarding(loaded.own_files())));
+        let exposed = workspace
+            .as_ref()
+            .ok()
+            .and_then(|workspace| load::exposed(&loaded, workspace));
         Governor {
             loaded,
             workspace,
+            exposed,
             ledger: Mutex::new(None),
             executor,
         }
@@ -173,6 +181,9 @@ impl Governor {
         let Granted {
             decision, context, ..
         } = granted;
+        if let (Effect::Allow, Err(error)) = (decision.effect(), self.is_out_of_reach()) {
+            return decision.denied(error.reason(), error.to_string());
+        }
         match on_disk {
             OnDisk::No => decision,
             OnDisk::Yes => match self.resolve(decision, &context) {
@@ -365,7 +376,18 @@ impl Governor {
         }
     }
 
+    /// What is recorded has to be out of reach of those whom it is about, and the key more so.
+    fn is_out_of_reach(&self) -> Result<(), LedgerError> {
+        match &self.exposed {
+            None => Ok(()),
+            Some(directory) => Err(LedgerError::InReach {
+                directory: directory.as_str().to_owned(),
+            }),
+        }
+    }
+
     fn ledger(&self) -> Result<Arc<Ledger>, LedgerError> {
+        self.is_out_of_reach()?;
         let mut held = self.ledger.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(ledger) = &*held {
             return Ok(Arc::clone(ledger));

@@ -72,7 +72,7 @@ impl Ledger {
         let (uses, until) = terms
             .bounds(approval)
             .ok_or_else(|| unfit("its approval is not one that can be granted"))?;
-        let is_secret = |text: &str| self.redactor.text(text).is_some();
+        let is_secret = |text: &str| self.redactor.holds_secret(text.as_bytes());
         if is_secret(body) || signature.is_some_and(is_secret) {
             return Err(unfit(
                 "it holds what looks like a secret and would be recorded without it",

@@ -17,7 +17,7 @@ use serde_json::{Map, Value, json};
 use sha2::{Digest, Sha256};
 
 use super::merkle::Hash;
-use super::redact::Redactor;
+use super::redact::{Part, Redactor};
 use crate::text::is_odd;
 
 /// The longest line, `\n` included, in bytes. One less than 64 KiB, so that a length fits 16 bits, as
@@ -462,8 +462,8 @@ fn write_value(out: &mut Vec<u8>, value: &Value, redactor: &Redactor, depth: usi
             out.push(b']');
         }
         Value::Object(map) => {
-            if let Some(digest) = redactor.bytes_value(map) {
-                write_redacted(out, &digest);
+            if let Some(secret) = redactor.bytes_value(map) {
+                write_redacted(out, &[secret]);
                 return;
             }
             out.push(b'{');
@@ -493,17 +493,38 @@ fn write_number(out: &mut Vec<u8>, number: &serde_json::Number) {
 }
 
 fn write_string(out: &mut Vec<u8>, text: &str, redactor: &Redactor) {
-    match redactor.text(text) {
-        Some(digest) => write_redacted(out, &digest),
-        None if text.len() > MAX_TEXT_BYTES => out.extend_from_slice(&cut_text(text)),
-        None => write_text(out, text),
+    match redactor.parts(text) {
+        Some(parts) => write_redacted(out, &parts),
+        None => write_plain(out, text),
     }
 }
 
-fn write_redacted(out: &mut Vec<u8>, digest: &Hash) {
-    out.extend_from_slice(b"{\"redacted\":\"");
-    out.extend_from_slice(hex(digest).as_bytes());
-    out.extend_from_slice(b"\"}");
+fn write_plain(out: &mut Vec<u8>, text: &str) {
+    if text.len() > MAX_TEXT_BYTES {
+        out.extend_from_slice(&cut_text(text));
+    } else {
+        write_text(out, text);
+    }
+}
+
+fn write_redacted(out: &mut Vec<u8>, parts: &[Part<'_>]) {
+    out.extend_from_slice(b"{\"redacted\":[");
+    for (at, part) in parts.iter().enumerate() {
+        if at > 0 {
+            out.push(b',');
+        }
+        match part {
+            Part::Plain(text) => write_plain(out, text),
+            Part::Secret(digest, bytes) => {
+                out.extend_from_slice(b"{\"hmac\":\"");
+                out.extend_from_slice(hex(digest).as_bytes());
+                out.extend_from_slice(b"\",\"bytes\":");
+                write_integer(out, u64::try_from(*bytes).unwrap_or(MAX_INTEGER));
+                out.push(b'}');
+            }
+        }
+    }
+    out.extend_from_slice(b"]}");
 }
 
 /// A JSON string. Whatever a terminal would act on or a reader would not see is escaped.

@@ -79,11 +79,13 @@ use self::owner::Owner;
 pub use self::permit::{NotAdmitted, OpenRun, Permit};
 pub use self::queue::Reservation;
 use self::queue::{Batch, Purpose, Queue};
+pub use self::redact::REDACTED_KEY;
 use self::redact::Redactor;
 use self::store::{FileStore, SideFile, Store};
 use self::writer::{Writer, leave_gap};
 use crate::policy::CompiledPolicy;
 use crate::reason::Reason;
+use crate::text::escaped;
 
 /// How long a writer waits for the lock before it gives up, and with it the request.
 pub const LOCK_WAIT: Duration = Duration::from_secs(1);
@@ -478,6 +480,16 @@ pub enum LedgerError {
     /// The disk is full.
     #[error("no space left for the ledger")]
     NoSpace,
+    /// It lies where the policy lets requests read or write.
+    #[error(
+        "the ledger `{}` lies where rules let a request read or write: keep it outside of the workspace (without `ledger.path` \
+         it lies below $XDG_STATE_HOME), or have a deny rule cover it",
+        escaped(directory)
+    )]
+    InReach {
+        /// Its directory, from the workspace.
+        directory: String,
+    },
     /// The ledger is not what was written, or it is shorter.
     #[error("the ledger is damaged at line {line} of `{segment}` (byte {byte}): {what}")]
     Damaged {
@@ -546,6 +558,7 @@ impl LedgerError {
             LedgerError::GrantGone { .. } => Reason::ApprovalRequired,
             LedgerError::Io { .. }
             | LedgerError::Busy
+            | LedgerError::InReach { .. }
             | LedgerError::Damaged { .. }
             | LedgerError::Poisoned { .. }
             | LedgerError::Key { .. }

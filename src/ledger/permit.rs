@@ -216,7 +216,9 @@ impl OpenRun {
     /// When the outcome is not on disk. It can then only be told to the caller.
     pub fn finish(self, evidence: &Evidence) -> Result<Range<u64>, LedgerError> {
         let ledger = &self.ledger;
-        let mut fields = bounded(evidence, &|text| ledger.redactor.text(text).is_some());
+        let mut fields = bounded(evidence, &|text| {
+            ledger.redactor.holds_secret(text.as_bytes())
+        });
         let streams = [("stdout", &evidence.stdout), ("stderr", &evidence.stderr)];
         for (stream, output) in streams.into_iter().filter(|_| ledger.keeps_output) {
             if let Some(Value::Object(field)) = fields.get_mut(stream) {

@@ -1,9 +1,16 @@
 //! Redaction: which texts are secrets, and what stands in their place.
 //!
 //! A text that has the shape of a well-known token, or matches a pattern of the policy, never reaches
-//! the ledger: `{"redacted": …}` does, an HMAC-SHA-256 under the ledger's own key. Equal secrets give
-//! equal digests, so runs can still be compared; nobody without the key can try out guesses.
-//! The whole text is replaced, not the part that matched: what surrounds a secret often is one too.
+//! the ledger: an HMAC-SHA-256 under the ledger's own key and its length do. Equal secrets give equal
+//! digests, so runs can still be compared; nobody without the key can try out guesses.
+//!
+//! Of a text with a token in it, the segment that holds the token is replaced, up to the next `/` or white
+//! space on both sides; the rest stays, or whoever chooses names could choose what the record shows. A text that a
+//! pattern of the policy matches is replaced as a whole: the pattern may name what stands beside a secret only.
+//!
+//! ```text
+//! {"redacted":["build/",{"hmac":"51c0…","bytes":27},"/out.txt"]}
+//! ```
 
 #![forbid(unsafe_code)]
 
@@ -13,7 +20,7 @@ use std::sync::LazyLock;
 
 use data_encoding::BASE64;
 use regex::Regex;
-use regex::bytes::{RegexSet, RegexSetBuilder};
+use regex::bytes::{RegexBuilder, RegexSet, RegexSetBuilder};
 use serde_json::{Map, Value};
 use sha2::{Digest, Sha256};
 
@@ -28,7 +35,7 @@ const SHAPES: &[&str] = &[
     r"\b(?:AKIA|ASIA|ABIA|ACCA)[A-Z2-7]{16}\b",
     r"\bxox[abeoprs]-[A-Za-z0-9-]{10,}",
     r"\bxapp-[0-9]-[A-Za-z0-9-]{10,}",
-    r"hooks\.slack\.com/services/[A-Za-z0-9/]{20,}",
+    r"hooks\.slack\.com/services/[A-Za-z0-9/]{20}[A-Za-z0-9]*(?:/[A-Za-z0-9]{20,})?",
     r"\bsk-[A-Za-z0-9_-]{20,}",
     r"\b[rs]k_(?:live|test)_[A-Za-z0-9]{16,}",
     r"\bwhsec_[A-Za-z0-9]{16,}",
@@ -43,10 +50,12 @@ const SHAPES: &[&str] = &[
     r"\bhvs\.[A-Za-z0-9_-]{20,}",
     r"\bdckr_pat_[A-Za-z0-9_-]{20,}",
     r"\beyJ[A-Za-z0-9_-]{8,}\.eyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]*",
-    r"-----BEGIN [A-Z ]*PRIVATE KEY-----",
-    r"PRIVATE\+KEY\+",
-    r"(?i)\bauthorization:\s*\S+\s+\S+",
-    r"(?i)\bbearer\s+[A-Za-z0-9._~+/=-]{16,}",
+    // With the lines behind it.
+    r"-----BEGIN [A-Z ]*PRIVATE KEY-----(?:[\r\n\\](?s:.)*)?",
+    r"PRIVATE\+KEY\+(?:[^\s/+]*\+[0-9A-Fa-f]{8}\+[A-Za-z0-9+/=]{44})?",
+    // Such a value may hold `/`. It ends at the first behind 16 characters, which keep it secret.
+    r"(?i)\bauthorization:\s*\S+\s+(?:\S{16}[^\s/]*|\S+)",
+    r"(?i)\bbearer\s+[A-Za-z0-9._~+/=-]{16}[A-Za-z0-9._~+=-]*",
     r"(?i)\b[a-z][a-z0-9+.-]*://[^\s/?#:@]*:[^\s/?#@]+@",
 ];
 
@@ -93,6 +102,14 @@ const HINTS: &[&str] = &[
 static SHAPE_SET: LazyLock<Option<RegexSet>> =
     LazyLock::new(|| RegexSetBuilder::new(SHAPES).unicode(false).build().ok());
 
+/// The shapes one by one, to find where they match. Compiled only if the set says that one does.
+static SHAPES_APART: LazyLock<Option<Vec<regex::bytes::Regex>>> = LazyLock::new(|| {
+    let compiled = SHAPES
+        .iter()
+        .map(|shape| RegexBuilder::new(shape).unicode(false).build());
+    compiled.collect::<Result<_, _>>().ok()
+});
+
 /// For each byte, one bit per hint that begins with it.
 static HINTS_BY_FIRST_BYTE: LazyLock<[u64; 256]> = LazyLock::new(|| {
     let mut table = [0; 256];
@@ -110,6 +127,18 @@ static HINTS_BY_FIRST_BYTE: LazyLock<[u64; 256]> = LazyLock::new(|| {
     }
     table
 });
+
+/// What the key of an object that is a secret begins with; its digest follows.
+pub const REDACTED_KEY: &str = "redacted:";
+
+/// A piece of a text that holds a secret.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Part<'t> {
+    /// It stays.
+    Plain(&'t str),
+    /// Digest and length of what is replaced.
+    Secret(Hash, usize),
+}
 
 /// Decides which texts are replaced, and by what.
 pub(super) struct Redactor {
@@ -153,27 +182,58 @@ impl Redactor {
         }
     }
 
-    /// What stands in the place of `text`, if it is a secret.
-    pub(super) fn text(&self, text: &str) -> Option<Hash> {
-        let secret = self.has_shape(text.as_bytes()) || self.matches_pattern(text);
-        secret.then(|| hmac(&self.key, text.as_bytes()))
+    /// The text in pieces, if a secret is in it.
+    pub(super) fn parts<'t>(&self, text: &'t str) -> Option<Vec<Part<'t>>> {
+        let secret = |part: &str| Part::Secret(self.digest(part.as_bytes()), part.len());
+        if self.matches_pattern(text) {
+            return Some(vec![secret(text)]);
+        }
+        if !self.has_shape(text.as_bytes()) {
+            return None;
+        }
+        let mut parts = Vec::new();
+        let mut rest_at = 0;
+        for (start, end) in segments(text) {
+            // Anything that does not fit hides too much, not too little.
+            let plain = text.get(rest_at..start);
+            let (Some(plain), Some(hidden)) = (plain, text.get(start..end)) else {
+                return Some(vec![secret(text)]);
+            };
+            if !plain.is_empty() {
+                parts.push(Part::Plain(plain));
+            }
+            parts.push(secret(hidden));
+            rest_at = end;
+        }
+        if parts.is_empty() {
+            return Some(vec![secret(text)]);
+        }
+        let rest = text.get(rest_at..).unwrap_or_default();
+        if !rest.is_empty() {
+            parts.push(Part::Plain(rest));
+        }
+        Some(parts)
     }
 
     /// A key of an object, or what stands in its place.
     pub(super) fn key<'a>(&self, key: &'a str) -> Cow<'a, str> {
-        match self.text(key) {
-            Some(digest) => Cow::Owned(format!("redacted:{}", hex(&digest))),
-            None => Cow::Borrowed(key),
+        match self.holds_secret(key.as_bytes()) {
+            true => Cow::Owned(format!(
+                "{REDACTED_KEY}{}",
+                hex(&self.digest(key.as_bytes()))
+            )),
+            false => Cow::Borrowed(key),
         }
     }
 
     /// What stands in the place of `{"b64": …}`, if the bytes in it hold a secret.
-    pub(super) fn bytes_value(&self, map: &Map<String, Value>) -> Option<Hash> {
+    pub(super) fn bytes_value(&self, map: &Map<String, Value>) -> Option<Part<'static>> {
         if map.len() != 1 {
             return None;
         }
         let bytes = BASE64.decode(map.get("b64")?.as_str()?.as_bytes()).ok()?;
-        self.holds_secret(&bytes).then(|| self.digest(&bytes))
+        self.holds_secret(&bytes)
+            .then(|| Part::Secret(self.digest(&bytes), bytes.len()))
     }
 
     /// Whether a secret is somewhere in these bytes.
@@ -198,6 +258,41 @@ impl Redactor {
     fn matches_pattern(&self, text: &str) -> bool {
         self.patterns.iter().any(|pattern| pattern.is_match(text))
     }
+}
+
+/// Where the segments of a text stand that hold what a shape matches: in order, none within another.
+fn segments(text: &str) -> Vec<(usize, usize)> {
+    let bytes = text.as_bytes();
+    let is_border = |byte: &u8| *byte == b'/' || byte.is_ascii_whitespace();
+    let widened = |start: usize, end: usize| {
+        let before = bytes.get(..start).unwrap_or_default();
+        let behind = bytes.get(end..).unwrap_or_default();
+        let more = behind.iter().position(is_border);
+        (
+            before
+                .iter()
+                .rposition(is_border)
+                .map_or(0, |at| at.saturating_add(1)),
+            more.map_or(bytes.len(), |more| end.saturating_add(more)),
+        )
+    };
+    let Some(shapes) = &*SHAPES_APART else {
+        return Vec::new();
+    };
+    let mut found: Vec<(usize, usize)> = shapes
+        .iter()
+        .flat_map(|shape| shape.find_iter(bytes))
+        .map(|found| widened(found.start(), found.end()))
+        .collect();
+    found.sort_unstable();
+    let mut merged: Vec<(usize, usize)> = Vec::new();
+    for (start, end) in found {
+        match merged.last_mut() {
+            Some((_, last)) if start <= *last => *last = end.max(*last),
+            _ => merged.push((start, end)),
+        }
+    }
+    merged
 }
 
 fn hinted(text: &[u8]) -> bool {
@@ -266,7 +361,7 @@ mod tests {
 
     #[track_caller]
     fn check(text: &str, secret: bool) {
-        assert_eq!(redactor().text(text).is_some(), secret, "{text}");
+        assert_eq!(redactor().parts(text).is_some(), secret, "{text}");
     }
 
     #[test]
@@ -299,13 +394,69 @@ mod tests {
         let bytes = b"\xffhttps://user:secret@example.org/";
         let value = super::super::entry::text_value(bytes);
         let map = value.as_object().unwrap();
-        assert_eq!(redactor().bytes_value(map), Some(hmac(&[7; 32], bytes)));
+        let secret = Part::Secret(hmac(&[7; 32], bytes), bytes.len());
+        assert_eq!(redactor().bytes_value(map), Some(secret));
     }
 
     #[test]
     fn every_shape_compiles_and_every_shape_has_a_hint() {
-        assert!(SHAPE_SET.is_some());
+        assert!(SHAPE_SET.is_some() && SHAPES_APART.is_some());
         assert!(HINTS.len() <= 64 && HINTS.iter().all(|hint| hint.to_lowercase() == *hint));
         assert!(Redactor::new([0; 32], &["(".to_owned()]).is_err());
+    }
+
+    /// The text with each secret as `<length>`.
+    #[track_caller]
+    fn shown(text: &str, expected: &str) {
+        let parts = redactor().parts(text).unwrap();
+        let shown: String = parts
+            .iter()
+            .map(|part| match part {
+                Part::Plain(text) => (*text).to_owned(),
+                Part::Secret(_, bytes) => format!("<{bytes}>"),
+            })
+            .collect();
+        assert_eq!(shown, expected, "{text}");
+    }
+
+    #[test]
+    fn what_stands_beside_a_token_stays_so_that_nobody_hides_a_path_behind_one() {
+        let token = format!("s{}{}", "k-", "a".repeat(25));
+        shown(&format!("{token}/f"), "<28>/f");
+        shown(&format!("docs/{token}/private/f"), "docs/<28>/private/f");
+        shown(&format!("docs/x.{token}"), "docs/<30>");
+        shown(&format!("--key=docs/{token}/a b"), "--key=docs/<28>/a b");
+        shown(&format!("{token}/{token}"), "<28>/<28>");
+        shown(&format!("--token={token} --out=x"), "<36> --out=x");
+        shown(
+            &format!("bearer {}/secret/f", "a".repeat(16)),
+            "<23>/secret/f",
+        );
+        shown(
+            "Authorization: Basic aaaaaaaaaaaaaaaa/secret/f",
+            "<37>/secret/f",
+        );
+        shown("Authorization: Basic a/b x", "<24> x");
+        shown("https://me:pass@example.org/x.git", "<27>/x.git");
+        let key = format!("-----BEGIN {} KEY-----", "PRIVATE");
+        shown(&format!("{key}/f"), "<27>/f");
+        shown(&format!("{key}\nMC4CAQ/x/y\n"), "<39>");
+        shown(&format!("{key}\\nMC4CAQ/x/y"), "<39>");
+        // A pattern of one's own may match only what gives a secret away.
+        shown("hunter2", "<7>");
+    }
+
+    #[test]
+    fn equal_secrets_have_equal_digests_wherever_they_stand() {
+        let token = format!("s{}{}", "k-", "a".repeat(25));
+        let digest = |text: &str| {
+            let parts = redactor().parts(text).unwrap();
+            let mut digests = parts.into_iter().filter_map(|part| match part {
+                Part::Secret(digest, _) => Some(digest),
+                Part::Plain(_) => None,
+            });
+            digests.next().unwrap()
+        };
+        assert_eq!(digest(&token), digest(&format!("a/{token}/b")));
     }
 }

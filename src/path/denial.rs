@@ -77,7 +77,9 @@ impl Denial {
         let text = std::str::from_utf8(original).ok()?.replace('\\', "/");
         let normal = unicode::nfc(&text);
         let cleaned = path_clean::clean(normal.as_ref());
-        CanonicalPath::parse(cleaned.to_str()?.as_bytes(), switches).ok()
+        let path = CanonicalPath::parse(cleaned.to_str()?.as_bytes(), switches).ok()?;
+        // As a path it is fine: what is wrong is its form as a target, which no other path mends.
+        (path.as_str().as_bytes() != original).then_some(path)
     }
 }
 

@@ -13,7 +13,7 @@ use super::compiled::{
     narrow,
 };
 use super::decode::nearest;
-use super::error::{Code, PolicyErrors, Problem};
+use super::error::{Code, PolicyErrors, Problem, Problems};
 use super::gather::{Gathered, gather, gather_alone};
 use super::glob::Pattern;
 use super::matcher::{Apart, Matcher, RuleScope, ScopeId, Selector};
@@ -126,14 +126,14 @@ impl CompiledPolicy {
         let mut unexempt = policy.clone();
         unexempt.rules.retain(|rule| !rule.widens);
         let mut compiled = loader(problems).compile(policy, &placement)?;
-        let child = loader(Vec::new()).compile(unexempt, &placement)?;
+        let child = loader(Problems::default()).compile(unexempt, &placement)?;
         let mut parents = Vec::new();
         for (at, name) in narrow {
             let parent = alone(&name, files, &placement).map_err(|why| {
                 let message = format!("`{}` is no policy by itself: {why}", name.escape_debug());
                 let problem = Problem::new(Code::P006, at, message)
                     .with_help("have it define what it names, or take `narrow` out");
-                PolicyErrors::new(read.clone(), vec![problem])
+                PolicyErrors::new(read.clone(), vec![problem].into())
             })?;
             parents.push(NarrowParent { at, name, parent });
         }
@@ -163,7 +163,7 @@ fn alone(name: &str, files: &dyn Files, placement: &Placement) -> Result<Compile
 #[derive(Default)]
 struct Loader {
     files: Vec<Arc<SourceFile>>,
-    problems: Vec<Problem>,
+    problems: Problems,
     partial: bool,
 }
 

@@ -332,7 +332,28 @@ impl CompiledPolicy {
     /// approved first, and no deny rule keeps everybody from it.
     #[must_use]
     pub fn lets_write(&self, path: &CanonicalPath) -> bool {
-        let writes = |argument: &&Argument| matches!(&argument.kind, ArgumentKind::Path(kind) if kind.access == Access::Write);
+        self.lets(path, Access::Write, |_| true)
+    }
+
+    /// Returns true if some allow rule lets some request read or write this path, as for
+    /// [`CompiledPolicy::lets_write`], and no deny rule of the policy's own keeps everybody from it. The protection
+    /// that is compiled in does not count: it binds the paths of requests, not what programs do.
+    #[must_use]
+    pub fn opens(&self, path: &CanonicalPath) -> bool {
+        let is_own = |rule: &CompiledRule| rule.id != super::protection::RULE_ID;
+        [Access::Read, Access::Write, Access::Execute]
+            .into_iter()
+            .any(|access| self.lets(path, access, is_own))
+    }
+
+    /// Whether rules that `counts` holds for let a request do this to a path.
+    fn lets(
+        &self,
+        path: &CanonicalPath,
+        access: Access,
+        counts: impl Fn(&CompiledRule) -> bool + Copy,
+    ) -> bool {
+        let does = |argument: &&Argument| matches!(&argument.kind, ArgumentKind::Path(kind) if kind.access == access);
         for (nth, tool) in self.inner.tools.iter().enumerate() {
             let first = self.inner.first_action.get(nth).copied().unwrap_or(0);
             for (number, action) in (first..).zip(&tool.actions) {
@@ -341,8 +362,9 @@ impl CompiledPolicy {
                     .iter()
                     .chain(&action.args)
                     .chain(action.after.iter().flatten());
-                for argument in all.filter(writes) {
-                    if self.lets_write_by(narrow(nth), number, &argument.name, path) {
+                for argument in all.filter(does) {
+                    let here = (narrow(nth), number, argument.name.as_str());
+                    if self.lets_by(here, path, access, counts) {
                         return true;
                     }
                 }
@@ -351,18 +373,26 @@ impl CompiledPolicy {
         false
     }
 
-    fn lets_write_by(&self, tool: u32, action: u32, argument: &str, path: &CanonicalPath) -> bool {
+    fn lets_by(
+        &self,
+        (tool, action, argument): (u32, u32, &str),
+        path: &CanonicalPath,
+        access: Access,
+        counts: impl Fn(&CompiledRule) -> bool,
+    ) -> bool {
         let mut allows = false;
         let mut denies = false;
         let mut look = |id: RuleId| {
-            let Some(rule) = self.rule(id) else { return };
-            let is_of_writing = rule
+            let Some(rule) = self.rule(id).filter(|rule| counts(rule)) else {
+                return;
+            };
+            let is_about_it = rule
                 .access
                 .as_ref()
-                .is_none_or(|accesses| accesses.contains(&Access::Write));
+                .is_none_or(|accesses| accesses.contains(&access));
             match rule.effect {
                 RuleEffect::Allow => allows = true,
-                RuleEffect::Deny => denies |= rule.actors.is_none() && is_of_writing,
+                RuleEffect::Deny => denies |= rule.actors.is_none() && is_about_it,
                 RuleEffect::Ask => {}
             }
         };

@@ -133,7 +133,58 @@ impl Problem {
     }
 }
 
-/// All that is wrong with a policy, in reading order. Never empty.
+/// The most mistakes that are told of one policy. Nobody reads more before correcting some.
+const MOST_TOLD: usize = 200;
+
+/// The most that are kept while a policy is read: they are found in another order than they are told in.
+const MOST_KEPT: usize = 1_000;
+
+/// Mistakes as they are found, and how many more there were than are kept.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Problems {
+    kept: Vec<Problem>,
+    more: usize,
+}
+
+impl Problems {
+    pub(crate) fn push(&mut self, problem: Problem) {
+        if self.kept.len() < MOST_KEPT {
+            self.kept.push(problem);
+        } else {
+            self.more = self.more.saturating_add(1);
+        }
+    }
+
+    pub(crate) fn append(&mut self, others: Problems) {
+        self.more = self.more.saturating_add(others.more);
+        others
+            .kept
+            .into_iter()
+            .for_each(|problem| self.push(problem));
+    }
+
+    /// Forgets all that are of another kind.
+    pub(crate) fn keep_only(&mut self, code: Code) {
+        self.kept.retain(|problem| problem.code == code);
+        self.more = 0;
+    }
+}
+
+impl From<Vec<Problem>> for Problems {
+    fn from(kept: Vec<Problem>) -> Problems {
+        Problems { kept, more: 0 }
+    }
+}
+
+impl std::ops::Deref for Problems {
+    type Target = [Problem];
+
+    fn deref(&self) -> &[Problem] {
+        &self.kept
+    }
+}
+
+/// What is wrong with a policy, in reading order: all, or the first 200 and how many more. Never empty.
 #[derive(Clone, Debug)]
 pub struct PolicyErrors {
     files: Vec<Arc<SourceFile>>,
@@ -141,10 +192,23 @@ pub struct PolicyErrors {
 }
 
 impl PolicyErrors {
-    /// Sorts the problems by place and drops repetitions.
-    pub(crate) fn new(files: Vec<Arc<SourceFile>>, mut problems: Vec<Problem>) -> PolicyErrors {
+    /// Sorts the problems by place and drops repetitions, and all beyond the first 200: the last one then says
+    /// how many these are.
+    pub(crate) fn new(files: Vec<Arc<SourceFile>>, problems: Problems) -> PolicyErrors {
+        let Problems {
+            kept: mut problems,
+            more,
+        } = problems;
         problems.sort_by_key(|problem| (problem.at.file, problem.at.offset, problem.code));
         problems.dedup_by(|a, b| a.at == b.at && a.message == b.message);
+        let untold = problems.len().saturating_sub(MOST_TOLD);
+        if let Some(first) = problems.get(MOST_TOLD) {
+            let count = untold.saturating_add(more);
+            let message = format!("and {count} more mistakes from here on, which are not listed");
+            let rest = Problem::new(first.code, first.at, message);
+            problems.truncate(MOST_TOLD);
+            problems.push(rest.with_help("correct those above first"));
+        }
         PolicyErrors { files, problems }
     }
 

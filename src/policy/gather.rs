@@ -12,7 +12,7 @@ use sha2::{Digest as _, Sha256};
 
 use super::compile::Files;
 use super::decode::{self, nearest};
-use super::error::{Code, Problem};
+use super::error::{Code, Problem, Problems};
 use super::library;
 use super::model::{Confine, Parent, Policy, StatedLimits, StatedTerms, Tool};
 use super::source::{self, SourceFile, Span};
@@ -24,7 +24,7 @@ const MAX_DEPTH: usize = 8;
 pub(crate) struct Gathered {
     pub(crate) files: Vec<Arc<SourceFile>>,
     pub(crate) policy: Policy,
-    pub(crate) problems: Vec<Problem>,
+    pub(crate) problems: Problems,
     /// Not everything could be read: what is missing may stand there.
     pub(crate) partial: bool,
     /// The parents that nothing may be allowed beyond, and where they are named as such.
@@ -36,7 +36,7 @@ pub(crate) fn gather(main: SourceFile, files: &dyn Files) -> Gathered {
     let mut gathering = Gathering {
         outside: files,
         files: Vec::new(),
-        problems: Vec::new(),
+        problems: Problems::default(),
         partial: false,
         libraries: Vec::new(),
         parents: Vec::new(),
@@ -52,9 +52,7 @@ pub(crate) fn gather(main: SourceFile, files: &dyn Files) -> Gathered {
         .iter()
         .any(|problem| problem.code == Code::P010)
     {
-        gathering
-            .problems
-            .retain(|problem| problem.code == Code::P010);
+        gathering.problems.keep_only(Code::P010);
     }
     Gathered {
         files: gathering.files,
@@ -80,7 +78,7 @@ pub(crate) fn gather_alone(name: &str, files: &dyn Files) -> Result<Gathered, St
 struct Gathering<'f> {
     outside: &'f dyn Files,
     files: Vec<Arc<SourceFile>>,
-    problems: Vec<Problem>,
+    problems: Problems,
     partial: bool,
     /// The tool libraries read so far.
     libraries: Vec<(String, Vec<Tool>)>,
@@ -95,7 +93,7 @@ impl Gathering<'_> {
         let number = u16::try_from(self.files.len()).unwrap_or(u16::MAX);
         let decoded = decode::policy(source::parse(&file.text, number));
         self.files.push(Arc::new(file));
-        self.problems.extend(decoded.problems);
+        self.problems.append(decoded.problems);
         self.partial |= decoded.partial;
         let mut policy = decoded.value;
         self.add_libraries(&mut policy, directory);
@@ -143,7 +141,7 @@ impl Gathering<'_> {
                 .unwrap_or_default(),
             None => {
                 let decoded = decode::library(source::parse(&file.text, number));
-                self.problems.extend(decoded.problems);
+                self.problems.append(decoded.problems);
                 decoded.value
             }
         };
@@ -366,7 +364,7 @@ impl Gathering<'_> {
 
 /// One parent being added to its child.
 struct Merging<'g> {
-    problems: &'g mut Vec<Problem>,
+    problems: &'g mut Problems,
     parent: &'g str,
     at: Span,
 }

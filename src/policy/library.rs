@@ -234,7 +234,7 @@ mod tests {
             let parsed = source::parse(library.yaml, 0);
             assert_eq!(parsed.problems, [], "{}", library.name);
             let decoded = decode::library(source::parse(library.yaml, 0));
-            assert_eq!(decoded.problems, [], "{}", library.name);
+            assert_eq!(*decoded.problems, [], "{}", library.name);
             let mut json = String::new();
             written(&parsed.root.unwrap(), &mut json);
             json.push('\n');

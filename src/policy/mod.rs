@@ -68,5 +68,5 @@ pub(crate) fn reread_strictly(text: &str) -> Option<(source::Node, model::Policy
 
 /// What is wrong with the form of a document: all that is seen without looking up names.
 pub(crate) fn form_problems(text: &str) -> Vec<Problem> {
-    decode::policy(source::parse(text, 0)).problems
+    decode::policy(source::parse(text, 0)).problems.to_vec()
 }

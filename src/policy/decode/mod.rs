@@ -12,7 +12,7 @@ mod tests_section;
 mod tools;
 mod values;
 
-use super::error::{Code, Problem};
+use super::error::{Code, Problem, Problems};
 use super::model::{
     Approval, ApprovalKind, DiskRules, LedgerSettings, Parent, PathRules, Policy, Scope,
     ShellSettings, Tool,
@@ -29,7 +29,7 @@ pub(crate) use fields::nearest;
 /// What came of decoding one document.
 pub(crate) struct Decoded<T> {
     pub(crate) value: T,
-    pub(crate) problems: Vec<Problem>,
+    pub(crate) problems: Problems,
     /// Only the beginning could be read: do not complain about what is missing.
     pub(crate) partial: bool,
 }
@@ -37,7 +37,7 @@ pub(crate) struct Decoded<T> {
 /// Reads a policy.
 pub(crate) fn policy(parsed: Parsed) -> Decoded<Policy> {
     let mut decoder = Decoder {
-        problems: parsed.problems,
+        problems: parsed.problems.into(),
         partial: parsed.partial,
         is_compiled_in: false,
         normalises: false,
@@ -56,7 +56,7 @@ pub(crate) fn policy(parsed: Parsed) -> Decoded<Policy> {
 /// Reads a tool library: a document that holds only `version` and `tools`.
 pub(crate) fn library(parsed: Parsed) -> Decoded<Vec<Tool>> {
     let mut decoder = Decoder {
-        problems: parsed.problems,
+        problems: parsed.problems.into(),
         partial: parsed.partial,
         is_compiled_in: false,
         normalises: false,
@@ -75,7 +75,7 @@ pub(crate) fn library(parsed: Parsed) -> Decoded<Vec<Tool>> {
 /// Reads a compiled-in library. That nothing is wrong with it is known, so not everything is checked.
 pub(crate) fn known_library(root: &Node) -> Vec<Tool> {
     let mut decoder = Decoder {
-        problems: Vec::new(),
+        problems: Problems::default(),
         partial: false,
         is_compiled_in: true,
         normalises: false,
@@ -85,7 +85,7 @@ pub(crate) fn known_library(root: &Node) -> Vec<Tool> {
 
 /// The mistakes found so far.
 struct Decoder {
-    problems: Vec<Problem>,
+    problems: Problems,
     partial: bool,
     /// The text is one that the tests of this crate have read.
     is_compiled_in: bool,
