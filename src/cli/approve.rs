@@ -2,7 +2,6 @@
 
 #![forbid(unsafe_code)]
 
-use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
@@ -201,16 +200,19 @@ fn write_out(
     governor: &Governor,
     global: &Global,
 ) -> Result<Exit, Failure> {
+    let from = discover::current_directory()?;
+    let cannot = |file: &Path, why: &dyn std::fmt::Display| {
+        let shown = file.display().to_string();
+        Failure::new(format!(
+            "`{}` cannot be written: {why}",
+            shown.escape_debug()
+        ))
+    };
     let write = |file: &Path, text: &str| {
-        let made = std::fs::File::create_new(file);
-        let written = made.and_then(|mut made| made.write_all(text.as_bytes()));
-        written.map_err(|error| {
-            let shown = file.display().to_string();
-            Failure::new(format!(
-                "`{}` cannot be written: {error}",
-                shown.escape_debug()
-            ))
-        })
+        let new = governor.new_file(file, &from);
+        let new = new.map_err(|why| cannot(file, &why))?;
+        new.keep(text.as_bytes(), 0o666)
+            .map_err(|error| cannot(file, &error))
     };
     write(file, text)?;
     let beside = beside(file);

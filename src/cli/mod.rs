@@ -30,6 +30,7 @@ mod request;
 mod revoke;
 mod run;
 mod schema;
+mod sealed;
 mod suggest;
 mod surroundings;
 mod test;
@@ -79,6 +80,10 @@ struct Global {
     /// Answer in JSON
     #[arg(long, global = true)]
     json: bool,
+    /// For a line that somebody else completes: behind this, only `check`, `explain`, `list` and `run`, and no option that
+    /// names a policy, a ledger, an actor, a grant or a file to write. The policy has to be named in front of it
+    #[arg(long, global = true)]
+    sealed: bool,
     /// Colour of messages for people
     #[arg(long, global = true, value_name = "WHEN", default_value = "auto")]
     color: Color,
@@ -132,7 +137,7 @@ enum Command {
 pub fn main() -> ExitCode {
     let words = discover::words();
     let is_run = Cell::new(quick::named(&words) == Some(quick::Named::Run));
-    guarded(&is_run, || command(words, &is_run))
+    guarded(&is_run, || command(&words, &is_run))
 }
 
 /// What `command` ends with, or the code for a failure of this program itself if it panics.
@@ -160,9 +165,9 @@ fn guarded(is_run: &Cell<bool>, command: impl FnOnce() -> ExitCode) -> ExitCode 
     })
 }
 
-fn command(words: Vec<OsString>, is_run: &Cell<bool>) -> ExitCode {
-    let executor = run::executor_ahead(&words);
-    let cli = match quick::read(&words).map_or_else(|| Cli::try_parse_from(words), Ok) {
+fn command(words: &[OsString], is_run: &Cell<bool>) -> ExitCode {
+    let executor = run::executor_ahead(words);
+    let cli = match quick::read(words).map_or_else(|| Cli::try_parse_from(words), Ok) {
         Ok(cli) => cli,
         Err(error) => {
             let exit = if error.use_stderr() {
@@ -176,7 +181,15 @@ fn command(words: Vec<OsString>, is_run: &Cell<bool>) -> ExitCode {
     };
     is_run.set(matches!(cli.command, Command::Run(_)));
     cli.global.color.apply();
-    let exit = done(cli, executor).unwrap_or_else(|failure| {
+    let unsealed = match cli.global.sealed {
+        true => sealed::broken(&cli, words),
+        false => None,
+    };
+    let done = match unsealed {
+        Some(failure) => Err(failure),
+        None => done(cli, executor),
+    };
+    let exit = done.unwrap_or_else(|failure| {
         message!("{failure}");
         Exit::CouldNot
     });

@@ -18,7 +18,11 @@ pub(super) fn replace(file: &Path, before: &str, after: &str) -> Result<(), Fail
         Failure::new(format!("`{shown}` is not changed: {what}: {error}"))
     };
     let beside = "the new text cannot be written beside it";
-    // Through a link the file it leads to is replaced, not the link.
+    if file.is_symlink() {
+        return Err(Failure::new(format!(
+            "`{shown}` is not changed: it is a symbolic link; name the file itself"
+        )));
+    }
     let real = std::fs::canonicalize(file).map_err(|error| tell("it cannot be found", &error))?;
     let directory = real.parent().unwrap_or(Path::new("."));
     let temporary = directory.join(format!(".lictor-new-{}", std::process::id()));
@@ -144,7 +148,7 @@ mod tests {
     }
 
     #[test]
-    fn through_a_link_the_file_it_leads_to_is_replaced() {
+    fn no_link_is_followed() {
         let place = tempfile::tempdir().unwrap();
         let (file, link) = (
             place.path().join("real.yaml"),
@@ -152,8 +156,8 @@ mod tests {
         );
         std::fs::write(&file, "old").unwrap();
         std::os::unix::fs::symlink("real.yaml", &link).unwrap();
-        replace(&link, "old", "new").unwrap();
-        assert!(link.symlink_metadata().unwrap().is_symlink());
-        assert_eq!(std::fs::read_to_string(&file).unwrap(), "new");
+        let failure = replace(&link, "old", "new").unwrap_err().to_string();
+        assert!(failure.contains("name the file itself"), "{failure}");
+        assert_eq!(std::fs::read_to_string(&file).unwrap(), "old");
     }
 }

@@ -5,7 +5,7 @@
 use std::ffi::{OsStr, OsString};
 use std::io::Write;
 use std::os::unix::ffi::OsStrExt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::Args;
 use serde_json::{Value as Json, json};
@@ -22,7 +22,7 @@ use crate::governor::{Governor, Ran};
 
 #[derive(Args, Debug)]
 pub(super) struct Run {
-    /// Write the decision and the evidence there, in JSON, and pass the command's output through
+    /// Write the decision and the evidence to this new file, in JSON, and pass the command's output through
     #[arg(long, value_name = "FILE")]
     outcome: Option<PathBuf>,
     /// Read the outcome of tests from this file, in JUnit XML; an argument of the request has to name it
@@ -33,6 +33,17 @@ pub(super) struct Run {
     grant: Option<PathBuf>,
     #[command(flatten)]
     request: RequestArgs,
+}
+
+impl Run {
+    /// The option that is not for a line which somebody else completes, if there is one.
+    pub(super) fn operators(&self) -> Option<&'static str> {
+        let given = [
+            (self.outcome.is_some(), "--outcome"),
+            (self.grant.is_some(), "--grant"),
+        ];
+        given.iter().find(|(is, _)| *is).map(|(_, name)| *name)
+    }
 }
 
 /// What runs commands, with its helper started if the words of this command line look like a run: that takes
@@ -49,6 +60,14 @@ pub(super) fn main(command: Run, global: &Global, executor: Posix) -> Result<Exi
     let governor = Governor::with_executor(discover::policy(global)?, Box::new(executor));
     let actor = discover::actor(global);
     let request = command.request.into_request(&actor, &governor)?;
+    // Before anything runs: a place that cannot be written is a usage error, not a lost outcome.
+    let outcome = match &command.outcome {
+        Some(path) => {
+            let new = governor.new_file(path, &discover::current_directory()?);
+            Some(new.map_err(|why| unwritten(path, &why))?)
+        }
+        None => None,
+    };
     if let Some(file) = &command.grant
         && let Err(failure) = super::approve::import(&governor, file, None)
     {
@@ -56,13 +75,6 @@ pub(super) fn main(command: Run, global: &Global, executor: Posix) -> Result<Exi
         message!("{failure}");
         return Ok(Exit::Command(126));
     }
-    // Before anything runs: a place that cannot be written is a usage error, not a lost outcome.
-    let outcome = match &command.outcome {
-        Some(path) => Some(std::fs::File::create(path).map_err(|error| {
-            Failure::new(format!("`{}` cannot be written: {error}", path.display()))
-        })?),
-        None => None,
-    };
     let mut observer = PassThrough {
         cancel: CancelToken::new(),
         silent: global.json,
@@ -73,10 +85,14 @@ pub(super) fn main(command: Run, global: &Global, executor: Posix) -> Result<Exi
     let report_file = command.report_file.as_deref().map(OsStr::as_bytes);
     let ran = governor.run_reporting(&request, &context, report_file, &mut observer);
 
-    if let Some(mut file) = outcome {
-        writeln!(file, "{}", super::json_line(&to_json(&governor, &ran)))
-            .map_err(|error| Failure::new(format!("the outcome cannot be written: {error}")))?;
-    }
+    let kept = match (outcome, &command.outcome) {
+        (Some(new), Some(path)) => {
+            let text = format!("{}\n", to_json(&governor, &ran));
+            new.keep(text.as_bytes(), 0o666)
+                .map_err(|error| unwritten(path, &error))
+        }
+        _ => Ok(()),
+    };
     if global.json {
         print_json(&to_json(&governor, &ran));
     } else {
@@ -90,10 +106,22 @@ pub(super) fn main(command: Run, global: &Global, executor: Posix) -> Result<Exi
         };
         message!("lictor: the {what} is not recorded: {error}");
     }
+    if let Err(failure) = kept {
+        message!("{failure}");
+        return Ok(Exit::Command(125));
+    }
     Ok(match &ran.evidence {
         Some(evidence) => Exit::of_run(evidence, ran.recorded),
         None => Exit::of_refusal(&ran.decision),
     })
+}
+
+fn unwritten(path: &Path, why: &dyn std::fmt::Display) -> Failure {
+    let shown = path.display().to_string();
+    Failure::new(format!(
+        "the outcome cannot be written to `{}`: {why}",
+        shown.escape_debug()
+    ))
 }
 
 fn to_json(governor: &Governor, ran: &Ran) -> Json {

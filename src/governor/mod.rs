@@ -28,7 +28,9 @@ use crate::path::CanonicalPath;
 use crate::policy::CompiledPolicy;
 use crate::policy::model::ApprovalKind;
 use crate::reason::Reason;
-use crate::resolve::{Host, Resolved, Workspace, WorkspaceError, resolve};
+use crate::resolve::{
+    Existing, Guarded, Host, NewFile, Resolved, Workspace, WorkspaceError, resolve,
+};
 
 pub use crate::resolve::user_id;
 pub use approve::{Accepted, DEFAULT_AGE, GrantError, What, Wish};
@@ -138,6 +140,17 @@ impl Governor {
             Ok(workspace) => workspace.path(),
             Err(_) => &self.loaded.workspace,
         }
+    }
+
+    /// A file that the program is to write because its caller named it, from the current directory: never one that
+    /// is guarded, and nothing that is there already.
+    pub(crate) fn new_file(&self, path: &Path, from: &Path) -> Result<NewFile, String> {
+        let guarded = Guarded {
+            workspace: self.workspace_path(),
+            names: &self.loaded.policy.switches().protected,
+            files: &self.loaded.own_files().collect::<Vec<_>>(),
+        };
+        NewFile::reserve(path, from, &guarded, Existing::Refused)
     }
 
     /// What decisions depend on besides the policy and the request, as it is now: the time, and the

@@ -6,6 +6,8 @@
 
 #![forbid(unsafe_code)]
 
+use super::glob::Pattern;
+
 /// The id of the compiled-in rule.
 pub(crate) const RULE_ID: &str = "lictor/self-protection";
 
@@ -53,3 +55,9 @@ pub(crate) const PATTERNS: &[&str] = &[
     "**/.devcontainer/**",
     "**/.devcontainer.json",
 ];
+
+/// Returns true if the settings of an agent lie at a path of the workspace, in any case of its letters.
+pub(crate) fn covers(path: &[u8]) -> bool {
+    let mut patterns = PATTERNS.iter().filter_map(|text| Pattern::parse(text).ok());
+    patterns.any(|pattern| pattern.matches_folded(path))
+}

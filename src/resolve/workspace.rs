@@ -263,7 +263,7 @@ pub(super) enum Named {
     Else,
 }
 
-fn open_by_name(path: &Path) -> Result<OwnedFd, Errno> {
+pub(super) fn open_by_name(path: &Path) -> Result<OwnedFd, Errno> {
     let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
     let resolve = ResolveFlags::NO_SYMLINKS | ResolveFlags::NO_MAGICLINKS;
     match beneath::openat2(CWD, path, flags, resolve) {

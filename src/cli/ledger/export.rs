@@ -54,7 +54,12 @@ pub(super) fn main(args: &Export, directory: &Path, global: &Global) -> Result<E
     };
     // A ledger that is not there must not cost an export that is.
     super::look(directory)?;
-    show::print(directory, filter, form, Out::to(args.out.as_deref())?)
+    show::print(
+        directory,
+        filter,
+        form,
+        Out::to(args.out.as_deref(), directory)?,
+    )
 }
 
 fn tiles(

@@ -2,13 +2,13 @@
 
 #![forbid(unsafe_code)]
 
-use std::fs::File;
 use std::io::{self, BufWriter, Write};
 use std::ops::ControlFlow;
 use std::path::Path;
 
 use serde_json::json;
 
+use super::file::NewFile;
 use super::named;
 use crate::cli::Failure;
 use crate::cli::print::Answers;
@@ -66,27 +66,18 @@ pub(super) struct Out {
 
 impl Out {
     /// Standard output, or a new file that only its owner can read: a record is not for everybody.
-    pub(super) fn to(file: Option<&Path>) -> Result<Out, Failure> {
-        use std::os::unix::fs::OpenOptionsExt;
+    pub(super) fn to(file: Option<&Path>, ledger: &Path) -> Result<Out, Failure> {
         let Some(path) = file else {
             return Ok(Out {
                 to: BufWriter::new(Box::new(Answers)),
                 name: "standard output".to_owned(),
             });
         };
-        let mut options = File::options();
-        options.write(true).create(true).truncate(true).mode(0o600);
-        let opened = options.open(path);
-        match opened {
-            Ok(file) => Ok(Out {
-                to: BufWriter::new(Box::new(file)),
-                name: format!("`{}`", named(path)),
-            }),
-            Err(error) => Err(Failure::new(format!(
-                "`{}` cannot be written: {error}",
-                named(path)
-            ))),
-        }
+        let file = NewFile::create(path, ledger)?.open(0o600)?;
+        Ok(Out {
+            to: BufWriter::new(Box::new(file)),
+            name: format!("`{}`", named(path)),
+        })
     }
 
     /// Writes one line. Breaks when nobody reads any more.

@@ -95,7 +95,11 @@ enum KeyCommand {
 pub(super) fn anchor(args: &Anchor, directory: &Path, global: &Global) -> Result<Exit, Failure> {
     let ledger = open(directory)?;
     // The file first: an anchor that was recorded and kept nowhere protects nothing.
-    let out = args.out.as_deref().map(NewFile::create).transpose()?;
+    let out = args
+        .out
+        .as_deref()
+        .map(|path| NewFile::create(path, directory))
+        .transpose()?;
     let to = args.out.as_ref().map_or_else(
         || "standard output".to_owned(),
         |path| path.display().to_string(),
@@ -122,9 +126,13 @@ pub(super) fn prove(args: &Prove, directory: &Path) -> Result<Exit, Failure> {
     let proof = prove::prove(directory, args.seq).map_err(failed)?;
     if let Some(file) = &args.entry {
         let entry = prove::entry(directory, args.seq).map_err(failed)?;
-        NewFile::create(file)?.keep(&entry)?;
+        NewFile::create(file, directory)?.keep(&entry)?;
     }
-    let out = args.out.as_deref().map(NewFile::create).transpose()?;
+    let out = args
+        .out
+        .as_deref()
+        .map(|path| NewFile::create(path, directory))
+        .transpose()?;
     write(out, proof.as_bytes())?;
     Ok(Exit::Good)
 }

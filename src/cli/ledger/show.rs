@@ -21,7 +21,12 @@ pub(super) struct Show {
 
 pub(super) fn main(show: &Show, directory: &Path, global: &Global) -> Result<Exit, Failure> {
     let form = if global.json { Form::Json } else { Form::Human };
-    print(directory, show.select.filter(global)?, form, Out::to(None)?)
+    print(
+        directory,
+        show.select.filter(global)?,
+        form,
+        Out::to(None, directory)?,
+    )
 }
 
 /// Writes what `filter` chooses. Ends with 1 if there are lines that cannot be read.

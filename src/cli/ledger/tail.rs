@@ -69,7 +69,7 @@ pub(super) fn main(args: &TailArgs, directory: &Path, global: &Global) -> Result
             .map_err(|error| Failure::new(format!("signals cannot be handled: {error}")))?;
     }
     let mut tail = begin(args.lines, directory, &filter, &mut form)?;
-    let mut out = Out::to(None)?;
+    let mut out = Out::to(None, directory)?;
     let mut unread = 0_u64;
     for shown in std::mem::take(&mut tail.last) {
         if print(&shown, &mut form, &mut out, &mut unread)?.is_break() {

@@ -91,7 +91,7 @@ pub(super) fn main(args: &Verify, directory: &Path, global: &Global) -> Result<E
         return Ok(Exit::Bad);
     }
     if let (Some(file), Some(resume)) = (&args.since, &report.resume) {
-        NewFile::create(file)?.keep(resume.text().as_bytes())?;
+        NewFile::anew(file, directory)?.keep(resume.text().as_bytes())?;
     }
     Ok(Exit::Good)
 }
