@@ -284,6 +284,11 @@ fn a_ledger_where_rules_let_requests_read_or_write_is_refused() {
                 let message = json["message"].as_str().unwrap();
                 assert!(message.contains("keep it outside"), "{message}");
                 assert!(!place.work().join("state/ledger").exists());
+                if named {
+                    // Lint has said so before.
+                    let lint = lictor(&place, &["lint", "--format", "compact", "lictor.yaml"]);
+                    assert!(lint.stdout.contains("X308"), "{policy} {lint:?}");
+                }
                 // What nothing is recorded for says so as well.
                 let dry = [&words[..], &["--dry-run"]].concat();
                 let dry = lictor(&place, &dry).json();

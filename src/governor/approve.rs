@@ -15,6 +15,7 @@ use crate::ledger::{Grant, Ledger, LedgerError, RunId};
 use crate::policy::glob::Pattern;
 use crate::policy::model::{Approval, ApprovalKind};
 use crate::resolve::{WorkspaceError, user_id};
+use crate::text::escaped;
 
 /// How long a grant counts if nobody says.
 pub const DEFAULT_AGE: Duration = Duration::from_secs(8 * 3600);
@@ -119,13 +120,13 @@ pub enum GrantError {
         names: Vec<String>,
     },
     /// The approval is not one that is missing.
-    #[error("the approval `{}` is none that is missing here", name.escape_debug())]
+    #[error("the approval `{}` is none that is missing here", escaped(name))]
     NotMissing {
         /// Its name.
         name: String,
     },
     /// There is no such rule, or it needs no approval.
-    #[error("no rule `{}` of this policy needs an approval", rule.escape_debug())]
+    #[error("no rule `{}` of this policy needs an approval", escaped(rule))]
     NoSuchRule {
         /// The rule.
         rule: String,
@@ -147,7 +148,7 @@ pub enum GrantError {
         most: u64,
     },
     /// A file that the grant would bind to cannot be read.
-    #[error("`{}` cannot be approved by its content: {why}", path.escape_debug())]
+    #[error("`{}` cannot be approved by its content: {why}", escaped(path))]
     Pin {
         /// The file.
         path: String,
@@ -185,7 +186,7 @@ pub enum GrantError {
         what: &'static str,
     },
     /// There is none of that name.
-    #[error("there is no grant `{}` in this ledger", id.escape_debug())]
+    #[error("there is no grant `{}` in this ledger", escaped(id))]
     Unknown {
         /// The name.
         id: String,
@@ -224,7 +225,7 @@ impl Governor {
                 let approval = self.of_rule(rule, wish.approval.as_deref())?;
                 for text in within {
                     Pattern::parse(text).map_err(|error| GrantUnreadable {
-                        why: format!("`{}` is no pattern: {error}", text.escape_debug()),
+                        why: format!("`{}` is no pattern: {error}", escaped(text)),
                     })?;
                 }
                 let rule = Some(rule.clone());

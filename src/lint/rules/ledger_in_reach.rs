@@ -9,18 +9,21 @@ use crate::lint::probe;
 use crate::lint::rule::{Findings, declare_rule};
 use crate::lint::subject::Subject;
 use crate::lint::yaml;
+use crate::path::{CanonicalPath, Switches};
 use crate::policy::Span;
 use crate::policy::model::Access;
 
 declare_rule! {
     /// ## What it does
-    /// Finds a ledger inside a scope that allow rules or `confine.write` open for writing, and a ledger inside the workspace
-    /// that no deny rule covers.
+    /// Finds a ledger inside a scope that allow rules open for reading or writing, or `confine.write` for writing, and a
+    /// ledger inside the workspace that no deny rule covers.
     ///
     /// ## Why is this bad?
     /// Path arguments cannot open the ledger for writing: that is compiled in. But a program that an allowed request starts
     /// (a test, a build script) writes where the user may, and a record in its reach can be damaged or removed. That it was
-    /// is seen on verification; what it said is gone. Outside of the workspace it is also out of the way of `git clean`.
+    /// is seen on verification; what it said is gone. Whoever reads the key beside it can write another record in its place.
+    /// So nothing is allowed while rules open it (`LEDGER_UNAVAILABLE`). Outside of the workspace it is also out of the way
+    /// of `git clean`.
     ///
     /// ## Example
     /// ```yaml
@@ -58,6 +61,24 @@ pub(super) fn check(subject: &Subject<'_>, out: &mut Findings<'_>) {
                 .related(related, "opens it")
                 .witness(witness)
                 .fix(reach::deny_fix(subject, "no-ledger", &[format!("{ledger}/**")]));
+        });
+        return;
+    }
+    let key = CanonicalPath::parse(format!("{ledger}/key").as_bytes(), &Switches::default());
+    if key.is_ok_and(|key| subject.policy.opens(&key)) {
+        let message = format!(
+            "the ledger `{ledger}` is in reach: the rules let a request read it, its key included"
+        );
+        out.at(at, message, |d| {
+            d.help(
+                "keep it outside of the workspace, or exclude it from what may be read and deny it",
+            )
+            .witness(Witness::path(format!("{ledger}/key"), "may be read"))
+            .fix(reach::deny_fix(
+                subject,
+                "no-ledger",
+                &[format!("{ledger}/**")],
+            ));
         });
         return;
     }
