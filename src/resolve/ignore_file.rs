@@ -10,8 +10,8 @@
 //! * the last line that matches decides, and `!` takes a name back in.
 //!
 //! Any other line ignores nothing, which only means that more is looked at. Any other line with `!` takes
-//! everything back in that earlier lines ignore. A text with a NUL, bytes that are not UTF-8, or a second
-//! byte order mark is not understood at all.
+//! everything back in that earlier lines ignore. A text with a NUL, bytes that are not UTF-8, or a byte
+//! order mark in front is not understood at all: git drops one mark, ripgrep 13 none, later ones all.
 //!
 //! Sources: gitignore(5) and `dir.c`, `wildmatch.c` of git 2.39 to 2.47; the crates `ignore` and
 //! `globset` of ripgrep 13 to 15. `tests/ignored.rs` compares with both programs.
@@ -66,18 +66,16 @@ enum Segments {
 pub(super) enum Reach {
     /// All.
     All,
-    /// Those for names at any depth. ripgrep 13 forgets the others of directories above the one it is
-    /// given.
+    /// Those that ignore names at any depth, and all that take names back in. ripgrep 13 forgets the
+    /// others of directories above the one it is given.
     Anywhere,
 }
 
 impl IgnoreFile {
     /// Reads a text. None if it is not understood.
     pub(super) fn parse(text: &[u8]) -> Option<IgnoreFile> {
-        const MARK: &str = "\u{feff}";
         let text = std::str::from_utf8(text).ok()?;
-        let text = text.strip_prefix(MARK).unwrap_or(text);
-        if text.starts_with(MARK) || text.contains('\0') {
+        if text.starts_with('\u{feff}') || text.contains('\0') {
             return None;
         }
         let mut file = IgnoreFile::default();
@@ -131,7 +129,8 @@ impl IgnoreFile {
         let matching = self.patterns.iter().rev().find(|pattern| {
             (is_directory || !pattern.only_directories)
                 && after.is_none_or(|line| pattern.position.line > line)
-                && pattern.segments.match_path(path, name, reach)
+                && pattern.counts(reach)
+                && pattern.segments.match_path(path, name)
         });
         let position = matching.map(|pattern| pattern.position).or(by_name);
         position.map(|position| position.verdict)
@@ -143,12 +142,19 @@ impl IgnoreFile {
     }
 }
 
+impl Pattern {
+    fn counts(&self, reach: Reach) -> bool {
+        reach == Reach::All
+            || self.position.verdict == Verdict::Kept
+            || matches!(self.segments, Segments::Anywhere(_))
+    }
+}
+
 impl Segments {
-    fn match_path(&self, path: &[u8], name: &[u8], reach: Reach) -> bool {
+    fn match_path(&self, path: &[u8], name: &[u8]) -> bool {
         match self {
             Segments::Everything => true,
             Segments::Anywhere(pattern) => is_match(pattern, name),
-            Segments::Anchored(_) if reach == Reach::Anywhere => false,
             Segments::Anchored(pattern) => match_segments(pattern, path),
         }
     }
@@ -321,7 +327,7 @@ mod tests {
         }
         assert!(IgnoreFile::parse(b".env\n!.env\0\n").is_none());
         assert!(IgnoreFile::parse(b".env\n\xff\n").is_none());
-        assert!(IgnoreFile::parse("\u{feff}\u{feff}.env".as_bytes()).is_none());
+        assert!(IgnoreFile::parse("\u{feff}.env".as_bytes()).is_none());
     }
 
     #[test]
