@@ -1161,3 +1161,58 @@ fn scoped_tree() -> Tree {
 fn everything_holds_for_an_ordinary_user_as_well() {
     ordinary::again("everything_holds_for_an_ordinary_user", None);
 }
+
+/// Leaving a path out means the directory that the program starts in, which a walk from the top may have
+/// left out.
+#[test]
+fn a_path_that_is_left_out_is_the_directory_the_program_starts_in() {
+    let tree = Tree::new();
+    tree.file("config/prod.key");
+    tree.file("private/names.txt");
+    tree.file("docs/a");
+    fs::create_dir(tree.work().join(".git")).unwrap();
+    fs::write(tree.work().join(".git/HEAD"), "ref: refs/heads/main\n").unwrap();
+    fs::write(tree.work().join(".gitignore"), "config/\n").unwrap();
+    let text = |absent: &str| {
+        format!(
+            "version: 1
+name: left-out
+tools:
+  look: {{program: look, actions: {{run: {{args: {{path: {{type: path, tree: unignored, {absent}}}}}}}}}}}
+  list: {{program: list, actions: {{run: {{args: {{path: {{type: path, tree: names, {absent}}}}}}}}}}}
+scopes: {{all: \"**\", keys: \"**/*.key\", private: private}}
+rules:
+  - {{id: all, allow: \"*\", within: all}}
+  - {{id: no-keys, deny: \"*\", touching: keys}}
+  - {{id: no-private, deny: list.run, touching: {{path: private}}}}
+"
+        )
+    };
+    for absent in ["absent: here", "absent: workspace"] {
+        let policy = CompiledPolicy::from_yaml(&text(absent)).unwrap();
+        let workspace = tree.workspace();
+        let asked = |line: &str, cwd: Option<&str>| {
+            let mut request = Request::argv(line.split(' '));
+            if let Some(cwd) = cwd {
+                request = request.with_cwd(cwd);
+            }
+            outcome(&on_disk(&policy, &workspace, &request))
+        };
+        assert_eq!(asked("look", None), Ok(()), "{absent}");
+        assert_eq!(asked("look", Some("docs")), Ok(()), "{absent}");
+        let denied = Err(Reason::PathTreeTouchesDenied);
+        assert_eq!(asked("look config", None), denied, "{absent}");
+        assert_eq!(asked("look", Some("config")), denied, "{absent}");
+        assert_eq!(asked("list", None), Ok(()), "{absent}");
+        assert_eq!(asked("list private", None), Err(Reason::DeniedByRule));
+        assert_eq!(asked("list", Some("private")), Err(Reason::DeniedByRule));
+    }
+    // Only where the program looks: a secret elsewhere is nothing to it.
+    fs::write(tree.work().join("top.key"), "").unwrap();
+    let policy = CompiledPolicy::from_yaml(&text("absent: here")).unwrap();
+    let request = Request::argv(["look"]).with_cwd("docs");
+    assert_eq!(
+        outcome(&on_disk(&policy, &tree.workspace(), &request)),
+        Ok(())
+    );
+}

@@ -253,6 +253,11 @@ impl Analysis {
         &self.cells
     }
 
+    /// The same argument of the same action here as a cell of another policy.
+    pub(super) fn twin(&self, cell: &Cell) -> Option<&Cell> {
+        self.cells.iter().find(|own| own.is_same_as(cell))
+    }
+
     /// Everything that a decision about a cell can depend on besides the request: one context for each
     /// kind of actor and each set of approvals that its rules tell apart, those first in which the least
     /// is granted. None if there are more than can be looked at.

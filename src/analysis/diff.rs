@@ -469,6 +469,11 @@ impl<'a> Comparing<'a> {
         let Some(cell) = view.cell.filter(|_| region != Formula::Const(false)) else {
             return;
         };
+        // The other paths of the request should not be what makes the difference.
+        let beside = match std::ptr::eq(view.analysis, self.before) {
+            true => self.after,
+            false => self.before,
+        };
         let key = (
             kind,
             cell.tool().to_owned(),
@@ -483,6 +488,7 @@ impl<'a> Comparing<'a> {
             cell,
             context: &situation.context,
             empty: region.into(),
+            beside: Some(beside),
             expected: Expected::Is(effect),
         };
         match claim.proved(self.budget) {
@@ -562,6 +568,7 @@ impl<'a> Comparing<'a> {
                 cell,
                 context: &situation.context,
                 empty: empty.into(),
+                beside: None,
                 expected: Expected::Is(Effect::Allow),
             };
             let witness = match claim(left.clone()).proved(self.budget) {
@@ -621,6 +628,7 @@ impl<'a> Comparing<'a> {
                     cell,
                     context: &situation.context,
                     empty: self.after.paths(cell, &situation.context, Effect::Allow),
+                    beside: None,
                     expected: Expected::Is(Effect::Allow),
                 };
                 claim.proved(self.budget).witness().cloned()
@@ -691,6 +699,7 @@ fn needless_here(
         cell,
         context: &situation.context,
         empty: Formula::all([set.clone(), region]).into(),
+        beside: None,
         expected,
     };
     let differs = |a: &Formula, b: &Formula| {

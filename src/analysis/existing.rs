@@ -72,6 +72,7 @@ impl Witness {
                     cell: &region.cell,
                     context: &self.context,
                     empty: region.paths.clone(),
+                    beside: None,
                     expected: region.expected,
                 };
                 match claim.witness(Some(name), budget) {

@@ -88,6 +88,7 @@ impl Analysis {
                 cell,
                 context,
                 empty: Formula::all(empty).into(),
+                beside: None,
                 expected: Expected::Is(Effect::Allow),
             };
             answer = answer.and(|| claim.proved(budget));

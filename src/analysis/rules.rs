@@ -297,6 +297,7 @@ impl Analysis {
             cell,
             context: &situation.context,
             empty: empty.into(),
+            beside: None,
             expected,
         }
     }

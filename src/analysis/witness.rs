@@ -116,6 +116,8 @@ pub(super) struct Claim<'a> {
     pub(super) context: &'a Context,
     /// The claim is that no path of the cell is in it.
     pub(super) empty: PathSet,
+    /// A second policy, which should let the other arguments of the request through too if it can.
+    pub(super) beside: Option<&'a Analysis>,
     pub(super) expected: Expected,
 }
 
@@ -475,7 +477,26 @@ impl Claim<'_> {
             }
             None => None,
         };
-        match self.analysis.space(cell).is_empty(&allowed, budget) {
+        let by_both = match self
+            .beside
+            .and_then(|beside| beside.twin(cell).map(|twin| (beside, twin)))
+        {
+            Some((beside, twin)) => {
+                let passed = beside.paths(twin, self.context, Effect::Allow);
+                let passed = passed.or(beside.paths(twin, self.context, Effect::Ask));
+                self.analysis
+                    .space(cell)
+                    .is_empty(&allowed.clone().and(passed), budget)
+            }
+            None => Answer::Holds,
+        };
+        let found = match by_both {
+            Answer::Holds | Answer::Unknown(_) => {
+                self.analysis.space(cell).is_empty(&allowed, budget)
+            }
+            Answer::Fails(path) => Answer::Fails(path),
+        };
+        match found {
             Answer::Fails(path) => Ok(Some(
                 match below.as_ref().filter(|base| !base.is_workspace()) {
                     Some(base) => {

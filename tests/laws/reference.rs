@@ -241,11 +241,14 @@ fn read(policy: &Policy, ask: &Ask) -> Result<Vec<Read>, Vec<Reason>> {
             for text in targets {
                 add("target", Access::Read, text, Syntax::Pytest, &start);
             }
-            if targets.is_empty() {
+            // Everything, and the directory that paths start from.
+            let mut implied = vec![CanonicalPath::workspace()];
+            implied.extend((!start.is_workspace()).then(|| start.clone()));
+            for canonical in implied.into_iter().filter(|_| targets.is_empty()) {
                 found.push(Read {
                     argument: "target",
                     access: Access::Read,
-                    canonical: CanonicalPath::workspace(),
+                    canonical,
                     rendered: None,
                 });
             }
