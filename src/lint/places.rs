@@ -8,7 +8,8 @@ use crate::policy::glob::{Case, Pattern};
 
 /// Reading these gives away secrets or how to get in.
 pub(crate) static HIDDEN_READ: &[Place] = &[
-    env(&[".env", ".env.local"]),
+    Place::new("**/.env", &[".env"]),
+    env(&[".env.local"]),
     ssh(&[".ssh/id_ed25519", ".ssh/config"]),
 ];
 
@@ -39,20 +40,23 @@ pub(crate) static HIDDEN_WRITE: &[Place] = &[
         deny: Some(".githooks/**"),
         ..Place::new(".githooks/*", &[".githooks/pre-commit"])
     },
-    env(&[".env", ".env.local"]),
+    Place::new("**/.env", &[".env"]),
+    env(&[".env.local"]),
     ssh(&[".ssh/authorized_keys", ".ssh/config"]),
 ];
 
 /// Where secrets are by the conventions of the tools that make them.
 pub(crate) static SECRETS: &[Place] = &[
-    env(&[".env", ".env.local", ".env.production"]),
+    Place::new("**/.env", &[".env"]),
+    env(&[".env.local", ".env.production"]),
+    Place::new("**/.envrc", &[".envrc"]),
     Place::new("**/*.pem", &["server.pem", "certs/server.pem"]),
     Place::new("**/*.key", &["server.key", "certs/server.key"]),
-    // A private key has no ending: `id_rsa.pub` is its public half, and `id_map.rs` none at all.
-    Place {
-        but: "**/[Ii][Dd]_*.*",
-        ..Place::new("**/id_*", &["id_rsa", "id_ed25519"])
-    },
+    // `id_rsa.pub` is the public half, and `id_map.rs` no key at all.
+    Place::new(
+        "**/id_{rsa,dsa,ecdsa,ecdsa_sk,ed25519,ed25519_sk}",
+        &["id_rsa", "id_ed25519"],
+    ),
     ssh(&[".ssh/id_ed25519", ".ssh/config"]),
     Place {
         but: SOURCES,
@@ -65,8 +69,8 @@ pub(crate) static SECRETS: &[Place] = &[
 
 const fn env(names: &'static [&'static str]) -> Place {
     Place {
-        but: SOURCES,
-        ..Place::new("**/.env*", names)
+        but: EXAMPLES,
+        ..Place::new("**/.env.*", names)
     }
 }
 
@@ -80,6 +84,9 @@ const fn ssh(names: &'static [&'static str]) -> Place {
 /// Program text and prose, which hold no secrets wherever they lie: a rule about `src/**/*.rs` also matches
 /// `src/.ssh/a.rs`, and nobody has to be told.
 const SOURCES: &str = "**/*.{rs,py,pyi,js,mjs,cjs,jsx,ts,tsx,go,c,h,cc,cpp,hpp,java,kt,rb,php,cs,swift,lua,ex,hs,ml,sql,md,rst,adoc,html,css,scss,vue}";
+
+/// Examples of files with variables, which are committed, and program text.
+const EXAMPLES: &str = "**/*.{example,sample,template,dist,rs,py,pyi,js,mjs,cjs,jsx,ts,tsx,go,c,h,cc,cpp,hpp,java,kt,rb,php,cs,swift,lua,ex,hs,ml,sql,md,rst,adoc,html,css,scss,vue}";
 
 /// Whether all names of a pattern are plainly those of program text or prose.
 pub(crate) fn is_of_sources(pattern: &Pattern) -> bool {
@@ -122,7 +129,7 @@ impl Place {
 
     /// Whether program text is no part of it.
     pub(crate) fn is_without_sources(&self) -> bool {
-        self.but == SOURCES
+        self.but == SOURCES || self.but == EXAMPLES
     }
 
     /// Whether it lies below any directory.
