@@ -1,7 +1,6 @@
 //! What one request, one line or one policy may cost at most, and where the record has to lie.
 #![expect(
     clippy::disallowed_methods,
-    clippy::indexing_slicing,
     clippy::panic,
     clippy::unwrap_used,
     reason = "a test starts programs and fails by panicking"

@@ -227,7 +227,7 @@ const SHOW: [&str; 3] = ["terraform", "show", "states/a"];
 fn one_request_is_approved_once_and_no_other() {
     let place = unsigned();
     let ask = run(&place, &SHOW, 126);
-    let line = "lictor approve --why 'WHY' -- terraform show states/a";
+    let line = "lictor approve --why 'WHY' --cwd . -- terraform show states/a";
     assert!(ask.stderr.contains(line), "{ask:?}");
 
     let grant = approve(&place, &[], &SHOW);
@@ -860,10 +860,13 @@ fn the_line_to_approve_approves_what_was_asked() {
         let exact = decision.exact().unwrap().to_json();
         expected.push((exact, json!(actor), line.to_owned()));
     }
+    // Wherever it is typed.
+    let below = place.work().join("below");
+    std::fs::create_dir(&below).unwrap();
     let start = place.lictor::<&str>([]);
     let output = Command::new("bash")
         .args(["-c", &lines])
-        .current_dir(place.work())
+        .current_dir(&below)
         .env_clear()
         .envs(start.command.get_envs().filter_map(|(k, v)| Some((k, v?))))
         .env("PATH", format!("{}:/usr/bin:/bin", bin.display()))
@@ -1052,8 +1055,9 @@ fn a_job_may_plan_and_applies_exactly_the_plan_that_a_person_signed() {
     let apply = ["terraform", "apply", "prod.tfplan"];
     let ask = run(&place, &apply, 126);
     assert!(
-        ask.stderr
-            .contains("lictor approve --why 'WHY' --key FILE -- terraform apply prod.tfplan"),
+        ask.stderr.contains(
+            "lictor approve --why 'WHY' --key FILE --cwd . -- terraform apply prod.tfplan"
+        ),
         "{ask:?}"
     );
     // A person reads the plan and signs; the file travels to where the job runs.

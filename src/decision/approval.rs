@@ -160,9 +160,8 @@ fn how_to_approve(request: &Request, actor: &str, approval: Option<&str>, signed
     if !actor.starts_with("uid-") {
         add(&option("--actor", actor.as_bytes()));
     }
-    if let Some(cwd) = &request.cwd {
-        add(&option("--cwd", cwd));
-    }
+    // Else it would be about the directory in which whoever approves types it.
+    add(&option("--cwd", request.cwd.as_deref().unwrap_or(b".")));
     match &request.form {
         Form::Argv(words) => {
             add("--");
@@ -220,7 +219,7 @@ mod tests {
         check(
             &Request::argv(["terraform", "apply", "tf.plan"]),
             "uid-1000",
-            "lictor approve --why 'WHY' -- terraform apply tf.plan",
+            "lictor approve --why 'WHY' --cwd . -- terraform apply tf.plan",
         );
         check(
             &Request::argv(["sh", "-c", "it's; rm -rf $HOME"]).with_cwd("a b"),
@@ -230,7 +229,7 @@ mod tests {
         check(
             &Request::argv([&b"a\xff\n\x1b[2J'"[..]]),
             "ci",
-            r"lictor approve --why 'WHY' --actor ci -- $'a\377\012\033[2J\''",
+            r"lictor approve --why 'WHY' --actor ci --cwd . -- $'a\377\012\033[2J\''",
         );
         check(
             &Request::named("t", "a")
@@ -238,7 +237,7 @@ mod tests {
                 .with_arg("p", Value::Text(vec![0xff]))
                 .with_arg("v", Value::Flag(true)),
             "uid-0",
-            r"lictor approve --why 'WHY' --tool t --action a --arg 'p=x y' --arg $'p=\377' --arg v",
+            r"lictor approve --why 'WHY' --cwd . --tool t --action a --arg 'p=x y' --arg $'p=\377' --arg v",
         );
     }
 }
