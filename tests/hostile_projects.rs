@@ -273,3 +273,93 @@ fn pytest_runs_what_its_head_says_of_the_projects_configuration() {
         leaves(&place, line, &["conftest"]);
     }
 }
+
+/// What programs make, copy, move, remove and show, on disk: no name that is kept out, and nothing of `.git`.
+#[test]
+fn programs_for_files_touch_no_name_that_is_kept_out() {
+    let place = Place::with_policy(
+        "version: 1
+name: files
+use: [lictor/coreutils@1]
+scopes: {all: [\"**\"], locked: [\"out/*.yml\"]}
+rules:
+  - {id: all, allow: \"*\", within: all}
+  - {id: locked, deny: \"*\", touching: locked, access: write}
+",
+    );
+    git(&place.work(), &["init", "-q"]);
+    git(&place.work(), &["config", "user.token", "WORD"]);
+    place.write("src/a.txt", "WORD\n");
+    place.write("src/prod.yml", "x\n");
+    place.write("src/sub/.claude/settings.json", "{}\n");
+    place.write("private/name", "x\n");
+    for directory in ["out", "!"] {
+        std::fs::create_dir(place.work().join(directory)).unwrap();
+    }
+    let run = |line: &str| {
+        let words = ["run", "--"].into_iter().chain(line.split(' '));
+        place.lictor(words).end()
+    };
+    for (line, reason) in [
+        ("cp src/prod.yml out", "DENIED_BY_RULE"),
+        ("cp src/prod.yml out/prod.yml", "DENIED_BY_RULE"),
+        ("cp -r src/sub out", "SELF_PROTECTED"),
+        ("cp -r src/sub out/new", "SELF_PROTECTED"),
+        ("mv src/prod.yml out", "DENIED_BY_RULE"),
+        ("mv src/sub out", "PATH_TREE_TOUCHES_DENIED"),
+        ("rm -r src/sub", "PATH_TREE_TOUCHES_DENIED"),
+        ("rm -rf .", "PATH_TREE_TOUCHES_DENIED"),
+        ("rm -rf .git", "PATH_PROTECTED_DENIED"),
+        ("mkdir -p .git/x", "PATH_PROTECTED_DENIED"),
+        ("mkdir -p new/.claude/x", "SELF_PROTECTED"),
+        ("touch out/x.yml", "DENIED_BY_RULE"),
+    ] {
+        let answer = run(line);
+        assert!(
+            answer
+                .stderr
+                .starts_with(&format!("lictor: deny {reason}\n")),
+            "{line}: {answer:?}"
+        );
+    }
+    for line in [
+        "mkdir -p new/deep/er",
+        "touch new/x new/deep/y",
+        "cp src/a.txt out",
+        "cp -r new out",
+        "mv out/a.txt out/b.txt",
+        "rm -rf new",
+    ] {
+        let answer = run(line);
+        assert_eq!(answer.code, Some(0), "{line}: {answer:?}");
+    }
+    assert!(place.work().join("out/new/deep/y").is_file());
+    assert!(place.work().join("out/b.txt").is_file());
+    assert_eq!(run("rm out/b.txt").code, Some(0));
+    // `!` is a directory, and `.git` is shown by none of these.
+    assert!(!run("find ! -name name").stdout.contains("private"));
+    assert_eq!(run("grep -rl WORD .").stdout, "./src/a.txt\n");
+    if Path::new("/usr/bin/rg").is_file() {
+        for line in [
+            "rg -l WORD",
+            "rg -l --hidden WORD",
+            "rg -l -g .git/** -g .git -g ** WORD",
+        ] {
+            let answer = run(line);
+            assert_eq!(answer.stdout, "src/a.txt\n", "{line}: {answer:?}");
+        }
+        // ripgrep 13 forgets this pattern when the directory is named.
+        place.write(".gitignore", "/out/*.yml\n");
+        place.write("out/key.yml", "WORD\n");
+        let policy = std::fs::read_to_string(place.work().join("lictor.yaml")).unwrap();
+        place.write("lictor.yaml", policy.replace(", access: write", ""));
+        let answer = run("rg -l WORD out");
+        assert!(
+            answer.stderr.contains("PATH_TREE_TOUCHES_DENIED"),
+            "{answer:?}"
+        );
+        assert_eq!(run("rg -l WORD").stdout, "src/a.txt\n");
+    } else {
+        eprintln!("not run in part: ripgrep is not installed");
+    }
+}
