@@ -173,6 +173,41 @@ impl fmt::Display for Reason {
     }
 }
 
+impl Reason {
+    /// Returns true if it is about the machine and its disk: a decision by the policy alone does not find it.
+    #[must_use]
+    pub fn is_of_machine(self) -> bool {
+        use Reason::{
+            ContainmentUnavailable, LedgerNoSpace, LedgerUnavailable, LimitNotEnforceable,
+            PathChanged, PathEscapeDenied, PathFsError, PathHardlinkDenied, PathNotDirectory,
+            PathNotFound, PathNotRegular, PathSymlinkDenied, PathTreeTooLarge,
+            PathTreeTouchesDenied, PathUnreadable, ProgramNotFound, ProgramNotTrusted,
+            WorkspaceSymlinkDenied,
+        };
+        matches!(
+            self,
+            ProgramNotFound
+                | ProgramNotTrusted
+                | WorkspaceSymlinkDenied
+                | PathSymlinkDenied
+                | PathEscapeDenied
+                | PathNotFound
+                | PathNotDirectory
+                | PathUnreadable
+                | PathNotRegular
+                | PathHardlinkDenied
+                | PathFsError
+                | PathTreeTooLarge
+                | PathTreeTouchesDenied
+                | PathChanged
+                | ContainmentUnavailable
+                | LimitNotEnforceable
+                | LedgerUnavailable
+                | LedgerNoSpace
+        )
+    }
+}
+
 impl std::str::FromStr for Reason {
     type Err = UnknownReason;
 

@@ -4,7 +4,8 @@
 #![expect(
     clippy::unwrap_used,
     clippy::panic,
-    reason = "a test fails by panicking"
+    clippy::disallowed_methods,
+    reason = "a test starts programs and fails by panicking"
 )]
 
 #[expect(dead_code, reason = "the helpers of all tests of the program")]
@@ -539,4 +540,87 @@ rules: [{id: all, allow: \"*\", within: all}]
         code == Some(1) && text.starts_with("deny  PATH_NOT_FOUND"),
         "{text}"
     );
+}
+
+/// The codes of what lint finds and people are shown.
+fn shown(text: &str) -> Vec<(&'static str, String)> {
+    let policy = policy(text);
+    let report = lictor::lint::run(
+        &policy,
+        &lictor::lint::Unknown,
+        &lictor::lint::Options::default(),
+    );
+    let found = report.diagnostics.into_iter();
+    let found = found.filter(|found| found.level > lictor::lint::Level::Info);
+    found.map(|found| (found.code, found.message)).collect()
+}
+
+/// A person is shown at most so many findings of a policy.
+#[track_caller]
+fn few(text: &str, most: usize) {
+    let place = program::Place::with_policy(&format!("version: 1\nname: answers\n{text}"));
+    for name in ["src/a.py", "docs/a.md", "tests/test_a.py"] {
+        place.write(name, "");
+    }
+    let told = place.lictor(["lint"]).end().stdout;
+    let count = told.matches("warning[").count() + told.matches("error[").count();
+    assert!(count <= most, "{count}\n{told}");
+    let json = place.lictor(["lint", "--format", "json"]).end();
+    let all: serde_json::Value = serde_json::from_str(&json.stdout).unwrap();
+    assert!(all.as_array().unwrap().len() >= count);
+}
+
+#[test]
+fn a_first_policy_lints_with_no_more_than_a_handful() {
+    let first = "use: [lictor/pytest@1, lictor/git@1, lictor/files@1]
+scopes:
+  tests: \"tests/**\"
+  repo: \"**\"
+  code: [\"src/**\", \"docs/**\"]
+rules:
+  - {id: run-tests, allow: pytest.run, within: tests, limits: {timeout: 120s}}
+  - {id: look, allow: [git.status, git.diff, git.log], within: repo}
+  - {id: read, allow: [filesystem.read_file, filesystem.list_dir], within: repo}
+  - {id: edit, allow: [filesystem.write_file, filesystem.edit], within: code}
+";
+    few(first, 5);
+    let with_deny = first.replace(
+        "  - {id: look",
+        "  - {id: no-secrets, deny: \"*\", touching: secrets}
+  - {id: look",
+    ).replace(
+        "  repo:",
+        "  secrets: [\"**/.env*\", \"**/*.pem\", \"**/*.key\", \"**/id_*\", \"**/.ssh/**\", \"**/.aws/**\", \"**/.netrc\", \"**/.npmrc\", \"**/.pypirc\"]
+  repo:",
+    );
+    few(&with_deny, 4);
+    let one = "use: lictor/files@1
+scopes: {docs: \"docs/**\"}
+rules: [{id: read, allow: filesystem.read_file, within: docs}]
+";
+    few(one, 4);
+}
+
+#[test]
+fn codes_fire_as_their_text_says() {
+    let codes = |text: &str| {
+        shown(text)
+            .into_iter()
+            .map(|(code, _)| code)
+            .collect::<Vec<_>>()
+    };
+    let libraries = codes(
+        "use: [lictor/cargo@1, lictor/coreutils@1]
+scopes: {all: \"**\"}
+rules: [{id: all, allow: [cargo.*, tr.run, cat.run], within: all}]
+",
+    );
+    assert!(!libraries.contains(&"L207"), "{libraries:?}");
+    let own = codes(
+        "tools: {cat: {program: cat, actions: {run: {args: {n: {type: flag, names: \"-n\", required: true}, path: {type: path}}}}}}
+scopes: {all: \"**\"}
+rules: [{id: all, allow: cat.run, within: all}]
+",
+    );
+    assert!(!own.contains(&"L207"), "{own:?}");
 }

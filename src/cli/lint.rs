@@ -35,6 +35,9 @@ pub(super) struct Lint {
     /// The least level of a finding at which the command ends with 1
     #[arg(long, value_name = "LEVEL", default_value = "error")]
     fail_on: FailOn,
+    /// Show hints too, of which people are otherwise told the number, and each finding by itself
+    #[arg(long)]
+    all: bool,
     /// End with 0 whatever is found
     #[arg(long)]
     exit_zero: bool,
@@ -121,11 +124,52 @@ pub(super) fn main(command: &Lint, global: &Global) -> Result<Exit, Failure> {
     } else {
         command.format
     };
-    print(format, &reports, command.fail_on.level());
+    let end = exit(command, &reports);
+    let least = command.fail_on.level();
+    // Programs get everything.
+    let is_for_people = matches!(format, Format::Human | Format::Compact);
+    if is_for_people && !command.all && least != Level::Info {
+        print(format, &for_people(&reports), least);
+        let hidden: usize = reports.iter().map(|report| report.count(Level::Info)).sum();
+        if hidden > 0 {
+            let hidden = counted(hidden, "hint", "hints");
+            message!("{hidden} not shown; `lictor lint --all` shows them");
+        }
+    } else {
+        print(format, &reports, least);
+    }
     if !is_all {
         return Ok(Exit::CouldNot);
     }
-    Ok(exit(command, &reports))
+    Ok(end)
+}
+
+/// Rules of lint that say about each rule of a policy what one cure is for: people are told of the first, and
+/// where the others are.
+const ALIKE: [&str; 4] = ["G110", "G119", "X305", "X312"];
+
+/// What people are shown: no hints, and what is alike once.
+fn for_people(reports: &[Report]) -> Vec<Report> {
+    let mut reports = reports.to_vec();
+    for report in &mut reports {
+        report.diagnostics.retain(|found| found.level > Level::Info);
+        for code in ALIKE {
+            let is_alike = |found: &&mut lint::Diagnostic| found.code == code;
+            let mut alike = report.diagnostics.iter_mut().filter(is_alike);
+            let first = alike.next();
+            let lines: Vec<String> = alike.map(|found| found.at.line.to_string()).collect();
+            if let (Some(first), false) = (first, lines.is_empty()) {
+                let what = if lines.len() == 1 { "line" } else { "lines" };
+                let more = format!("; and so on {what} {}", lines.join(", "));
+                first.message.push_str(&more);
+            }
+            let mut is_first = true;
+            report
+                .diagnostics
+                .retain(|found| found.code != code || std::mem::take(&mut is_first));
+        }
+    }
+    reports
 }
 
 /// The policy that a directory stands for; a file stands for itself.

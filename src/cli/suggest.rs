@@ -2,6 +2,7 @@
 
 #![forbid(unsafe_code)]
 
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::Instant;
 
@@ -14,9 +15,10 @@ use super::recorded::{self, Recorded};
 use super::{Failure, Global, discover, print_json};
 use crate::analysis::Budget;
 use crate::analysis::diff::{Diff, Kind, diff};
-use crate::decision::Effect;
+use crate::decision::{Effect, decide};
 use crate::governor::{LoadedPolicy, load_document, load_text};
 use crate::lint::suggest::{SuggestedRule, Suggestions, suggest};
+use crate::reason::Reason;
 use crate::resolve::{self, Workspace};
 
 /// The change goes to standard output as a patch; what it would newly allow, to standard error
@@ -31,6 +33,7 @@ pub(super) fn main(_: &Suggest, global: &Global) -> Result<Exit, Failure> {
         ));
     };
     let (mut asked, mut unreadable) = (Vec::new(), 0_u64);
+    let mut denied_by_machine = BTreeMap::new();
     for recorded in recorded::decisions(&loaded.ledger)? {
         let Recorded {
             value, asked: was, ..
@@ -38,17 +41,31 @@ pub(super) fn main(_: &Suggest, global: &Global) -> Result<Exit, Failure> {
         if value.get("effect").and_then(Json::as_str) != Some(Effect::Deny.word()) {
             continue;
         }
-        match was {
-            Some(was) => asked.push(was),
-            None => unreadable = unreadable.saturating_add(1),
+        let reason = value.get("reason").and_then(Json::as_str);
+        let reason = reason.and_then(|code| code.parse::<Reason>().ok());
+        let by_machine = reason.filter(|reason| reason.is_of_machine());
+        match (was, by_machine) {
+            // The policy let it through, and still does: what denied it was the machine.
+            (Some((request, context)), Some(reason))
+                if decide(&loaded.policy, &request, &context).effect() != Effect::Deny =>
+            {
+                let count = denied_by_machine.entry(reason.code()).or_insert(0_u64);
+                *count = count.saturating_add(1);
+            }
+            (Some(was), _) => asked.push(was),
+            (None, _) => unreadable = unreadable.saturating_add(1),
         }
     }
     let workspace = Workspace::open_root(&loaded.workspace).ok();
     let rules = loaded.policy.disk_rules();
-    let found = suggest(&loaded.policy, &asked, &|path| {
+    let mut found = suggest(&loaded.policy, &asked, &|path| {
         let opened = workspace.as_ref().and_then(|at| at.open(path, rules).ok());
         opened.is_some_and(|opened| opened.kind() == resolve::Kind::Directory)
     });
+    for (reason, count) in denied_by_machine {
+        let left = found.left.entry(reason).or_default();
+        *left = left.saturating_add(count);
+    }
     let changed = match &found.text {
         Some(text) => Some(compared(&loaded, file, text)?),
         None => None,

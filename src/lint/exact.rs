@@ -141,7 +141,12 @@ impl Asker<'_, '_> {
             return;
         }
         for deed in self.subject.deeds(rule) {
-            let is_about_paths = deed.arguments().any(|argument| {
+            // Its text says so: a library's tool, and an action without a path, are no finding. A library that is
+            // compiled in stands nowhere.
+            if deed.tool.at.line == 0 {
+                continue;
+            }
+            let is_about_paths = deed.paths().any(|(argument, _)| {
                 argument.required
                     && !self
                         .subject

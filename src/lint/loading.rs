@@ -217,8 +217,7 @@ pages! {
     /// There is no order in which such a policy could be read.
     ///
     /// ## Example
-    /// A policy `a.yaml` that extends `b.yaml`, which extends `a.yaml`. This version of lictor refuses every
-    /// `extends`, so it never comes this far.
+    /// A policy `a.yaml` that extends `b.yaml`, which extends `a.yaml`.
     ///
     /// ## When it stays silent
     /// Where no file is its own ancestor.

@@ -165,6 +165,7 @@ pub fn suggest(
     }
     let mut taken: BTreeSet<String> = policy.rules().map(|(_, rule)| rule.id.clone()).collect();
     for mut rule in groups.into_values() {
+        rule.paths.values_mut().for_each(only_needed);
         rule.id = unused(&rule, &taken);
         taken.insert(rule.id.clone());
         found.rules.push(rule);
@@ -249,27 +250,50 @@ fn added(policy: &CompiledPolicy, rules: &[SuggestedRule]) -> Option<String> {
     }
     let text = &policy.files().next()?.text;
     let (root, _) = policy::reread(text)?;
-    let (rules_key, list) = yaml::entry(&root, "rules")?;
-    let mut edits = vec![rules_edit(text, list, rules)?];
+    let mut edits = Vec::new();
+    let rules_key = match yaml::entry(&root, "rules") {
+        Some((key, list)) => {
+            edits.push(rules_edit(text, list, rules)?);
+            yaml::line_start(text, yaml::start(key.at))
+        }
+        None => {
+            let added = rules.iter().map(|rule| format!("  - {}\n", rule.yaml()));
+            let added = format!("rules:\n{}", added.collect::<String>());
+            edits.push(Edit::insert(text.len(), added));
+            text.len()
+        }
+    };
     let scopes: Vec<String> = rules.iter().flat_map(SuggestedRule::scopes_yaml).collect();
     if !scopes.is_empty() {
-        edits.push(match yaml::get(&root, "scopes") {
+        let section = yaml::get(&root, "scopes");
+        let edit = match section {
             Some(section) => scopes_edit(text, section, &scopes)?,
-            None => {
-                let at = yaml::line_start(text, yaml::start(rules_key.at));
-                Edit::insert(at, format!("scopes:\n  {}\n", scopes.join("\n  ")))
-            }
-        });
+            None => Edit::insert(rules_key, format!("scopes:\n  {}\n", scopes.join("\n  "))),
+        };
+        // In front of a section `rules` that is added at the end as well.
+        edits.insert(0, edit);
+    }
+    if let Some(first) = edits.iter_mut().find(|edit| edit.start == text.len())
+        && !text.ends_with('\n')
+        && !first.text.starts_with('\n')
+    {
+        first.text.insert(0, '\n');
     }
     fix::preview(text, &edits)
 }
 
-/// Behind the last rule of a block.
+/// Behind the last rule: a line of a block, or an item in brackets.
 fn rules_edit(text: &str, list: &Node, rules: &[SuggestedRule]) -> Option<Edit> {
+    let items = yaml::items(list);
     if yaml::is_in_braces(text, list) {
-        return None;
+        let all: Vec<String> = rules.iter().map(SuggestedRule::yaml).collect();
+        let all = all.join(", ");
+        return Some(match items.last() {
+            Some(last) => Edit::insert(yaml::last_byte(text, last), format!(", {all}")),
+            None => Edit::insert(yaml::start(list.at).saturating_add(1), all),
+        });
     }
-    let last = yaml::items(list).last()?;
+    let last = items.last()?;
     let first_line = yaml::line_start(text, yaml::start(last.at));
     let indent = text
         .get(first_line..yaml::start(last.at))?
@@ -278,31 +302,51 @@ fn rules_edit(text: &str, list: &Node, rules: &[SuggestedRule]) -> Option<Edit> 
     if !indent.trim().is_empty() {
         return None;
     }
-    let end = yaml::end(last.at).min(text.len());
-    let rest = text.get(end..)?;
-    let line_end = rest
-        .find('\n')
-        .map_or(text.len(), |at| end.saturating_add(at));
-    let added: String = rules
+    let added = rules
         .iter()
-        .map(|rule| format!("\n{indent}- {}", rule.yaml()))
-        .collect();
-    Some(Edit::insert(line_end, added))
+        .map(|rule| format!("{indent}- {}\n", rule.yaml()));
+    let added: String = added.collect();
+    // The last rule ends where a line begins that belongs to no item: in front of a comment, a key, the end.
+    let end = yaml::last_byte(text, last).min(text.len());
+    let rest = text.get(end..)?;
+    Some(match rest.find('\n') {
+        Some(line) => Edit::insert(end.saturating_add(line).saturating_add(1), added),
+        None => Edit::insert(text.len(), format!("\n{added}")),
+    })
 }
 
 /// In front of the first scope.
 fn scopes_edit(text: &str, section: &Node, scopes: &[String]) -> Option<Edit> {
-    let (first, _) = yaml::entries(section).next()?;
-    let at = yaml::start(first.at);
+    let first = yaml::entries(section).next();
     if yaml::is_in_braces(text, section) {
-        return Some(Edit::insert(at, format!("{}, ", scopes.join(", "))));
+        let all = scopes.join(", ");
+        return Some(match first {
+            Some((key, _)) => Edit::insert(yaml::start(key.at), format!("{all}, ")),
+            None => Edit::insert(yaml::start(section.at).saturating_add(1), all),
+        });
     }
+    let (first, _) = first?;
     let indent = " ".repeat(usize::try_from(first.at.column).ok()?.saturating_sub(1));
     let added: String = scopes
         .iter()
         .map(|scope| format!("{scope}\n{indent}"))
         .collect();
-    Some(Edit::insert(at, added))
+    Some(Edit::insert(yaml::start(first.at), added))
+}
+
+/// Takes out the patterns that others of the same argument hold.
+fn only_needed(patterns: &mut BTreeSet<String>) {
+    let all = patterns.clone();
+    patterns.retain(|pattern| {
+        let is_held_by = |other: &String| {
+            let Some(top) = other.strip_suffix("**") else {
+                return false;
+            };
+            // `P/**` is `P` as well.
+            other != pattern && (pattern.starts_with(top) || top.strip_suffix('/') == Some(pattern))
+        };
+        !all.iter().any(is_held_by)
+    });
 }
 
 #[cfg(test)]
@@ -402,10 +446,77 @@ tests: []
     }
 
     #[test]
-    fn where_the_layout_has_no_room_only_the_rules_are_told() {
-        let text = "version: 1\nname: x\nuse: lictor/files@1\nrules: []\n";
-        let found = suggested(text, &[asked("read_file", "a.rs")]);
-        assert_eq!((found.rules.len(), found.text), (1, None));
+    fn every_layout_has_room() {
+        let head = "version: 1\nname: x\nuse: [lictor/files@1, lictor/npm@1]\n";
+        for rest in [
+            "rules: []\n",
+            "rules: [ ]",
+            "scopes: {}\nrules: []\n",
+            "",
+            "# The end.\n",
+            "description: no end of line",
+            "rules:\n  - id: t\n    allow: npm.build\n",
+            "rules:\n- id: t\n  allow:\n  - npm.build\n  - npm.test  # all\n  within: s\nscopes:\n  s:\n  - \"a/**\"\n",
+            "rules:\n  - id: t\n    allow: npm.build\n    reason: >\n      Several lines,\n      folded.\n\n# Behind.\ntests: []\n",
+            "rules:\n  - id: t\n    allow: npm.build\n    reason: \"Several lines,\n      quoted.\"\n    limits:\n      timeout: 10m",
+            "rules: [{id: t, allow: npm.build}]\n",
+            "rules: [\n  {id: t, allow: npm.build},\n]\ntests: []\n",
+            "rules: [{id: t, allow: npm.build}] # one\n",
+            "rules:\n  - {id: t, allow: npm.build}\n  # Last words.\n",
+            "rules:\n  - {id: t,\n     allow: [npm.build]}\n",
+            "\"rules\":\n  - id: t\n    \"allow\": npm.build\n    limits: {timeout: 1m,\n      grace: 1s}\n",
+        ] {
+            for ends in ["\n", "\r\n"] {
+                let text = format!("{head}{rest}").replace('\n', ends);
+                let found = suggested(&text, &[asked("read_file", "src/a.rs")]);
+                let new = found.text.unwrap_or_else(|| panic!("no room in {text}"));
+                let policy = CompiledPolicy::from_yaml(&new)
+                    .unwrap_or_else(|errors| panic!("{new}\n{errors}"));
+                let (request, context) = asked("read_file", "src/a.rs");
+                let decision = decide(&policy, &request, &context);
+                assert_eq!(decision.effect(), Effect::Allow, "{new}");
+                for line in text.lines() {
+                    assert!(
+                        new.contains(line)
+                            || line.contains("[]")
+                            || line.contains("[ ]")
+                            || line.contains("}]")
+                            || line.contains("{}"),
+                        "{line}\n{new}"
+                    );
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn every_preset_has_room() {
+        for entry in std::fs::read_dir("policy/presets").unwrap() {
+            let text = std::fs::read_to_string(entry.unwrap().path()).unwrap();
+            let request = Request::named("filesystem", "write_file").with_arg("path", "odd/a.rs");
+            let found = suggested(&text, &[(request.clone(), Context::new("ci"))]);
+            if found.rules.is_empty() {
+                continue;
+            }
+            let new = found.text.unwrap();
+            let policy = CompiledPolicy::from_yaml(&new).unwrap_or_else(|e| panic!("{new}\n{e}"));
+            let decision = decide(&policy, &request, &Context::new("ci"));
+            assert_eq!(decision.effect(), Effect::Allow, "{new}");
+        }
+    }
+
+    #[test]
+    fn a_pattern_that_another_holds_is_not_suggested_beside_it() {
+        let found = suggested(
+            BLOCK,
+            &[
+                asked("read_file", "src/app"),
+                asked("read_file", "src/app/a.py"),
+                asked("read_file", "src/app.py"),
+            ],
+        );
+        let patterns: Vec<_> = found.rules[0].paths["path"].iter().collect();
+        assert_eq!(patterns, ["src/app.py", "src/app/**"]);
     }
 
     #[test]

@@ -221,7 +221,7 @@ fn lines_of(document: &str, key: &Node, value: &Node) -> Option<Edit> {
 
 /// The first byte behind the last one that belongs to a value: a block ends with its last item, and what
 /// stands in braces with the one that closes them.
-fn last_byte(document: &str, node: &Node) -> usize {
+pub(crate) fn last_byte(document: &str, node: &Node) -> usize {
     let ends = match &node.value {
         Value::List(items) => items.iter().map(|item| last_byte(document, item)).max(),
         Value::Map(entries) => {

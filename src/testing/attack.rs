@@ -487,7 +487,8 @@ mod tests {
     const POLICY: &str = "version: 1
 name: attacked
 use: [lictor/files@1, lictor/pytest@1, lictor/git@1]
-XX tests: \"runtime/tests/**\", secrets: [\"**/.env*\", \"secrets/**\"]}
+paths: {symlinks: within}
+scopes: {repo: \"**\", tests: \"runtime/tests/**\", secrets: [\"**/.env*\", \"secrets/**\"]}
 rules:
   - {id: files, allow: \"filesystem.*\", within: repo}
   - {id: tests, allow: pytest.run, within: tests}

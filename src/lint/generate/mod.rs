@@ -155,6 +155,18 @@ impl Found {
         Some((&made.test.yaml, edit))
     }
 
+    /// What adds the tests of several points at once, and the first of them.
+    pub(crate) fn tests_for(
+        &self,
+        kind: PointKind,
+        names: &[&str],
+    ) -> Option<(&str, Option<Edit>)> {
+        let made = names.iter().filter_map(|name| self.test_for(kind, name));
+        let tests: Vec<&str> = made.map(|(test, _)| test).collect();
+        let edit = self.spot.as_ref().map(|spot| spot.edit(&tests));
+        Some((*tests.first()?, edit))
+    }
+
     /// The document with all of them.
     fn text(&self, subject: &Subject<'_>) -> Option<String> {
         let tests: Vec<&str> = self

@@ -2,6 +2,7 @@
 
 #![forbid(unsafe_code)]
 
+use super::reach;
 use crate::lint::coverage::{self, PointKind};
 use crate::lint::diagnostic::{Fix, Safety};
 use crate::lint::rule::{Findings, declare_rule};
@@ -38,27 +39,38 @@ declare_rule! {
 }
 
 pub(super) fn check(subject: &Subject<'_>, out: &mut Findings<'_>) {
-    for boundary in coverage::boundaries(subject) {
-        if boundary.is_tested {
-            continue;
+    let boundaries = coverage::boundaries(subject);
+    let untested: Vec<_> = boundaries.iter().filter(|known| !known.is_tested).collect();
+    let Some(first) = untested.first() else {
+        return;
+    };
+    let names: Vec<&str> = untested
+        .iter()
+        .map(|boundary| boundary.scope.name.as_str())
+        .collect();
+    let message = match names.as_slice() {
+        [one] => format!("no test shows where the scope `{one}` ends"),
+        several => format!(
+            "no test shows where {} scopes end: {}",
+            several.len(),
+            reach::few(several)
+        ),
+    };
+    out.at(first.at, message, |d| {
+        let generated = subject.generated();
+        if let Some((test, edit)) = generated.tests_for(PointKind::Boundary, &names) {
+            d.help(format!(
+                "add a test that is denied beside it, for example: - {test}{}",
+                reach::others(&names)
+            ));
+            d.fix(edit.map(|edit| Fix::new(Safety::Suggested, "add tests", vec![edit])));
+            return;
         }
-        let name = &boundary.scope.name;
-        let message = format!("no test shows where the scope `{name}` ends");
-        out.at(boundary.at, message, |d| {
-            let generated = subject.generated();
-            if let Some((test, edit)) = generated.test_for(PointKind::Boundary, name) {
-                d.help(format!(
-                    "add a test that is denied beside it, for example: - {test}"
-                ));
-                d.fix(edit.map(|edit| Fix::new(Safety::Suggested, "add a test", vec![edit])));
-                return;
-            }
-            match generated.left(PointKind::Boundary, name) {
-                Some(left) if !left.is_unknown => d.help(format!("none can: {}", left.why)),
-                Some(_) | None => d.help(
-                    "add a test that expects a denial beside it, above it, or of a path with `..`",
-                ),
-            };
-        });
-    }
+        match generated.left(PointKind::Boundary, &first.scope.name) {
+            Some(left) if !left.is_unknown => d.help(format!("none can: {}", left.why)),
+            Some(_) | None => d.help(
+                "add a test that expects a denial beside it, above it, or of a path with `..`",
+            ),
+        };
+    });
 }

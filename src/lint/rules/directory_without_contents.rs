@@ -41,8 +41,11 @@ pub(super) fn check(subject: &Subject<'_>, out: &mut Findings<'_>) {
         return;
     };
     for scope in &subject.model.scopes {
-        let all = || scope.include.iter().chain(&scope.exclude);
-        for (pattern, at) in all() {
+        let lists = [&scope.include, &scope.exclude];
+        let all = lists
+            .into_iter()
+            .flat_map(|list| list.iter().map(move |known| (list, known)));
+        for (list, (pattern, at)) in all {
             let is_literal = pattern
                 .segments()
                 .iter()
@@ -51,9 +54,9 @@ pub(super) fn check(subject: &Subject<'_>, out: &mut Findings<'_>) {
             let is_directory = names
                 .iter()
                 .any(|(name, kind)| name == path && *kind == Kind::Directory);
-            // Its contents may be matched by another pattern of the scope.
+            // Its contents may be matched by another pattern beside it.
             let below = format!("{path}/a");
-            let is_covered = all().any(|(other, _)| other.matches(&below));
+            let is_covered = list.iter().any(|(other, _)| other.matches(&below));
             if !is_literal || !is_directory || is_covered {
                 continue;
             }

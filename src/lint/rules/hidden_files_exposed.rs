@@ -41,6 +41,22 @@ pub(super) fn check(subject: &Subject<'_>, out: &mut Findings<'_>) {
         let Some(rule) = rules.get(*nth) else {
             continue;
         };
+        // A secret is a finding of its own, G119.
+        let is_secret = |pattern: &str| {
+            let mut secrets = subject.secrets().by_rule.iter();
+            secrets.any(|(other, found)| {
+                other == nth
+                    && found.access == reached.access
+                    && found
+                        .found
+                        .iter()
+                        .any(|(place, _)| place.pattern == pattern)
+            })
+        };
+        let reached = &reached.without(is_secret);
+        if reached.found.is_empty() {
+            continue;
+        }
         let verb = reach::verb(reached.access);
         let message = format!(
             "rule `{}` lets {} be {verb}, and no rule denies it",

@@ -78,7 +78,14 @@ pub(super) fn check(subject: &Subject<'_>, out: &mut Findings<'_>) {
                     Some((above, name)) => (above == known).then_some(name),
                     None => known.is_empty().then_some(name.as_str()),
                 });
-            let meant = missing.and_then(|name| Some((name, nearest(name, siblings)?)));
+            let same = |name: &str| {
+                let mut siblings = siblings.clone();
+                siblings.find(|there| there.eq_ignore_ascii_case(name))
+            };
+            let meant = missing.and_then(|name| {
+                let meant = same(name).or_else(|| nearest(name, siblings.clone()))?;
+                Some((name, meant))
+            });
             let place = if known.is_empty() {
                 "the workspace".to_owned()
             } else {

@@ -8,6 +8,29 @@ use crate::lint::subject::Subject;
 use crate::lint::yaml;
 use crate::policy::model::Access;
 
+/// The first few names, for people.
+pub(super) fn few(names: &[&str]) -> String {
+    const MOST: usize = 4;
+    let shown: Vec<String> = names
+        .iter()
+        .take(MOST)
+        .map(|name| format!("`{name}`"))
+        .collect();
+    match names.len().saturating_sub(MOST) {
+        0 => shown.join(", "),
+        more => format!("{} and {more} more", shown.join(", ")),
+    }
+}
+
+/// Where the tests of all names come from, if there are several.
+pub(super) fn others(names: &[&str]) -> &'static str {
+    if names.len() > 1 {
+        "; `lictor test --generate` shows one for each"
+    } else {
+        ""
+    }
+}
+
 /// What is done to a path.
 pub(super) fn verb(access: Access) -> &'static str {
     match access {
@@ -18,6 +41,18 @@ pub(super) fn verb(access: Access) -> &'static str {
 }
 
 impl Exposed {
+    /// The same without some places.
+    pub(super) fn without(&self, is_left_out: impl Fn(&str) -> bool) -> Exposed {
+        let kept = self
+            .found
+            .iter()
+            .filter(|(place, _)| !is_left_out(place.pattern));
+        Exposed {
+            access: self.access,
+            found: kept.cloned().collect(),
+        }
+    }
+
     /// The first request, which the others are listed behind.
     pub(super) fn witness(&self) -> Option<Witness> {
         self.found.first().map(|(_, witness)| witness.clone())

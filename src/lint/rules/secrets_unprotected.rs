@@ -50,8 +50,13 @@ pub(super) fn check(subject: &Subject<'_>, out: &mut Findings<'_>) {
             reached.listed(3)
         );
         out.at(rule.written.at, message, |d| {
-            d.help("add a deny rule that touches them, wherever they lie: `**/.env*`, `**/*.pem`, `**/id_*`")
-                .fix(reach::deny_fix(subject, "no-secrets", &reached.patterns()));
+            let patterns = reached.patterns();
+            let patterns: Vec<String> = patterns.iter().map(|text| format!("`{text}`")).collect();
+            let patterns = patterns.join(", ");
+            d.help(format!(
+                "add a deny rule that touches them, wherever they lie: {patterns}"
+            ))
+            .fix(reach::deny_fix(subject, "no-secrets", &reached.patterns()));
             d.witness = reached.witness();
         });
     }

@@ -2,6 +2,7 @@
 
 #![forbid(unsafe_code)]
 
+use super::reach;
 use crate::lint::coverage::{self, PointKind};
 use crate::lint::diagnostic::{Fix, Safety};
 use crate::lint::rule::{Findings, declare_rule};
@@ -36,22 +37,34 @@ declare_rule! {
 
 pub(super) fn check(subject: &Subject<'_>, out: &mut Findings<'_>) {
     let untested = coverage::untested_rules(subject.policy, &subject.tests);
-    for rule in subject
+    let rules: Vec<_> = subject
         .rules()
         .filter(|rule| untested.contains(&rule.written.id))
-    {
-        let message = format!("no test shows rule `{}` at work", rule.written.id);
-        out.at(rule.written.at, message, |d| {
-            let generated = subject.generated();
-            if let Some((test, edit)) = generated.test_for(PointKind::Rule, &rule.written.id) {
-                d.help(format!("add a test that it decides, for example: - {test}"));
-                d.fix(edit.map(|edit| Fix::new(Safety::Suggested, "add a test", vec![edit])));
-                return;
-            }
-            match generated.left(PointKind::Rule, &rule.written.id) {
-                Some(left) if !left.is_unknown => d.help(format!("none can: {}", left.why)),
-                Some(_) | None => d.help("add a test that it decides"),
-            };
-        });
-    }
+        .collect();
+    let Some(first) = rules.first() else { return };
+    let names: Vec<&str> = rules.iter().map(|rule| rule.written.id.as_str()).collect();
+    let message = match names.as_slice() {
+        [one] => format!("no test shows rule `{one}` at work"),
+        several => format!(
+            "no test shows {} of {} rules at work: {}",
+            several.len(),
+            subject.model.rules.len(),
+            reach::few(several)
+        ),
+    };
+    out.at(first.written.at, message, |d| {
+        let generated = subject.generated();
+        if let Some((test, edit)) = generated.tests_for(PointKind::Rule, &names) {
+            d.help(format!(
+                "add a test that it decides, for example: - {test}{}",
+                reach::others(&names)
+            ));
+            d.fix(edit.map(|edit| Fix::new(Safety::Suggested, "add tests", vec![edit])));
+            return;
+        }
+        match generated.left(PointKind::Rule, &first.written.id) {
+            Some(left) if !left.is_unknown => d.help(format!("none can: {}", left.why)),
+            Some(_) | None => d.help("add a test that it decides"),
+        };
+    });
 }
