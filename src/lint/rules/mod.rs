@@ -10,6 +10,7 @@ mod claim_only;
 mod confusable_text;
 mod containment_optional;
 mod costly_pattern;
+mod creates_unstated;
 mod dash_text;
 mod dead_allow;
 mod directory_without_contents;
@@ -95,6 +96,7 @@ pub(super) static ALL: &[&Rule] = &[
     &unconfined::UNCONFINED,
     &unenforceable_confine::UNENFORCEABLE_CONFINE,
     &tree_unstated::TREE_UNSTATED,
+    &creates_unstated::CREATES_UNSTATED,
     &unsigned_grant::UNSIGNED_GRANT,
     &readable_key::READABLE_KEY,
     &untested_rule::UNTESTED_RULE,
