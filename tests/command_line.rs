@@ -761,8 +761,12 @@ fn the_outcome_file_holds_what_json_would_say_and_output_passes_through() {
     assert_eq!(answer.stdout, "out\n");
     assert_eq!(read()["evidence"]["status"], "FAIL", "no timeout of ours");
     assert_eq!(read()["evidence"]["exit_code"], 124);
+    let again = call(&place, &flags, &["cat", "../x"]);
+    is_usage_error(&again, "nothing is replaced");
+    assert_eq!(read()["evidence"]["exit_code"], 124);
+    std::fs::remove_file(&file).unwrap();
     call(&place, &flags, &["cat", "../x"]).ends_with_code(126);
-    assert_eq!(read()["evidence"], Json::Null, "an old outcome is replaced");
+    assert_eq!(read()["evidence"], Json::Null);
     let nowhere = ["run", "--outcome", "nowhere/outcome.json"];
     let answer = call(&place, &nowhere, &["sh", "-c", "echo ran > ran"]);
     is_usage_error(&answer, "cannot be written");

@@ -307,3 +307,103 @@ fn fixes_that_are_not_made_are_told() {
     let answer = place.lictor(["lint", "--fix", "lictor.yaml"]).end();
     assert!(answer.stderr.contains("nothing is fixed"), "{answer:?}");
 }
+
+#[test]
+fn a_policy_is_compared_with_what_it_was_at_a_revision() {
+    let place = place();
+    let git = |words: &[&str]| {
+        let mut git = Command::new("git");
+        git.args(["-c", "user.name=a", "-c", "user.email=a@b"])
+            .args(words);
+        assert!(
+            git.current_dir(place.work())
+                .output()
+                .unwrap()
+                .status
+                .success(),
+            "{words:?}"
+        );
+    };
+    place.write("sub/lictor.yaml", POLICY);
+    git(&["init", "-q"]);
+    git(&["add", "."]);
+    git(&["commit", "-q", "-m", "one"]);
+    let diff = |words: &[&str], directory: &str| {
+        let start = place.lictor([&["diff", "--git"], words].concat());
+        start.current_dir(place.work().join(directory)).end()
+    };
+    diff(&["HEAD", "lictor.yaml"], "").ends_with_code(0);
+    place.write("sub/lictor.yaml", POLICY.replace("docs/**", "texts/**"));
+    for (file, directory) in [
+        ("sub/lictor.yaml", ""),
+        ("lictor.yaml", "sub"),
+        ("../sub/lictor.yaml", "docs"),
+    ] {
+        let answer = diff(&["HEAD", file], directory).ends_with_code(1);
+        assert!(answer.stdout.contains("newly allowed"), "{answer:?}");
+    }
+    for (revision, file, says) in [
+        ("none", "lictor.yaml", "git says"),
+        ("HEAD", "missing.yaml", "git says"),
+        ("HEAD:x", "lictor.yaml", "no revision"),
+        ("", "lictor.yaml", "no revision"),
+    ] {
+        let answer = diff(&[revision, file], "").ends_with_code(2);
+        assert!(answer.stderr.contains(says), "{revision}: {answer:?}");
+    }
+    place
+        .lictor(["diff", "lictor.yaml"])
+        .end()
+        .ends_with_code(2);
+}
+
+#[test]
+fn a_forgotten_line_is_shown_as_it_has_to_be_typed() {
+    let place = place();
+    for (line, says) in [
+        ("run ls -la", "lictor run -- ls -la"),
+        (
+            "run --json pytest -x tests",
+            "lictor run --json -- pytest -x tests",
+        ),
+        ("check cat docs/a.md", "lictor check -- cat docs/a.md"),
+        (
+            "run --timeout 5s -- cat docs/a.md",
+            "`limits: {timeout: 5s}`",
+        ),
+    ] {
+        let answer = place.lictor(line.split(' ')).end().ends_with_code(2);
+        assert!(answer.stderr.contains(says), "{line}: {answer:?}");
+    }
+}
+
+#[test]
+fn the_record_shows_what_a_denied_line_asked_for() {
+    let place = place();
+    place.lictor(["run", "--", "other", "--all", "a b"]).end();
+    let answer = place.lictor(["ledger", "show"]).end().ends_with_code(0);
+    assert!(
+        answer.stdout.contains("argv=other --all \"a b\""),
+        "{answer:?}"
+    );
+}
+
+#[test]
+fn an_error_of_the_ledger_names_its_directory_and_a_way_out() {
+    let place = place();
+    let file = place.write("no-directory", "");
+    let ledger = file.join("ledger");
+    let start = place.lictor([
+        "--ledger",
+        ledger.to_str().unwrap(),
+        "run",
+        "--",
+        "cat",
+        "docs/a.md",
+    ]);
+    let answer = start.end();
+    assert_ne!(answer.code, Some(0));
+    for says in [ledger.to_str().unwrap(), "`ledger.path`", "--ledger DIR"] {
+        assert!(answer.stderr.contains(says), "{says}: {answer:?}");
+    }
+}

@@ -125,7 +125,7 @@ pub(super) fn main(command: Check, global: &Global) -> Result<Exit, Failure> {
         print_rest(&checked.decision, &governor);
         print_grants(&checked.decision, answer.spends);
     }
-    warn(&checked, answer.is_recorded);
+    warn(&checked, answer.is_recorded, governor.ledger_path());
     Ok(Exit::of_check(&checked.decision))
 }
 
@@ -272,8 +272,9 @@ pub(super) fn print_grants(decision: &Decision, spent: bool) {
 }
 
 /// Says when a decision that should be on record is not.
-pub(super) fn warn(checked: &Checked, was_wanted: bool) {
+pub(super) fn warn(checked: &Checked, was_wanted: bool, ledger: &std::path::Path) {
     if let (true, Some(error)) = (was_wanted, &checked.unrecorded_because) {
         message!("warning: the decision is not recorded: {error}");
+        discover::tell_ledger(ledger);
     }
 }

@@ -16,16 +16,25 @@ use super::{Failure, Global, discover, print_json};
 use crate::analysis::diff::{Change, Diff, Kind, diff_from};
 use crate::analysis::{Answer, Budget, Witness};
 use crate::decision::{Decision, Effect, decide};
+use crate::executor::file_at;
 use crate::policy::CompiledPolicy;
+use crate::policy::source::MAX_DOCUMENT_BYTES;
 
 #[derive(Args, Debug)]
 pub(super) struct DiffArgs {
-    /// The policy before the change
+    /// The policy before the change; with --git, the policy that has changed
     #[arg(value_name = "BEFORE")]
     before: PathBuf,
     /// The policy after it
-    #[arg(value_name = "AFTER")]
-    after: PathBuf,
+    #[arg(
+        value_name = "AFTER",
+        required_unless_present = "git",
+        conflicts_with = "git"
+    )]
+    after: Option<PathBuf>,
+    /// Compare the one policy with what it was at this revision, for example HEAD; files that it uses are read as they are now
+    #[arg(long, value_name = "REV")]
+    git: Option<String>,
     /// What ends with 1
     #[arg(long, value_name = "WHAT", default_value = "any")]
     fail_on: FailOn,
@@ -45,7 +54,17 @@ enum FailOn {
 pub(super) fn main(command: &DiffArgs, global: &Global) -> Result<Exit, Failure> {
     let directory = discover::current_directory()?;
     let load = |file: &Path| discover::load_document(file, &directory);
-    let (before, after) = (load(&command.before)?, load(&command.after)?);
+    let (before, after) = match (&command.git, &command.after) {
+        (Some(revision), _) => {
+            let file = &command.before;
+            let before = at_revision(revision, file, &directory)?;
+            (discover::load_text(file, before, &directory)?, load(file)?)
+        }
+        (None, after) => {
+            let after = after.as_deref().unwrap_or(&command.before);
+            (load(&command.before)?, load(after)?)
+        }
+    };
     let deadline = Instant::now().checked_add(LONGEST);
     let is_late = || deadline.is_some_and(|deadline| Instant::now() >= deadline);
     let budget = Budget::default().until(&is_late);
@@ -69,6 +88,21 @@ pub(super) fn main(command: &DiffArgs, global: &Global) -> Result<Exit, Failure>
         FailOn::NewAllow if flips_to_allow => Exit::Bad,
         FailOn::Any => exit(&found.answer()),
         FailOn::NewAllow => exit(&found.allows_nothing_new()),
+    })
+}
+
+/// The text that a file had at a revision.
+fn at_revision(revision: &str, file: &Path, directory: &Path) -> Result<String, Failure> {
+    let found = file_at(revision, &directory.join(file), MAX_DOCUMENT_BYTES);
+    let text = found.and_then(|bytes| {
+        String::from_utf8(bytes).map_err(|_| "it is not UTF-8; save it as UTF-8".to_owned())
+    });
+    text.map_err(|why| {
+        Failure::new(format!(
+            "`{}` at `{}` cannot be read: {why}",
+            file.display().to_string().escape_debug(),
+            revision.escape_debug()
+        ))
     })
 }
 

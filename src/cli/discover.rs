@@ -105,6 +105,15 @@ pub(super) fn load_document(path: &Path, directory: &Path) -> Result<CompiledPol
     crate::governor::load_document(path, directory).map_err(|error| failure(&error))
 }
 
+/// Loads this text in place of a policy file's own.
+pub(super) fn load_text(
+    path: &Path,
+    text: String,
+    directory: &Path,
+) -> Result<CompiledPolicy, Failure> {
+    crate::governor::load_text(path, text, directory).map_err(|error| failure(&error))
+}
+
 fn failure(error: &LoadError) -> Failure {
     match error {
         LoadError::Invalid(errors) => Failure(render::human(&Report::of_errors(errors))),
@@ -177,6 +186,22 @@ fn outermost(directory: &Path) -> Option<PathBuf> {
         return None;
     }
     None
+}
+
+/// Where the ledger is that something could not be written to, why there, and the way out.
+pub(super) fn tell_ledger(directory: &Path) {
+    let shown = directory.display().to_string();
+    let is_unnamed = ["XDG_STATE_HOME", "HOME"]
+        .iter()
+        .all(|name| std::env::var_os(name).is_none_or(|path| !Path::new(&path).is_absolute()));
+    let why = match directory.starts_with("/var/lib/lictor") && is_unnamed {
+        true => ", because neither $XDG_STATE_HOME nor $HOME is set",
+        false => "",
+    };
+    message!("  the ledger is in `{}`{why}", shown.escape_debug());
+    message!(
+        "  help: `lictor doctor` looks at it; `ledger.path` in the policy, or `--ledger DIR`, names another place"
+    );
 }
 
 /// `$XDG_STATE_HOME/lictor`, or its default.

@@ -37,6 +37,7 @@ mod test;
 
 use std::cell::Cell;
 use std::ffi::OsString;
+use std::os::unix::ffi::OsStrExt as _;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -59,10 +60,18 @@ struct Cli {
 }
 
 const EXIT_CODES: &str = "\
-Exit codes: 0 allowed or clean, 1 denied or findings, 2 could not decide (nothing was allowed),
-3 a person has to be asked, 4 unknown (a cap was reached). `run` ends with the command's own code; 124 timed out, 125 lictor failed
-or the outcome is not recorded, 126 denied or not approved, 127 program not found, 128+n died of
-signal n.";
+Exit codes:
+  0  allowed; clean, passes, same, holds, intact
+  1  denied; findings, fails, differs, not intact
+  2  could not decide or be done, or the answer could not be written; nothing was allowed
+  3  a person has to be asked
+  4  unknown: a cap was reached
+`run` ends with the command's own code, or with
+  124  timed out
+  125  lictor failed, the outcome is not recorded, or processes may be left
+  126  denied, or not approved
+  127  program not found
+  128+n  the command died of signal n";
 
 /// Flags that stand before or after the command.
 #[derive(Args, Debug)]
@@ -175,7 +184,7 @@ fn command(words: &[OsString], is_run: &Cell<bool>) -> ExitCode {
             } else {
                 Exit::Good
             };
-            print::usage(&with_tip(error));
+            print::usage(&with_tip(error, words));
             return print::end(exit, false).into();
         }
     };
@@ -218,19 +227,37 @@ fn done(cli: Cli, executor: Posix) -> Result<Exit, Failure> {
     }
 }
 
-/// Whoever forgets `--` has written a command line where no word belongs.
-fn with_tip(mut error: clap::Error) -> clap::Error {
-    let is_word = matches!(
-        error.get(ContextKind::InvalidArg),
-        Some(ContextValue::String(word)) if !word.starts_with('-')
+/// Whoever forgets `--` has written a command line where no word belongs: it is shown with it.
+fn with_tip(mut error: clap::Error, words: &[OsString]) -> clap::Error {
+    let Some(ContextValue::String(unknown)) = error.get(ContextKind::InvalidArg) else {
+        return error;
+    };
+    let tip = match (
+        error.kind(),
+        words.iter().position(|word| *word == **unknown),
+    ) {
+        (ErrorKind::UnknownArgument, _) if unknown == "--timeout" => {
+            "how long a run may take is said by the rule that allows it: `limits: {timeout: 5s}`"
+                .to_owned()
+        }
+        (ErrorKind::UnknownArgument, Some(at)) if at > 1 && !unknown.starts_with('-') => {
+            let (own, line) = words.split_at_checked(at).unwrap_or_default();
+            let shown = |words: &[OsString]| {
+                let words = words.iter().map(|word| crate::text::shell(word.as_bytes()));
+                words.collect::<Vec<_>>().join(" ")
+            };
+            let own = shown(own.get(1..).unwrap_or_default());
+            format!(
+                "a command line stands behind `--`: lictor {own} -- {}",
+                shown(line)
+            )
+        }
+        _ => return error,
+    };
+    error.insert(
+        ContextKind::Suggested,
+        ContextValue::StyledStrs(vec![tip.into()]),
     );
-    if error.kind() == ErrorKind::UnknownArgument && is_word {
-        let tip = "a command line stands behind `--`: lictor check -- ls -l";
-        error.insert(
-            ContextKind::Suggested,
-            ContextValue::StyledStrs(vec![tip.into()]),
-        );
-    }
     error
 }
 

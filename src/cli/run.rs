@@ -105,6 +105,7 @@ pub(super) fn main(command: Run, global: &Global, executor: Posix) -> Result<Exi
             "decision"
         };
         message!("lictor: the {what} is not recorded: {error}");
+        discover::tell_ledger(governor.ledger_path());
     }
     if let Err(failure) = kept {
         message!("{failure}");

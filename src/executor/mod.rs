@@ -22,12 +22,14 @@ mod cancel;
 #[cfg(any(test, feature = "testing"))]
 pub mod contract;
 mod dry_run;
+mod git;
 #[cfg(target_os = "linux")]
 mod posix;
 mod signing;
 
 pub use cancel::CancelToken;
 pub use dry_run::DryRun;
+pub(crate) use git::file_at;
 #[cfg(target_os = "linux")]
 pub(crate) use posix::was_closed;
 #[cfg(target_os = "linux")]

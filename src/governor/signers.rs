@@ -32,18 +32,19 @@ pub fn with_signer(directory: &Path, mut options: Options) -> Result<Options, Le
     let text = match signer_file(directory) {
         Ok(Some(text)) => text,
         Ok(None) => return Ok(options),
-        Err(why) => return Err(error(&why.to_string())),
+        Err(why) => return Err(error(directory, &why.to_string())),
     };
-    let held = parse(&text).map_err(|why| error(&why))?;
+    let held = parse(&text).map_err(|why| error(directory, &why))?;
     let mut held = held.into_iter();
     options.holder = held.next().flatten();
     options.earlier_holders = held.flatten().collect();
     Ok(options)
 }
 
-fn error(why: &str) -> LedgerError {
+fn error(directory: &Path, why: &str) -> LedgerError {
+    let directory = directory.display().to_string();
     LedgerError::Key {
-        why: format!("the file `signer`: {why}"),
+        why: format!("the file `signer` in `{}`: {why}", directory.escape_debug()),
     }
 }
 

@@ -478,7 +478,9 @@ pub enum LedgerError {
     #[error("the ledger is locked by another process")]
     Busy,
     /// The disk is full.
-    #[error("no space left for the ledger")]
+    #[error(
+        "no space left for the ledger: 256 KiB have to be free on its filesystem, so that the outcome of a run can be recorded"
+    )]
     NoSpace,
     /// It lies where the policy lets requests read or write.
     #[error(

@@ -112,7 +112,12 @@ impl Entry {
         let value = self.value();
         let mut text = format!("{:>6}  {}  {:<10}", self.seq, self.ts, self.kind.name());
         for name in SUMMARY_FIELDS {
-            match value.get(name) {
+            let field = match value.get(name) {
+                // What was denied has no command; what was asked for is shown.
+                None | Some(Value::Null) if name == "argv" => asked(&value),
+                field => field,
+            };
+            match field {
                 None | Some(Value::Null) => {}
                 Some(Value::String(note)) if name == "note" => {
                     // Of a checkpoint, how much it covers; the rest is in the JSON form.
@@ -134,8 +139,15 @@ impl Entry {
     }
 }
 
+/// The command line of a decision's request, or the arguments that it was made with.
+fn asked(entry: &Value) -> Option<&Value> {
+    let request = entry.get("request")?;
+    let argv = request.get("argv").filter(|argv| !argv.is_null());
+    argv.or_else(|| request.get("args"))
+}
+
 /// What a person wants to see of an entry, in this order.
-const SUMMARY_FIELDS: [&str; 22] = [
+const SUMMARY_FIELDS: [&str; 23] = [
     "effect",
     "status",
     "reason",
@@ -146,6 +158,7 @@ const SUMMARY_FIELDS: [&str; 22] = [
     "argv",
     "exit_code",
     "signal",
+    "limit",
     "duration_ms",
     "grant",
     "change",
