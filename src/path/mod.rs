@@ -28,6 +28,7 @@ mod denial;
 mod marks;
 mod pytest;
 mod switches;
+mod taken;
 mod unicode;
 mod windows;
 
@@ -47,6 +48,8 @@ use denial::Found;
 use marks::Marks;
 
 // Globs are refused for the same characters and the same beginnings as paths.
+pub(crate) use taken::is_taken_for;
+pub use taken::taken_for;
 pub(crate) use unicode::{is_composed, is_separator_lookalike};
 pub(crate) use windows::root as root_len;
 

@@ -19,7 +19,7 @@ use std::fmt;
 
 use unicode_normalization::UnicodeNormalization;
 
-use crate::path::CanonicalPath;
+use crate::path::{CanonicalPath, taken_for};
 
 pub use error::GlobError;
 
@@ -215,17 +215,46 @@ impl Pattern {
     /// stands for. Holds for every path that [`Pattern::matches`].
     ///
     /// Letters are compared by simple case folding. A class gains the other case of its letters; a
-    /// negated class stays as it is written.
+    /// negated class stays as it is written. A path that could be [taken for](crate::path::taken_for) another
+    /// one matches where that one does, and so do the names of the pattern.
     #[must_use]
     pub fn matches_folded(&self, path: impl AsRef<[u8]>) -> bool {
-        self.matches_in(path, Case::Folded)
+        let path = path.as_ref();
+        let matches = |path: &[u8]| {
+            self.matches_in(path, Case::Folded)
+                || self
+                    .taken()
+                    .is_some_and(|taken| taken.matches_in(path, Case::Folded))
+        };
+        matches(path) || taken_path(path).is_some_and(|taken| matches(taken.as_bytes()))
     }
 
-    /// Whether the path matches, with letters compared as `case` says.
+    /// The pattern with each name and piece of a name as what it may be taken for; none if that is as it is
+    /// written.
+    pub(crate) fn taken(&self) -> Option<Pattern> {
+        if self.text.is_ascii() {
+            return None;
+        }
+        let segments: Vec<Segment> = self.segments.iter().map(Segment::taken).collect();
+        (*segments != *self.segments).then(|| Pattern {
+            text: self.text.clone(),
+            segments: segments.into(),
+        })
+    }
+
+    /// Whether the path matches, with letters compared one by one as `case` says.
     #[must_use]
     pub fn matches_in(&self, path: impl AsRef<[u8]>, case: Case) -> bool {
         matches_segments(&self.segments, path.as_ref(), case)
     }
+}
+
+/// What a path may be [taken for](taken_for). A path that is not UTF-8 is no text that could be.
+pub(super) fn taken_path(path: &[u8]) -> Option<String> {
+    if path.is_ascii() {
+        return None;
+    }
+    taken_for(std::str::from_utf8(path).ok()?)
 }
 
 /// Whether a path matches these segments.
@@ -375,6 +404,14 @@ pub enum Segment {
 }
 
 impl Segment {
+    fn taken(&self) -> Segment {
+        match self {
+            Segment::DoubleStar => Segment::DoubleStar,
+            Segment::Literal(name) => Segment::Literal(taken_text(name)),
+            Segment::Wild(pieces) => Segment::Wild(pieces.iter().map(Piece::taken).collect()),
+        }
+    }
+
     /// Whether a name matches. [`Segment::DoubleStar`] matches every name.
     #[must_use]
     pub fn matches(&self, name: &[u8], case: Case) -> bool {
@@ -404,6 +441,25 @@ pub enum Piece {
     Class(Class),
     /// `{a,b}`: what one of the branches matches. No branch is empty or holds alternatives.
     Alternatives(Vec<Vec<Piece>>),
+}
+
+impl Piece {
+    fn taken(&self) -> Piece {
+        match self {
+            Piece::Literal(text) => Piece::Literal(taken_text(text)),
+            Piece::Alternatives(branches) => Piece::Alternatives(
+                branches
+                    .iter()
+                    .map(|branch| branch.iter().map(Piece::taken).collect())
+                    .collect(),
+            ),
+            Piece::Star | Piece::AnyByte | Piece::Class(_) => self.clone(),
+        }
+    }
+}
+
+fn taken_text(text: &str) -> String {
+    taken_for(text).unwrap_or_else(|| text.to_owned())
 }
 
 /// A set of ASCII bytes.

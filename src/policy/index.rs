@@ -18,7 +18,7 @@ use std::num::NonZeroU32;
 use std::ops::Range;
 
 use super::casefold::{fold_bytes, fold_into};
-use super::glob::{Case, Pattern, Segment, names};
+use super::glob::{Case, Pattern, Segment, names, taken_path};
 use affix::{Affix, AffixKind};
 use positions::Positions;
 use table::{Ends, Table, hash, keyed};
@@ -41,6 +41,8 @@ use table::{Ends, Table, hash, keyed};
 #[derive(Clone, Debug)]
 pub struct Index {
     case: Case,
+    /// Some patterns stand in it twice: as they are written, and as what they may be taken for.
+    has_taken: bool,
     /// The root is the first.
     nodes: Box<[Node]>,
     /// From a node and a name to the node below.
@@ -69,7 +71,17 @@ impl Index {
 
     /// An index that matches as [`Pattern::matches_folded`] does.
     pub fn build_folded<'a>(patterns: impl IntoIterator<Item = (&'a Pattern, u32)>) -> Index {
-        build::build(patterns, Case::Folded)
+        let patterns: Vec<(&Pattern, u32)> = patterns.into_iter().collect();
+        let taken: Vec<(Pattern, u32)> = patterns
+            .iter()
+            .filter_map(|(pattern, number)| Some((pattern.taken()?, *number)))
+            .collect();
+        let all = taken.iter().map(|(pattern, number)| (pattern, *number));
+        let index = build::build(patterns.iter().copied().chain(all), Case::Folded);
+        Index {
+            has_taken: !taken.is_empty(),
+            ..index
+        }
     }
 
     /// Calls `found` with the number of every pattern that matches the path, in no particular order,
@@ -78,19 +90,35 @@ impl Index {
     /// The path is as for [`Pattern::matches`].
     pub fn visit(&self, path: impl AsRef<[u8]>, found: &mut impl FnMut(u32)) {
         let path = path.as_ref();
-        match self.case {
-            Case::Exact => self.visit_as(path, path, found),
-            Case::Folded if is_folded(path) => self.visit_as(path, path, found),
-            Case::Folded => {
-                // Folding makes two bytes three at most, so every canonical path fits.
-                let mut buffer = [0_u8; crate::path::MAX_PATH_BYTES.div_ceil(2) * 3];
-                let folded = match fold_into(path, &mut buffer) {
-                    Some(folded) => Cow::Borrowed(folded),
-                    None => Cow::Owned(fold_bytes(path)),
-                };
-                self.visit_as(path, &folded, found);
-            }
+        if self.case == Case::Exact {
+            return self.visit_as(path, path, found);
         }
+        let taken = taken_path(path);
+        if taken.is_none() && !self.has_taken {
+            return self.visit_folded(path, found);
+        }
+        // A pattern may be found by several readings.
+        let mut numbers = Vec::new();
+        self.visit_folded(path, &mut |number| numbers.push(number));
+        if let Some(taken) = taken {
+            self.visit_folded(taken.as_bytes(), &mut |number| numbers.push(number));
+        }
+        numbers.sort_unstable();
+        numbers.dedup();
+        numbers.into_iter().for_each(found);
+    }
+
+    fn visit_folded(&self, path: &[u8], found: &mut impl FnMut(u32)) {
+        if is_folded(path) {
+            return self.visit_as(path, path, found);
+        }
+        // Folding makes two bytes three at most, so every canonical path fits.
+        let mut buffer = [0_u8; crate::path::MAX_PATH_BYTES.div_ceil(2) * 3];
+        let folded = match fold_into(path, &mut buffer) {
+            Some(folded) => Cow::Borrowed(folded),
+            None => Cow::Owned(fold_bytes(path)),
+        };
+        self.visit_as(path, &folded, found);
     }
 
     /// Looks up `keys`, which is the path as the tables hold it.

@@ -37,7 +37,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use crate::decision::{Context, Decision, Effect, Judgement, Plan, judge_path, paths::Decided};
-use crate::path::CanonicalPath;
+use crate::path::{CanonicalPath, is_taken_for};
 use crate::policy::CompiledPolicy;
 use crate::policy::model::{Access, Creates, DiskRules, Tree};
 use crate::reason::Reason;
@@ -292,7 +292,7 @@ pub fn resolve_paths(
 fn is_protected(policy: &CompiledPolicy, real: &CanonicalPath) -> bool {
     let protected = &policy.switches().protected;
     real.segments().any(|name| {
-        let is = |known: &String| known.eq_ignore_ascii_case(name);
+        let is = |known: &String| is_taken_for(name, known);
         protected.iter().any(is)
     })
 }
@@ -368,6 +368,11 @@ impl Asking<'_> {
 
     /// Opens one path and asks the rules about what was found.
     fn open(&self, path: &Decided) -> Result<OpenedPath, Refusal> {
+        // The lexical rules know these names in every case of letters; a disk may take others for them.
+        if is_protected(self.policy, &path.canonical) {
+            let message = format!("path `{}` has a protected name in it", path.shown());
+            return Err(Refusal::new(Reason::PathProtectedDenied, message));
+        }
         let rules = self.policy.disk_rules();
         if path.creates == Creates::Index {
             created::from_index(self, path)?;

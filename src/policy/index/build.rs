@@ -135,6 +135,7 @@ impl Layout {
         self.lead_by_edges(wild);
         Index {
             case: tree.case,
+            has_taken: false,
             nodes: self.nodes.into(),
             by_name: Table::new(&self.by_name),
             text: self.text.into(),
