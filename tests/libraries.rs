@@ -25,8 +25,11 @@ static POLICY: LazyLock<CompiledPolicy> = LazyLock::new(|| {
 });
 
 /// What git is started with in any case.
-const GIT: &str = "git --no-pager --literal-pathspecs --no-optional-locks -c core.fsmonitor=false \
-     -c core.editor=true -c safe.bareRepository=explicit -c gc.autoDetach=false -c maintenance.autoDetach=false";
+const GIT: &str = "git --no-pager --literal-pathspecs --no-optional-locks --git-dir=./.git --work-tree=. \
+     -c core.fsmonitor=false -c core.editor=true -c core.askPass= -c core.alternateRefsCommand=true \
+     -c safe.bareRepository=explicit -c gc.auto=0 -c maintenance.auto=false -c gpg.program=false \
+     -c gpg.openpgp.program=false -c gpg.ssh.program=false -c gpg.x509.program=false -c commit.gpgSign=false \
+     -c push.gpgSign=false -c diff.submodule=short -c status.submoduleSummary=false -c submodule.recurse=false";
 
 /// What ripgrep is started with in any case.
 const RG: &str = "rg --no-config --no-ignore-dot --no-require-git";
@@ -276,64 +279,89 @@ fn cargo_takes_no_other_compiler_configuration_or_workspace() {
 
 #[test]
 fn everyday_git_is_understood() {
-    const DIFF: &str = "GIT diff --no-ext-diff --no-textconv --topo-order";
-    const LOG: &str = "GIT log --no-ext-diff --no-textconv --no-show-signature";
+    const DIFF: &str =
+        "GIT diff --no-ext-diff --no-textconv --ignore-submodules=dirty --topo-order";
+    const LOG: &str = "--no-ext-diff --no-textconv --ignore-submodules=dirty --no-show-signature";
+    let log = |words: &str| format!("GIT log {LOG} {words}");
+    let show = |words: &str| format!("GIT show {LOG} {words}");
+    let diff = |words: &str| format!("{DIFF} {words}");
+    const STATUS: &str = "GIT status --ignore-submodules=dirty";
     runs(
         "git diff --stat HEAD~1 -- src",
-        &format!("{DIFF} --stat HEAD~1 -- src"),
+        &diff("--stat HEAD~1^{commit} -- src"),
     );
-    runs("git diff", &format!("{DIFF} --"));
+    runs("git diff", &diff("--"));
     runs(
         "git diff --cached -U5 main...HEAD",
-        &format!("{DIFF} --cached --unified=5 main...HEAD --"),
+        &diff("--cached --unified=5 main^{commit}...HEAD^{commit} --"),
     );
     runs(
         "git diff HEAD@{1} ^main -M90%",
-        &format!("{DIFF} --find-renames=90% HEAD@{{1}} ^main --"),
+        &diff("--find-renames=90% HEAD@{1}^{commit} ^main^{commit} --"),
     );
-    runs("git diff main..", &format!("{DIFF} main.. --"));
+    runs("git diff main..", &diff("main^{commit}.. --"));
+    runs("git log ..origin/main", &log("..origin/main^{commit} --"));
     runs(
-        "git diff v1.0.2..feature/a.b HEAD~2^2",
-        &format!("{DIFF} v1.0.2..feature/a.b HEAD~2^2 --"),
+        "git diff v1.0.2..feature/a.b2 HEAD~2^2",
+        &diff("v1.0.2^{commit}..feature/a.b2^{commit} HEAD~2^2^{commit} --"),
     );
-    runs("git log -5 --oneline", &format!("{LOG} -n 5 --oneline --"));
+    runs(
+        "git diff --name-only --cached",
+        &diff("--name-only --cached --"),
+    );
+    runs("git diff --patch-with-stat", &diff("--patch-with-stat --"));
+    runs("git log -5 --oneline", &log("-n 5 --oneline --"));
     runs(
         "git log -n5 --author=x --since '2 weeks ago' -- src",
-        &format!("{LOG} -n 5 '--since=2 weeks ago' --author=x -- src"),
+        &log("-n 5 '--since=2 weeks ago' --author=x -- src"),
     );
     runs(
         "git log -p -Sword HEAD",
-        &format!("{LOG} --patch -Sword HEAD --"),
+        &log("--patch -Sword HEAD^{commit} --"),
     );
-    runs("git status -sb", "GIT status --short --branch --");
+    runs("git log -Sword", &log("-Sword --"));
+    runs("git log -Gw.rd -Sword", &log("-Sword -Gw.rd --"));
+    runs("git log -p --stat", &log("--patch --stat --"));
+    runs("git status -sb", &format!("{STATUS} --short --branch --"));
     runs(
         "git status --porcelain=v1 -uno",
-        "GIT status --porcelain --untracked-files=no --",
+        &format!("{STATUS} --porcelain --untracked-files=no --"),
     );
+    runs("git show --stat HEAD", &show("--stat HEAD^{commit} --"));
+    runs("git show HEAD --stat", &show("--stat HEAD^{commit} --"));
     runs(
-        "git show --stat HEAD",
-        "GIT show --no-ext-diff --no-textconv --no-show-signature --stat HEAD --",
+        "git show -s --format=%H main~0",
+        &show("-s --pretty=%H main~0^{commit} --"),
     );
     runs(
         "git blame -L 1,20 src/a.py",
         "GIT blame --no-textconv -L 1,20 src/a.py",
     );
     runs(
+        "git blame HEAD~3 -- src/a.py",
+        "GIT blame --no-textconv HEAD~3^{commit} -- src/a.py",
+    );
+    runs(
         "git grep -n word -- src",
-        "GIT grep --no-textconv --line-number word -- src",
+        "GIT grep --no-textconv --no-recurse-submodules --line-number word -- src",
+    );
+    runs(
+        "git grep word v1 -- src",
+        "GIT grep --no-textconv --no-recurse-submodules word v1^{commit} -- src",
     );
     for format in [
         "%h %an <%ae>%n%s",
-        "%%G",
+        "%%x %%",
         "%+b% d",
         "format:%C(auto)%h%x00",
+        "%<(20,trunc)%an%>>(9)%ar %Cred%d%Creset",
+        "%(trailers:key=Signed-off-by)",
         "oneline",
-        "100%",
-        "%ad%-",
+        "%s 100%",
     ] {
         runs(
             &format!("git log '--format={format}'"),
-            &format!("{LOG} '--pretty={format}' --"),
+            &log(&format!("'--pretty={format}' --")),
         );
     }
     runs(
@@ -344,12 +372,49 @@ fn everyday_git_is_understood() {
         "git tag --sort=-v:refname",
         "GIT tag --list --sort=-v:refname",
     );
+    runs("git tag -l", "GIT tag --list --list");
+    runs("git tag -l v1*", "GIT tag --list v1*");
+    runs(
+        "git tag --contains HEAD",
+        "GIT tag --list --contains=HEAD^{commit}",
+    );
     runs("git --no-pager branch -a", "GIT branch --all");
     runs("git branch --show-current", "GIT branch --show-current");
+    runs(
+        "git branch -a --contains HEAD",
+        "GIT branch --all --contains=HEAD^{commit}",
+    );
+    runs(
+        "git branch --merged main",
+        "GIT branch --merged=main^{commit}",
+    );
+    runs("git branch --merged", "GIT branch --merged");
     runs("git rev-parse --short HEAD", "GIT rev-parse --short HEAD");
+    runs(
+        "git rev-parse --abbrev-ref @{u}",
+        "GIT rev-parse --abbrev-ref @{u}",
+    );
+    runs(
+        "git rev-list --left-right --count a...b",
+        "GIT rev-list --count --left-right a^{commit}...b^{commit} --",
+    );
+    runs(
+        "git merge-base main HEAD",
+        "GIT merge-base main^{commit} HEAD^{commit}",
+    );
     runs("git remote -v", "GIT remote --verbose");
     runs("git stash list", "GIT stash list");
-    runs("git -C sub status", "GIT -C sub status --");
+    runs(
+        "git -C sub status",
+        &format!("{STATUS} --").replace(
+            "GIT",
+            &format!(
+                "{} -C sub",
+                GIT.replace("=./.git", "=../.git")
+                    .replace("tree=.", "tree=..")
+            ),
+        ),
+    );
     runs("git add src/a.py tests", "GIT add src/a.py tests");
     runs("git add -A", "GIT add --all");
     runs(
@@ -362,20 +427,30 @@ fn everyday_git_is_understood() {
     );
     runs(
         "git commit -am 'one\n\ntwo'",
-        "GIT commit --all '--message=one\n\ntwo'",
+        "GIT commit --all '--message=one\n\ntwo' --",
     );
     runs("git commit --amend -m x", "GIT commit --amend --message=x");
     runs(
+        "git commit -m x src/a.py",
+        "GIT commit --message=x src/a.py",
+    );
+    runs(
         "git commit -a --amend --no-edit",
-        "GIT commit --amend --no-edit --all",
+        "GIT commit --amend --no-edit --all --",
     );
     runs("git switch -c feature/x", "GIT switch -c feature/x");
     runs("git checkout -b feature/x", "GIT switch -c feature/x");
     runs("git checkout -- src/a.py", "GIT checkout -- src/a.py");
-    runs("git switch main", "GIT checkout main --");
+    runs("git restore src/a.py", "GIT restore src/a.py");
     runs(
         "git restore --staged src/a.py",
         "GIT restore --staged src/a.py",
+    );
+    runs("git restore . --staged", "GIT restore --staged .");
+    runs("git rm --cached .env", "GIT rm --cached .env");
+    runs(
+        "git mv src/a.py src/c.py docs",
+        "GIT mv src/a.py src/c.py docs",
     );
     runs("git fetch", "GIT fetch --no-recurse-submodules");
     runs(
@@ -388,7 +463,7 @@ fn everyday_git_is_understood() {
     );
     runs(
         "git push -u origin feature/x",
-        "GIT push --set-upstream origin feature/x",
+        "GIT push --recurse-submodules=no --set-upstream origin feature/x",
     );
 }
 
@@ -486,7 +561,6 @@ fn git_takes_no_other_configuration_output_or_program() {
             ArgumentInvalid,
         );
         refused(&format!("git log {climbing}"), ArgumentInvalid);
-        refused(&format!("git checkout {climbing}"), ArgumentInvalid);
     }
     refused("git diff -S ''", ArgumentInvalid);
     refused("git add :(exclude)a", PathColonDenied);
@@ -522,8 +596,9 @@ fn git_takes_no_other_configuration_output_or_program() {
 fn git_compares_no_two_files_where_there_is_no_repository() {
     let place = tempfile::tempdir().unwrap();
     std::fs::create_dir(place.path().join("secrets")).unwrap();
-    std::fs::write(place.path().join("secrets/key"), "k1").unwrap();
-    std::fs::write(place.path().join("plain"), "x").unwrap();
+    // The very names that the revisions are passed as.
+    std::fs::write(place.path().join("secrets/key^{commit}"), "k1").unwrap();
+    std::fs::write(place.path().join("plain^{commit}"), "x").unwrap();
     let asked = Request::argv(["git", "diff", "secrets/key", "plain"]);
     let decision = decide(&POLICY, &asked, &Context::new("test"));
     let argv = decision.argv().unwrap();
@@ -825,6 +900,8 @@ fn value(argument: &Argument) -> Option<&'static str> {
                 "file",
                 "traditional",
                 "fail",
+                "--stat",
+                "--merged",
             ]);
             known
                 .into_iter()
@@ -956,6 +1033,155 @@ fn every_path_argument_of_the_libraries_states_its_access_and_its_tree() {
             assert!(is_stated && is_plain, "{}: {line}", path.display());
         }
     }
+}
+
+/// Actions that change or show something and decide no path but where they start, each with the reason. Whoever adds an
+/// action to a library says here why its files need not be decided, or gives it an argument for them: one with
+/// `absent: workspace` where a flag means every file (`git commit --all`).
+const WITHOUT_PATHS: &[(&str, &str)] = &[
+    (
+        "cargo.test",
+        "compiles what the package says, which no argument bounds",
+    ),
+    (
+        "cargo.nextest",
+        "compiles what the package says, which no argument bounds",
+    ),
+    (
+        "cargo.build",
+        "compiles what the package says, which no argument bounds",
+    ),
+    (
+        "cargo.check",
+        "compiles what the package says, which no argument bounds",
+    ),
+    (
+        "cargo.clippy",
+        "compiles what the package says, which no argument bounds",
+    ),
+    (
+        "cargo.doc",
+        "compiles what the package says, which no argument bounds",
+    ),
+    (
+        "cargo.bench",
+        "compiles what the package says, which no argument bounds",
+    ),
+    (
+        "cargo.fmt",
+        "takes the files that the sources name, which no argument bounds",
+    ),
+    (
+        "cargo.fmt-check",
+        "takes the files that the sources name, which no argument bounds",
+    ),
+    (
+        "cargo.rustfmt-check",
+        "takes the files that the sources name, which no argument bounds",
+    ),
+    ("cargo.tree", "shows what the manifests say"),
+    ("cargo.metadata", "shows what the manifests say"),
+    ("cargo.version", "shows what the manifests say"),
+    ("cargo.fetch", "downloads what the lock file says"),
+    ("cargo.clean", "removes the build directory"),
+    (
+        "npm.build",
+        "runs a script of the package, which no argument bounds",
+    ),
+    (
+        "npm.lint",
+        "runs a script of the package, which no argument bounds",
+    ),
+    (
+        "npm.typecheck",
+        "runs a script of the package, which no argument bounds",
+    ),
+    (
+        "npm.ci",
+        "downloads what the manifests say, and runs its scripts",
+    ),
+    (
+        "npm.install",
+        "downloads what the manifests say, and runs its scripts",
+    ),
+    (
+        "npm.lint-fix",
+        "runs a script of the package, which no argument bounds",
+    ),
+    ("npm.ls", "shows what the manifests say"),
+    ("npm.outdated", "shows what the manifests say"),
+    ("npm.audit", "shows what the manifests say"),
+    ("npm.version", "shows what the manifests say"),
+    ("which.run", "shows where a program lies"),
+    ("date.run", "prints the time"),
+    ("sleep.run", "waits"),
+    ("tr.run", "reads standard input"),
+    ("echo.run", "prints its own words"),
+    ("pwd.run", "prints a directory"),
+    ("git.branch", "lists names of branches"),
+    ("git.branch-list", "lists names of branches"),
+    ("git.branch-of-head", "lists names of branches"),
+    ("git.tag", "lists names and messages of tags"),
+    ("git.tag-list", "lists names and messages of tags"),
+    ("git.remote", "lists remotes"),
+    ("git.remote-url", "shows where a remote lies"),
+    ("git.stash-list", "lists messages"),
+    ("git.worktree-list", "lists directories of worktrees"),
+    ("git.reflog", "lists messages"),
+    ("git.rev-parse", "shows ids and names of branches"),
+    ("git.merge-base", "shows an id"),
+    ("git.describe", "shows the name of a tag"),
+    ("git.shortlog", "shows authors and messages"),
+    ("git.version", "shows a version"),
+    (
+        "git.commit",
+        "records what was staged, which was decided when it was staged",
+    ),
+    (
+        "git.amend",
+        "records what was staged, which was decided when it was staged",
+    ),
+    (
+        "git.branch-create",
+        "makes a branch where the work stands, and changes no file",
+    ),
+    ("git.fetch", "brings commits, and changes no file"),
+    ("git.fetch-branch", "brings commits, and changes no file"),
+    (
+        "git.push",
+        "sends commits, whose files were decided when they were staged",
+    ),
+];
+
+/// A flag that makes a command mean files has to imply a path, or nothing about these files is decided.
+#[test]
+fn an_action_without_paths_says_why() {
+    let own_paths = |arguments: &[Argument]| {
+        let is_own =
+            |argument: &Argument| matches!(&argument.kind, ArgumentKind::Path(path) if !path.base);
+        arguments.iter().any(is_own)
+    };
+    let mut found = Vec::new();
+    for tool in POLICY.tools() {
+        for action in &tool.actions {
+            let after = action.after.as_deref().unwrap_or_default();
+            let decides = [&tool.args, &action.args, after].into_iter().any(own_paths);
+            if !decides {
+                found.push(format!("{}.{}", tool.name, action.name));
+            }
+        }
+    }
+    for (name, _) in WITHOUT_PATHS {
+        assert!(
+            found.iter().any(|known| known == name),
+            "{name} is none of them"
+        );
+    }
+    found.retain(|name| !WITHOUT_PATHS.iter().any(|(known, _)| known == name));
+    assert!(
+        found.is_empty(),
+        "no path is decided, and WITHOUT_PATHS has no reason: {found:?}"
+    );
 }
 
 /// `git -C src diff` shows the whole repository, not only what is below `src`.

@@ -1,0 +1,704 @@
+//! The library and the preset for git, with the real program: what the repository's own configuration wants to
+//! run does not run, what names an object names a commit, and a day of ordinary work asks for nothing.
+
+#![expect(
+    clippy::unwrap_used,
+    clippy::disallowed_methods,
+    reason = "a test starts programs and fails by panicking"
+)]
+
+#[expect(dead_code, reason = "other tests use more of it")]
+mod program;
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+use lictor::decision::{Context, Request, decide};
+use lictor::policy::CompiledPolicy;
+use program::Place;
+
+const OPEN: &str = "version: 1
+name: open
+use: [lictor/git@1]
+scopes: {all: [\"**\"]}
+rules: [{id: all, allow: \"*\", within: all}]
+";
+
+/// The gits of this machine, of different versions.
+fn gits() -> Vec<PathBuf> {
+    let mut found: Vec<(String, PathBuf)> = Vec::new();
+    for path in ["git", "/usr/local/bin/git", "/usr/bin/git"] {
+        let Ok(output) = Command::new(path).arg("--version").output() else {
+            continue;
+        };
+        let version = String::from_utf8_lossy(&output.stdout).into_owned();
+        if found.iter().all(|(known, _)| *known != version) {
+            found.push((version, path.into()));
+        }
+    }
+    assert!(!found.is_empty(), "these tests need git");
+    found.into_iter().map(|(_, path)| path).collect()
+}
+
+/// Words set apart by blanks; `'several words'` are one.
+fn words(line: &str) -> Vec<String> {
+    let pieces = line.split('\'').enumerate();
+    let words = pieces.flat_map(|(nth, piece)| match nth % 2 {
+        1 => vec![piece.to_owned()],
+        _ => piece.split_whitespace().map(str::to_owned).collect(),
+    });
+    words.collect()
+}
+
+/// Runs the line as it is decided, without asking the disk.
+fn run(policy: &CompiledPolicy, git: &Path, directory: &Path, line: &str) -> (String, Output) {
+    let decision = decide(policy, &Request::argv(words(line)), &Context::new("test"));
+    let Some(argv) = decision.argv() else {
+        panic!("{line}: {}", decision.message());
+    };
+    let mut command = Command::new(git);
+    command.args(argv.iter().skip(1)).current_dir(directory);
+    command.env_clear().env("HOME", directory.join("no-home"));
+    command.env("PATH", std::env::var_os("PATH").unwrap());
+    for (name, value) in &decision.terms().unwrap().env.set {
+        command.env(name, value);
+    }
+    let asked = &decision.to_json()["request"]["action"];
+    let output = command.stdin(std::process::Stdio::null()).output().unwrap();
+    (asked.as_str().unwrap().to_owned(), output)
+}
+
+fn sh(directory: &Path, script: &str) -> String {
+    let output = Command::new("sh")
+        .args(["-euc", script])
+        .current_dir(directory)
+        .env("GIT_CONFIG_GLOBAL", "/dev/null")
+        .env("GIT_CONFIG_NOSYSTEM", "1")
+        .output()
+        .unwrap();
+    let told = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(output.status.success(), "{script}: {told}");
+    String::from_utf8_lossy(&output.stdout).into_owned()
+}
+
+/// A line for each action, and more where options could start something.
+const EACH_ACTION: &[&str] = &[
+    "git status --short",
+    "git status --ignored",
+    "git diff",
+    "git diff --cached",
+    "git diff HEAD~1",
+    "git diff --check --word-diff",
+    "git diff --stat HEAD~1",
+    "git diff --raw",
+    "git log -5",
+    "git log --oneline --stat --all --graph",
+    "git log '--format=%h %s %(trailers)' --follow -- src/a.py",
+    "git log -p -3",
+    "git log -Sprint",
+    "git log -Gpr.nt",
+    "git show",
+    "git show v1a",
+    "git show --stat HEAD~1",
+    "git blame src/a.py",
+    "git blame HEAD -- src/a.py",
+    "git grep -n print",
+    "git grep print HEAD -- src",
+    "git ls-files -s",
+    "git ls-files -m",
+    "git branch -avv",
+    "git branch --contains HEAD",
+    "git branch --list 'f*'",
+    "git branch --merged",
+    "git tag -n",
+    "git tag -l 'v*'",
+    "git remote -v",
+    "git remote get-url origin",
+    "git stash list",
+    "git worktree list",
+    "git reflog -3",
+    "git rev-parse HEAD",
+    "git rev-list --count HEAD",
+    "git merge-base main feature",
+    "git describe --tags",
+    "git shortlog -s HEAD",
+    "git version",
+    "git add src/a.py",
+    "git add -A",
+    "git commit -m x",
+    "git commit -am x",
+    "git commit -m x src/a.py",
+    "git commit --amend --no-edit",
+    "git commit -a --amend --no-edit",
+    "git switch -c f2",
+    "git checkout -- src/a.py",
+    "git restore src/a.py",
+    "git restore --staged .",
+    "git rm -q src/d.txt",
+    "git rm --cached -q src/d.txt",
+    "git mv src/d.txt src/e.txt",
+    "git fetch",
+    "git fetch origin main",
+    "git push origin main",
+];
+
+/// What runs all the same, and why.
+const RUNS: &[(&str, &[&str], &str)] = &[
+    (
+        "hook",
+        &[
+            "commit",
+            "commit-all",
+            "commit-paths",
+            "amend",
+            "amend-all",
+            "push",
+        ],
+        "hooks are there to look at what is committed and pushed",
+    ),
+    (
+        "filter.e.",
+        &[
+            "status",
+            "diff",
+            "diff-names",
+            "ls-files",
+            "add",
+            "commit",
+            "commit-all",
+            "commit-paths",
+            "amend",
+            "amend-all",
+            "checkout",
+            "restore",
+            "unstage",
+            "rm",
+            "rm-cached",
+            "mv",
+            "blame",
+        ],
+        "no word of a command line and no variable stops a filter whose name is not known",
+    ),
+];
+
+#[test]
+fn nothing_that_the_repository_configures_runs_but_what_an_action_is_for() {
+    let policy = CompiledPolicy::from_yaml(OPEN).unwrap();
+    let place = tempfile::tempdir().unwrap();
+    let root = place.path().canonicalize().unwrap();
+    let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/git/hostile.sh");
+    let made = Command::new("sh").arg(script).arg(&root).output().unwrap();
+    assert!(
+        made.status.success(),
+        "{}",
+        String::from_utf8_lossy(&made.stderr)
+    );
+    sh(&root, "cp -a ws kept");
+    let mark = root.join("mark");
+    let (mut seen, mut wrong) = (BTreeSet::new(), Vec::new());
+    for git in gits() {
+        for line in EACH_ACTION {
+            sh(&root, "rm -rf ws && cp -a kept ws && rm -f mark");
+            let (action, output) = run(&policy, &git, &root.join("ws"), line);
+            let marks = fs::read_to_string(&mark).unwrap_or_default();
+            let permitted = |mark: &&str| {
+                let named = |(begin, actions, _): &(&str, &[&str], &str)| {
+                    mark.starts_with(begin) && actions.contains(&action.as_str())
+                };
+                RUNS.iter().any(named)
+            };
+            let marks: BTreeSet<&str> = marks.lines().filter(|mark| !permitted(mark)).collect();
+            let is_remote = ["fetch", "fetch-branch", "push"].contains(&action.as_str());
+            let told = String::from_utf8_lossy(&output.stderr).into_owned();
+            if !marks.is_empty() || output.status.success() == is_remote {
+                wrong.push(format!(
+                    "{} {line} [{action}]: {marks:?} {}\n{told}",
+                    git.display(),
+                    output.status
+                ));
+            }
+            // Nor is a file shown that only the configuration names, or one outside.
+            let shown = String::from_utf8_lossy(&output.stdout);
+            if shown.contains("root:x:") || told.contains("root:x:") || shown.contains("outside") {
+                wrong.push(format!("{line}: {shown}{told}"));
+            }
+            let outside = fs::read_to_string(root.join("outside/src/a.py")).unwrap();
+            assert_eq!(outside, "outside\n", "{line}");
+            seen.insert(action);
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+    let tools = policy.tools();
+    let git = tools.iter().find(|tool| tool.name == "git").unwrap();
+    let missing: Vec<_> = git
+        .actions
+        .iter()
+        .filter(|action| !seen.contains(&action.name))
+        .collect();
+    assert!(missing.is_empty(), "no line for {missing:?}");
+}
+
+/// The shipped preset, unchanged, in a repository of the usual kind.
+fn repository() -> Place {
+    let preset = fs::read_to_string(concat!(
+        env!("CARGO_MANIFEST_DIR"),
+        "/policy/presets/git.yaml"
+    ));
+    let place = Place::with_policy(&preset.unwrap());
+    place.write("src/a.py", "print(1)\n");
+    place.write("src/id_generator.py", "ids = []\n");
+    place.write("tests/test_a.py", "def test_a(): pass\n");
+    place.write("README.md", "read me\n");
+    place.write(".env.example", "TOKEN=\n");
+    place.write(".github/workflows/ci.yml", "on: push\n");
+    place.write(".gitignore", "/build/\n.env\n");
+    place.write(".env", "TOKEN=hidden\n");
+    place.write("build/out.pem", "hidden\n");
+    sh(
+        &place.work(),
+        "git init -q -b main . && git config user.email a@example.org && git config user.name a
+         git add -A && git commit -qm one && git tag v1 && echo 'print(2)' >> src/a.py && git commit -qam two
+         echo kept >> README.md && git stash -q",
+    );
+    place
+}
+
+#[track_caller]
+fn answer(place: &Place, line: &str) -> (i32, String) {
+    let line = words(line);
+    let args = ["run", "--"].into_iter().map(str::to_owned).chain(line);
+    let answer = place.lictor(args).end();
+    (
+        answer.code.unwrap(),
+        format!("{}{}", answer.stdout, answer.stderr),
+    )
+}
+
+/// What an agent writes in the course of a day, the answer, and what it leaves behind.
+#[test]
+fn a_day_of_ordinary_work_under_the_preset_asks_for_nothing_it_should_not() {
+    let place = repository();
+    let day: &[(&str, &str)] = &[
+        ("git status", "allow"),
+        ("git status -sb", "allow"),
+        ("git log --oneline -10", "allow"),
+        ("git log --graph --oneline --all -20", "allow"),
+        ("git log -p -1", "allow"),
+        ("git log -Sprint --oneline -- src", "allow"),
+        ("git log --oneline -- .env", "allow"),
+        ("git show HEAD --stat", "allow"),
+        ("git show", "allow"),
+        ("git show v1", "allow"),
+        ("git blame -L 1,2 src/a.py", "allow"),
+        ("git grep -n print", "allow"),
+        ("git grep -n print -- src", "allow"),
+        ("git ls-files", "allow"),
+        ("git branch --show-current", "allow"),
+        ("git branch -a --contains HEAD", "allow"),
+        ("git branch --merged", "allow"),
+        ("git tag -l 'v1*'", "allow"),
+        ("git stash list", "allow"),
+        ("git remote -v", "allow"),
+        ("git rev-parse --short HEAD", "allow"),
+        ("git rev-list --count HEAD", "allow"),
+        ("git merge-base main HEAD", "allow"),
+        ("git describe --tags", "allow"),
+        ("git switch -c feature/x", "allow"),
+        (
+            "sh: echo 'print(3)' >> src/a.py && echo 'y = 1' > src/b.py",
+            "",
+        ),
+        ("git diff", "allow"),
+        ("git diff --stat HEAD~1 -- src", "allow"),
+        ("git diff --name-only", "allow"),
+        ("git -C src diff -- a.py", "allow"),
+        ("git add src/a.py src/b.py", "allow"),
+        ("git diff --cached", "allow"),
+        ("git commit -m 'Add the thing'", "allow"),
+        (
+            "sh: echo 'y = 2' > src/b.py && echo x > tests/test_b.py",
+            "",
+        ),
+        ("git add -A", "allow"),
+        ("git restore --staged .", "allow"),
+        ("git add .", "allow"),
+        ("git restore --staged tests/test_b.py", "allow"),
+        ("git commit --amend --no-edit", "allow"),
+        (
+            "sh: echo 'y = 3' > src/b.py && echo on: pull >> .github/workflows/ci.yml",
+            "",
+        ),
+        ("git commit -am 'Change y'", "allow"),
+        (
+            "sh: echo on: x >> .github/workflows/ci.yml && git add .github",
+            "",
+        ),
+        ("git restore --staged .github/workflows/ci.yml", "allow"),
+        // The workflow is not among what is worked on.
+        ("git restore .github/workflows/ci.yml", "deny"),
+        ("sh: git checkout -q .github && echo 'y = 4' > src/b.py", ""),
+        ("git commit -m 'Change y again' src/b.py", "allow"),
+        ("sh: echo 'y = 5' > src/b.py", ""),
+        ("git restore src/b.py", "allow"),
+        ("sh: echo 'y = 6' > src/b.py", ""),
+        ("git checkout -- src", "allow"),
+        ("git mv src/b.py src/c.py", "allow"),
+        ("git rm -q --cached README.md", "allow"),
+        ("git restore --staged README.md", "allow"),
+        ("git rm -qf src/c.py", "deny"),
+        ("git commit -m 'Move b'", "allow"),
+        ("git rm -q src/c.py", "allow"),
+        ("git commit -m 'Remove c'", "allow"),
+        ("git log -3 --format=%s", "allow"),
+        ("git diff main...HEAD --stat", "allow"),
+        ("git push origin feature/x", "ask"),
+        ("git fetch", "ask"),
+        ("git push --force origin main", "deny"),
+        // What this is for.
+        ("git add .env", "deny"),
+        ("git add build/out.pem", "deny"),
+        ("git diff -- .env", "deny"),
+        ("git switch main", "deny"),
+        ("git diff src/a.py", "deny"),
+        ("git status", "allow"),
+    ];
+    let mut wrong = Vec::new();
+    for (line, expected) in day {
+        if let Some(script) = line.strip_prefix("sh: ") {
+            sh(&place.work(), script);
+            continue;
+        }
+        let (code, told) = answer(&place, line);
+        let got = match code {
+            0 => "allow",
+            126 if told.contains("ask") => "ask",
+            126 => "deny",
+            _ => "failed",
+        };
+        if got != *expected {
+            wrong.push(format!("{line}: {code} {got}, not {expected}\n{told}"));
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+    let kept = sh(
+        &place.work(),
+        "git log --all -p --format=%s && git status --short",
+    );
+    assert!(!kept.contains("TOKEN=hidden"), "{kept}");
+}
+
+/// Neither a file nor a directory is shown, compared or written by its id, however it is spelled.
+#[test]
+fn what_names_an_object_names_a_commit() {
+    let place = repository();
+    place.write("private/README.md", "salary 1\n");
+    place.write("src/prod.key", "SUPERSECRET=1\n");
+    sh(
+        &place.work(),
+        "git add -A && git commit -qm secrets && git tag blob HEAD:src/prod.key && git tag -am note blob-note HEAD:src/prod.key
+         git tag tree HEAD:private && git tag -am note tree-note HEAD:private && git tag -am note nested blob-note",
+    );
+    let id = |object: &str| {
+        sh(&place.work(), &format!("git rev-parse {object}"))
+            .trim()
+            .to_owned()
+    };
+    let (blob, tree, top) = (id(":src/prod.key"), id("HEAD:private"), id("HEAD^{tree}"));
+    let short = blob.chars().take(9).collect::<String>();
+    let blobs = [
+        &*blob,
+        &*short,
+        "blob",
+        "blob-note",
+        "nested",
+        "refs/tags/blob",
+        "blob~0",
+        "blob^0",
+        "blob@{0}",
+    ];
+    let trees = [&*tree, &*top, "tree", "tree-note"];
+    let policy = CompiledPolicy::from_yaml(OPEN).unwrap();
+    let mut tried = 0;
+    for git in gits() {
+        let mut refused = |line: &str| {
+            let (_, output) = run(&policy, &git, &place.work(), line);
+            let told = String::from_utf8_lossy(&output.stdout).into_owned();
+            // As one word, this is a commit to git, which takes what stands before `@` for a branch.
+            let is_other = line.contains("..blob@{0}");
+            assert!(!output.status.success() || is_other, "{line}: {told}");
+            assert!(
+                !told.contains("SUPERSECRET") && !told.contains("salary"),
+                "{line}: {told}"
+            );
+            tried += 1;
+        };
+        for object in blobs.iter().chain(&trees) {
+            for line in [
+                "show",
+                "show --stat",
+                "log -p",
+                "log -1",
+                "diff",
+                "diff --stat",
+                "diff HEAD",
+                "diff HEAD..",
+                "rev-list",
+            ] {
+                let line = match line.strip_suffix("..") {
+                    Some(_) => format!("git {line}{object} -- README.md"),
+                    None => format!("git {line} {object} -- README.md"),
+                };
+                refused(&line);
+            }
+            refused(&format!("git blame {object} -- README.md"));
+            refused(&format!("git grep S {object} -- README.md"));
+            refused(&format!("git describe --always {object}"));
+            refused(&format!("git shortlog {object}"));
+            refused(&format!("git merge-base HEAD {object}"));
+            refused(&format!("git branch --contains={object}"));
+            refused(&format!("git tag --points-at={object}"));
+        }
+        for pair in [
+            "{top} {tree}",
+            "{tree}..{top}",
+            "HEAD {tree}",
+            "{tree} HEAD",
+            "{blob} {short}",
+        ] {
+            let pair = pair.replace("{top}", &top).replace("{tree}", &tree);
+            let pair = pair.replace("{blob}", &blob).replace("{short}", &short);
+            refused(&format!("git diff {pair} -- README.md"));
+        }
+    }
+    assert!(tried > 150);
+    // What no commit is spelled like is refused before git is asked.
+    for odd in [
+        "HEAD^{tree}",
+        "HEAD^{object}",
+        "HEAD^{blob}",
+        "HEAD^{}",
+        "HEAD^{/two}",
+        ":/two",
+        "HEAD:src/prod.key",
+        ":src/prod.key",
+        "HEAD^@",
+        "HEAD^!",
+        "HEAD^-",
+        "HEAD^{commit}^{tree}",
+        "@{1 day ago}",
+        "HEAD^{tree}^{commit}",
+        "a..b..c",
+        "a....b",
+    ] {
+        for line in [
+            "git show ODD",
+            "git diff ODD",
+            "git log ODD -- src",
+            "git grep x ODD --",
+        ] {
+            let line: Vec<String> = line
+                .split(' ')
+                .map(|word| word.replace("ODD", odd))
+                .collect();
+            let decision = decide(&policy, &Request::argv(line.clone()), &Context::new("test"));
+            let reason = decision.reason().map(lictor::reason::Reason::code);
+            assert_eq!(
+                reason,
+                Some("ARGUMENT_INVALID"),
+                "{line:?}: {}",
+                decision.message()
+            );
+        }
+    }
+    for option in [
+        "--not",
+        "--objects",
+        "--stdin",
+        "--find-object=a",
+        "--source=HEAD~1",
+        "-L1,5:src/prod.key",
+    ] {
+        for command in ["show", "log", "diff", "rev-list", "restore"] {
+            let decision = decide(
+                &policy,
+                &Request::argv(["git", command, option, "--", "src/a.py"]),
+                &Context::new("test"),
+            );
+            assert!(decision.argv().is_none(), "{command} {option}");
+        }
+    }
+}
+
+/// A flag that means files is decided as these files.
+#[test]
+fn what_a_commit_takes_by_itself_is_decided() {
+    let place = repository();
+    place.write("src/prod.key", "S=1\n");
+    sh(
+        &place.work(),
+        "git add -A && git commit -qm key && echo S=2 > src/prod.key",
+    );
+    for line in [
+        "git add -u",
+        "git add .",
+        "git commit -am x",
+        "git commit -a -m x",
+        "git commit --amend --no-edit -a",
+        "git commit -m x src/prod.key",
+        "git commit -m x -- src",
+        "git commit -m x .",
+    ] {
+        let (code, told) = answer(&place, line);
+        assert_eq!(code, 126, "{line}: {told}");
+        assert!(told.contains("prod.key"), "{line}: {told}");
+    }
+    for line in [
+        "git commit --include -m x src",
+        "git commit --only -m x src",
+        "git commit -i -m x",
+        "git stash",
+    ] {
+        assert_eq!(answer(&place, line).0, 126, "{line}");
+    }
+    assert_eq!(sh(&place.work(), "git log -1 --format=%s").trim(), "key");
+}
+
+/// A repository below the workspace, above it, or of another work tree is not the workspace's.
+#[test]
+fn only_the_repository_of_the_workspace_is_looked_at() {
+    let place = repository();
+    sh(
+        &place.work(),
+        "mkdir -p nested && cd nested && git init -q . && git config user.email a@b && git config user.name a
+         echo NESTED > prod.key && git add -A && git commit -qm nested",
+    );
+    // The files of the repository below are files of the workspace that nobody tracks here.
+    for line in [
+        "git -C nested log -p",
+        "git -C nested show",
+        "git -C nested log --oneline -- prod.key",
+    ] {
+        let (_, told) = answer(&place, line);
+        assert!(!told.contains("NESTED"), "{line}: {told}");
+    }
+    sh(
+        &place.work(),
+        "rm -rf nested && mkdir -p /tmp && git config core.worktree /tmp",
+    );
+    let (code, told) = answer(&place, "git grep -n print -- src");
+    assert!(code == 0 && told.contains("src/a.py:1:print(1)"), "{told}");
+    sh(
+        &place.work(),
+        "git config --unset core.worktree && mv .git ../.git",
+    );
+    for line in [
+        "git status",
+        "git log -1",
+        "git diff --stat",
+        "git ls-files",
+    ] {
+        let (code, told) = answer(&place, line);
+        assert!(code != 0 && !told.contains("src/a.py"), "{line}: {told}");
+    }
+}
+
+/// A worktree has a file `.git`, and is the workspace of whoever works in it.
+#[test]
+fn a_worktree_is_a_workspace_like_others() {
+    let place = repository();
+    sh(
+        &place.work(),
+        "git worktree add -q ../tree && cp lictor.yaml ../tree",
+    );
+    let tree = place.root().join("tree");
+    let run = |words: &[&str]| {
+        let args = ["run", "--"].iter().chain(words);
+        place.lictor(args).current_dir(&tree).end()
+    };
+    for line in [
+        "git status -sb",
+        "git log --oneline",
+        "git grep print -- src",
+        "git add src",
+    ] {
+        let answer = run(&line.split(' ').collect::<Vec<_>>());
+        assert_eq!(
+            answer.code,
+            Some(0),
+            "{line}: {}{}",
+            answer.stdout,
+            answer.stderr
+        );
+    }
+}
+
+/// `origin` that is no configured remote is a directory, with a configuration of its own.
+#[test]
+fn a_directory_is_no_remote() {
+    let place = repository();
+    let mark = place.root().join("mark");
+    place.write("origin/HEAD", "ref: refs/heads/main\n");
+    let evil = format!(
+        "[core]\n\tbare = true\n\talternateRefsCommand = \"touch {}\"\n",
+        mark.display()
+    );
+    place.write("origin/config", evil);
+    place.write(
+        "origin/objects/info/alternates",
+        format!("{}\n", place.work().join(".git/objects").display()),
+    );
+    place.write("origin/refs/heads/x", "");
+    let policy = CompiledPolicy::from_yaml(OPEN).unwrap();
+    for git in gits() {
+        for url in [
+            "",
+            "file:///tmp/x",
+            "ext::touch mark",
+            "git://127.0.0.1:1/x",
+            "mark::x",
+        ] {
+            if !url.is_empty() {
+                sh(
+                    &place.work(),
+                    &format!("git config remote.origin.url '{url}'"),
+                );
+            }
+            for line in [
+                "git push origin main",
+                "git fetch origin",
+                "git fetch origin main",
+            ] {
+                let (_, output) = run(&policy, &git, &place.work(), line);
+                let told = String::from_utf8_lossy(&output.stderr).into_owned();
+                assert!(
+                    !output.status.success() && told.contains("not allowed"),
+                    "{url} {line}: {told}"
+                );
+            }
+        }
+        sh(&place.work(), "git config --unset remote.origin.url");
+    }
+    assert!(!mark.exists() && !place.work().join("mark").exists());
+}
+
+/// Git does not fetch on its own what a partial clone lacks.
+#[test]
+fn looking_fetches_nothing() {
+    let place = repository();
+    sh(&place.work(), "git config uploadpack.allowFilter true");
+    sh(
+        place.root(),
+        "git clone -q --no-local --filter=blob:none --no-checkout file://\"$PWD\"/work partial",
+    );
+    let partial = place.root().join("partial");
+    let packs = || sh(&partial, "find .git/objects -type f | sort");
+    let before = packs();
+    let policy = CompiledPolicy::from_yaml(OPEN).unwrap();
+    for git in gits() {
+        let (_, output) = run(&policy, &git, &partial, "git show HEAD");
+        assert!(!output.status.success(), "{output:?}");
+        assert_eq!(packs(), before);
+    }
+}
