@@ -4,6 +4,8 @@
 #![expect(
     clippy::unwrap_used,
     clippy::disallowed_methods,
+    clippy::indexing_slicing,
+    clippy::panic,
     reason = "a test starts programs and fails by panicking"
 )]
 

@@ -1,7 +1,6 @@
 //! A command line is about the directory that it is typed in: that is decided, recorded, and where the command starts.
 #![expect(
     clippy::disallowed_methods,
-    clippy::indexing_slicing,
     clippy::panic,
     clippy::unwrap_used,
     reason = "a test starts programs and fails by panicking"

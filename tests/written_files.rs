@@ -2,7 +2,6 @@
 //! a line that somebody else completes names nothing of the kind.
 #![expect(
     clippy::disallowed_methods,
-    clippy::indexing_slicing,
     clippy::panic,
     clippy::unwrap_used,
     reason = "a test starts programs and fails by panicking"

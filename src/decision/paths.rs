@@ -261,6 +261,7 @@ impl Decided {
     }
 
     /// Returns true if asking the disk about both is asking the same.
+    #[cfg(feature = "run")]
     pub(crate) fn is_decided_like(&self, other: &Decided) -> bool {
         (&self.canonical, &self.argument) == (&other.canonical, &other.argument)
     }

@@ -22,6 +22,7 @@ mod cancel;
 #[cfg(any(test, feature = "testing"))]
 pub mod contract;
 mod dry_run;
+#[cfg(feature = "cli")]
 mod git;
 #[cfg(target_os = "linux")]
 mod posix;
@@ -29,8 +30,9 @@ mod signing;
 
 pub use cancel::CancelToken;
 pub use dry_run::DryRun;
+#[cfg(feature = "cli")]
 pub(crate) use git::file_at;
-#[cfg(target_os = "linux")]
+#[cfg(all(target_os = "linux", feature = "cli"))]
 pub(crate) use posix::was_closed;
 #[cfg(target_os = "linux")]
 pub use posix::{LimitTrial, Posix, Trial, cancel_on_signals, init};

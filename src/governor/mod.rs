@@ -28,9 +28,9 @@ use crate::path::CanonicalPath;
 use crate::policy::CompiledPolicy;
 use crate::policy::model::ApprovalKind;
 use crate::reason::Reason;
-use crate::resolve::{
-    Existing, Guarded, Host, NewFile, Resolved, Workspace, WorkspaceError, resolve,
-};
+#[cfg(feature = "cli")]
+use crate::resolve::{Existing, Guarded, NewFile};
+use crate::resolve::{Host, Resolved, Workspace, WorkspaceError, resolve};
 
 pub use crate::resolve::user_id;
 pub use approve::{Accepted, DEFAULT_AGE, GrantError, What, Wish};
@@ -144,6 +144,7 @@ impl Governor {
 
     /// A file that the program is to write because its caller named it, from the current directory: never one that
     /// is guarded, and nothing that is there already.
+    #[cfg(feature = "cli")]
     pub(crate) fn new_file(&self, path: &Path, from: &Path) -> Result<NewFile, String> {
         let guarded = Guarded {
             workspace: self.workspace_path(),

@@ -48,6 +48,7 @@ use denial::Found;
 use marks::Marks;
 
 // Globs are refused for the same characters and the same beginnings as paths.
+#[cfg(feature = "run")]
 pub(crate) use taken::is_taken_for;
 pub use taken::taken_for;
 pub(crate) use unicode::{is_composed, is_separator_lookalike};

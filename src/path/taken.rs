@@ -38,6 +38,7 @@ pub fn taken_for(path: &str) -> Option<String> {
 }
 
 /// Returns true if a name is `known` in some case, or may be taken for it.
+#[cfg(feature = "run")]
 pub(crate) fn is_taken_for(name: &str, known: &str) -> bool {
     name.eq_ignore_ascii_case(known)
         || taken_for(name).is_some_and(|taken| taken.eq_ignore_ascii_case(known))

@@ -111,11 +111,13 @@ impl IgnoreFile {
                     *last = Some(position);
                 }
             }
-            segments => self.patterns.push(Pattern {
-                position,
-                only_directories,
-                segments,
-            }),
+            segments @ (Segments::Anywhere(_) | Segments::Anchored(_) | Segments::Everything) => {
+                self.patterns.push(Pattern {
+                    position,
+                    only_directories,
+                    segments,
+                });
+            }
         }
     }
 

@@ -20,6 +20,7 @@ mod ignore_file;
 mod index;
 mod interpreter;
 mod launch;
+#[cfg(feature = "cli")]
 mod new_file;
 mod pinned;
 mod program;
@@ -47,6 +48,7 @@ use workspace::Named;
 pub use beneath::Openat2;
 pub(crate) use file::{read_bounded, read_file};
 pub use launch::Launch;
+#[cfg(feature = "cli")]
 pub(crate) use new_file::{Existing, Guarded, NewFile};
 pub use pinned::MAX_PINNED_BYTES;
 pub use program::{untrusted_directory, untrusted_program};

@@ -60,6 +60,7 @@ mod verdict;
 mod wire;
 
 pub use signals::cancel_on_signals;
+#[cfg(feature = "cli")]
 pub(crate) use sys::was_closed;
 
 /// Takes over if this process was started to be a helper; returns at once otherwise.

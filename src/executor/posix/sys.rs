@@ -35,7 +35,8 @@ extern "C" fn look() {
     }
 }
 
-/// Whether one of the descriptors 0 to 2 was closed when this program was started.
+/// Returns true if one of the descriptors 0 to 2 was closed when this program was started.
+#[cfg(feature = "cli")]
 pub(crate) fn was_closed(descriptor: u8) -> bool {
     CLOSED.load(Ordering::Relaxed) >> descriptor.min(7) & 1 == 1
 }
