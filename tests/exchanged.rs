@@ -33,7 +33,7 @@ tools:
       write:
         command: "-ec"
         fixed: ['echo "$1"', sh]
-        args: {path: {type: path, access: write, required: true}}
+        args: {path: {type: path, access: write, creates: itself, required: true}}
       change:
         command: "-euc"
         fixed: ['echo new > "$1.new"; mv "$1.new" "$1"', sh]
@@ -41,7 +41,7 @@ tools:
       replace:
         command: "-eufc"
         fixed: ['echo new > "$1.new"; mv "$1.new" "$1"', sh]
-        args: {path: {type: path, access: write, required: true}}
+        args: {path: {type: path, access: write, creates: itself, required: true}}
 scopes: {all: "**"}
 rules: [{id: all, allow: "*", within: all, containment: process-group}]
 "#;

@@ -277,7 +277,7 @@ fn secrets_never_reach_the_ledger() {
     let text: Vec<u8> = lines(dir.path()).concat();
     let text = String::from_utf8(text).unwrap();
     assert!(!text.contains(&token) && !text.contains("internal-42") && text.contains("\"plain\""));
-    assert_eq!(text.matches("{\"redacted\":\"").count(), 3);
+    assert_eq!(text.matches("{\"redacted\":").count(), 3);
     let mut bad = Options::default();
     bad.redact = vec!["(".to_owned()];
     assert!(Ledger::open(dir.path(), &bad).is_err());

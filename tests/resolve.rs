@@ -826,8 +826,8 @@ fn a_denied_file_is_found_and_named_whichever_program_would_read_it() {
     assert!(named(grep("src")));
     // Without a path it is the workspace.
     assert!(named(Request::named("filesystem", "search")));
-    // From a directory further down too: some programs, git among them, then look at all of it.
-    assert!(named(argv("rg KEY").with_cwd("clean")));
+    // From a directory further down it is that directory.
+    assert!(!named(argv("rg KEY").with_cwd("clean")));
     assert!(named(argv("rg KEY").with_cwd("src")));
     assert!(named(argv("git -C src add .")));
     for line in [

@@ -159,7 +159,7 @@ impl Diff {
 /// assert_eq!(found.changes[0].kind, Kind::NewlyAllowed);
 /// assert_eq!(found.changes[0].after.path.as_deref(), Some("docsa"));
 ///
-/// let found = diff(&policy("docs/**")?, &policy("{docs}/**")?, &Budget::default());
+/// let found = diff(&policy("docs/**")?, &policy("[d]ocs/**")?, &Budget::default());
 /// assert!(found.answer().holds());
 /// # Ok::<(), lictor::policy::PolicyErrors>(())
 /// ```

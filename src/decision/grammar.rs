@@ -39,6 +39,14 @@ pub(super) fn name(policy: &CompiledPolicy, call: &Call) -> Option<String> {
     Some(format!("{}.{}", tool.name, action.name))
 }
 
+/// The actions, as `tool.action`, that accept a command line if several do. [`super::decide`] denies it then.
+pub(crate) fn ambiguous(policy: &CompiledPolicy, argv: &[String]) -> Option<Vec<String>> {
+    let words: Vec<Vec<u8>> = argv.iter().map(|word| word.as_bytes().to_vec()).collect();
+    let accepted = readings(policy, &words).ok()?;
+    let names = accepted.iter().filter_map(|call| name(policy, call));
+    (accepted.len() > 1).then(|| names.collect())
+}
+
 /// What every action that accepts the words understands by them: one at least, or why the one that came
 /// farthest does not.
 pub(super) fn readings(policy: &CompiledPolicy, words: &[Vec<u8>]) -> Result<Vec<Call>, Misfit> {

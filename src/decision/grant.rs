@@ -52,7 +52,7 @@ pub const CLOCK_AHEAD_SECONDS: i64 = 300;
 /// assert_eq!(terms.why, "the plan was read");
 /// assert!(GrantTerms::parse(&text.replace("\"uses\"", "\"user\"")).is_err());
 /// // No other spelling of it counts.
-/// assert!(GrantTerms::parse(&text.replace("2\n", "2 \n")).is_err());
+/// assert!(GrantTerms::parse(&text.replace("2,\n", "2 ,\n")).is_err());
 /// # Ok::<(), lictor::decision::grant::GrantUnreadable>(())
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

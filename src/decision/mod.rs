@@ -35,6 +35,7 @@ use request::Form;
 
 pub(crate) use approval::is_granted_outright;
 pub(crate) use call::shares as positional_shares;
+pub(crate) use grammar::ambiguous;
 
 pub use approval::ApprovalNeeded;
 pub use exact::{Exact, ExactRequest, ExactValue};
@@ -292,16 +293,6 @@ pub(crate) struct Plan {
     pub(crate) terms: Terms,
     /// The approvals that rules were granted by.
     pub(crate) granted: Vec<String>,
-}
-
-/// The actions, as `tool.action`, that accept a command line if several do. [`decide`] denies it then.
-pub(crate) fn ambiguous(policy: &CompiledPolicy, argv: &[String]) -> Option<Vec<String>> {
-    let words: Vec<Vec<u8>> = argv.iter().map(|word| word.as_bytes().to_vec()).collect();
-    let accepted = grammar::readings(policy, &words).ok()?;
-    let names = accepted
-        .iter()
-        .filter_map(|call| grammar::name(policy, call));
-    (accepted.len() > 1).then(|| names.collect())
 }
 
 /// Decides one request.

@@ -9,15 +9,21 @@
 pub(super) fn bare(text: &str, suffix: &str) -> String {
     each_side(text, |side| {
         let bare = side.trim_end_matches(suffix);
-        // A suffix alone stands behind nothing, and is no value with one.
-        if bare.is_empty() { side } else { bare }.to_owned()
+        // A suffix alone stands behind nothing, and is no value with one. A dot at the end would become a part of
+        // the dots behind it.
+        if bare.is_empty() || bare.ends_with('.') {
+            side.to_owned()
+        } else {
+            bare.to_owned()
+        }
     })
 }
 
-/// The value with the suffix, once. An empty side of a range stays empty.
+/// The value with the suffix, once. An empty side of a range stays empty, and one that ends in a dot, which is no
+/// name of anything, as it is.
 pub(super) fn with(text: &str, suffix: &str) -> String {
     each_side(text, |side| {
-        if side.is_empty() || side.ends_with(suffix) {
+        if side.is_empty() || side.ends_with('.') || side.ends_with(suffix) {
             side.to_owned()
         } else {
             format!("{side}{suffix}")

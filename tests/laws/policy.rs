@@ -230,6 +230,8 @@ impl Policy {
         self.rules
             .iter_mut()
             .for_each(|rule| rule.terms = Terms::default());
+        // Denies what is allowed, as long as nothing enforces it.
+        self.defaults.confine = None;
         self
     }
 
