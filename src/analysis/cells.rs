@@ -253,7 +253,7 @@ impl Analysis {
         &self.cells
     }
 
-    /// The same argument of the same action here as a cell of another policy.
+    /// The cell of this policy for the argument and action of another policy's cell.
     pub(super) fn twin(&self, cell: &Cell) -> Option<&Cell> {
         self.cells.iter().find(|own| own.is_same_as(cell))
     }

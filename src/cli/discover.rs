@@ -70,7 +70,7 @@ pub(super) fn load_files(
     each(files, |file| load_file(file, &directory))
 }
 
-/// What comes of each of several files; of those that nothing can be said about, the reason is told at once.
+/// The results for each of several files. The reason why a file has none is printed at once.
 ///
 /// # Errors
 ///

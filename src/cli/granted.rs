@@ -9,7 +9,7 @@ use crate::governor::Governor;
 use crate::policy::CompiledPolicy;
 use crate::text::{escaped, odd_characters, shell};
 
-/// What a question is about: nothing if the decision is none.
+/// The request that a question is about; none if the decision asks nothing.
 pub(super) fn question(decision: &Decision, governor: &Governor) -> Vec<String> {
     let Some(exact) = decision
         .exact()

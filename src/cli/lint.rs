@@ -148,7 +148,7 @@ pub(super) fn main(command: &Lint, global: &Global) -> Result<Exit, Failure> {
 /// where the others are.
 const ALIKE: [&str; 4] = ["G110", "G119", "X305", "X312"];
 
-/// What people are shown: no hints, and what is alike once.
+/// The findings for people: no hints, and equal ones once.
 fn for_people(reports: &[Report]) -> Vec<Report> {
     let mut reports = reports.to_vec();
     for report in &mut reports {

@@ -149,7 +149,7 @@ pub fn main() -> ExitCode {
     guarded(&is_run, || command(&words, &is_run))
 }
 
-/// What `command` ends with, or the code for a failure of this program itself if it panics.
+/// Returns the exit code of `command`, or the one for a failure of this program itself if it panics.
 fn guarded(is_run: &Cell<bool>, command: impl FnOnce() -> ExitCode) -> ExitCode {
     std::panic::set_hook(Box::new(|panic| {
         let said = panic.payload();

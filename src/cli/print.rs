@@ -142,7 +142,7 @@ pub(super) fn descriptor() -> Stdout {
     io::stdout()
 }
 
-/// Whether somebody looks at the messages while they come.
+/// Returns true if messages go to a terminal.
 pub(super) fn is_watched() -> bool {
     io::stderr().is_terminal()
 }

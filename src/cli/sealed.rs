@@ -11,7 +11,7 @@ use clap::Parser as _;
 
 use super::{Cli, Command, Failure, quick};
 
-/// What is wrong with a sealed line.
+/// An error in a sealed line.
 pub(super) fn broken(whole: &Cli, words: &[OsString]) -> Option<Failure> {
     let at = words.iter().position(|word| word == "--sealed")?;
     // The end, read as a line of its own: what it names stands in it, whatever the spelling.

@@ -314,7 +314,7 @@ pub struct PathArgument {
     pub base: bool,
     /// An approval binds to the file's bytes.
     pub pin: bool,
-    /// It is made of characters that no shell reads, see [`PathArgument::is_portable`].
+    /// It is made of ASCII letters, digits and `. _ / + @ % = : , -` only, which no shell reads.
     pub portable: bool,
     /// Where the names come from that a write makes at and below it.
     pub creates: Creates,

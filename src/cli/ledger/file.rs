@@ -27,7 +27,7 @@ impl NewFile {
         NewFile::reserve(path, ledger, Existing::Refused)
     }
 
-    /// The same for a file of ours that is made anew each time.
+    /// Reserves a file of lictor's own, which is replaced each time.
     pub(super) fn anew(path: &Path, ledger: &Path) -> Result<NewFile, Failure> {
         NewFile::reserve(path, ledger, Existing::Replaced)
     }
