@@ -32,7 +32,7 @@ for line in sys.stdin:
         "windows says the same of what was written": ntpath.normpath(written).replace("\\", "/") == canonical,
         "relative": not posixpath.isabs(written) and not ntpath.isabs(written),
         "no drive": ntpath.splitdrive(written)[0] == "",
-        "stays below": posixpath.normpath("/a/b/" + slashes).startswith("/a/b/"),
+        "stays below": (posixpath.normpath("/a/b/" + slashes) + "/").startswith("/a/b/"),
         "not reserved": not reserved(written) and not reserved(canonical),
     }
     count += 1
