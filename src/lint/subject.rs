@@ -71,6 +71,16 @@ pub(crate) struct Deed<'s> {
     pub(crate) number: u32,
 }
 
+/// A path argument as the document declares it.
+#[derive(Clone, Copy)]
+pub(crate) struct DeclaredPath<'s> {
+    pub(crate) deed: Deed<'s>,
+    pub(crate) argument: &'s Argument,
+    pub(crate) kind: &'s PathArgument,
+    pub(crate) key: &'s Node,
+    pub(crate) node: &'s Node,
+}
+
 impl<'s> Subject<'s> {
     /// None for a policy without a file, which cannot be one that loads.
     pub(super) fn new(
@@ -175,6 +185,36 @@ impl<'s> Subject<'s> {
     pub(crate) fn allows(&self) -> impl Iterator<Item = RuleView<'_>> {
         self.rules()
             .filter(|rule| rule.written.effect == RuleEffect::Allow)
+    }
+
+    /// The path arguments that this document declares itself, each with its key and its value there. Those of
+    /// libraries stand elsewhere.
+    pub(crate) fn declared_paths(&self) -> Vec<DeclaredPath<'_>> {
+        let mut declared = Vec::new();
+        for (tool_nth, tool) in self.policy.tools().iter().enumerate() {
+            for nth in 0..tool.actions.len() {
+                let Some((tool, action, number)) = self.policy.action(tool_nth, nth) else {
+                    continue;
+                };
+                let deed = Deed {
+                    tool,
+                    action,
+                    number,
+                };
+                for (argument, kind) in deed.paths() {
+                    if let Some((key, node)) = self.argument_node(deed, &argument.name) {
+                        declared.push(DeclaredPath {
+                            deed,
+                            argument,
+                            kind,
+                            key,
+                            node,
+                        });
+                    }
+                }
+            }
+        }
+        declared
     }
 
     /// The actions that a rule speaks of.

@@ -4,7 +4,7 @@
 
 use crate::lint::diagnostic::{Fix, Safety};
 use crate::lint::rule::{Findings, declare_rule};
-use crate::lint::subject::{Deed, Subject};
+use crate::lint::subject::Subject;
 use crate::lint::yaml;
 use crate::policy::model::Creates;
 
@@ -37,35 +37,20 @@ declare_rule! {
 }
 
 pub(super) fn check(subject: &Subject<'_>, out: &mut Findings<'_>) {
-    for (tool_nth, tool) in subject.policy.tools().iter().enumerate() {
-        for nth in 0..tool.actions.len() {
-            let Some((tool, action, number)) = subject.policy.action(tool_nth, nth) else {
-                continue;
-            };
-            let deed = Deed {
-                tool,
-                action,
-                number,
-            };
-            for (argument, kind) in deed.paths() {
-                // Arguments of libraries have no place in this document.
-                let Some((key, node)) = subject.argument_node(deed, &argument.name) else {
-                    continue;
-                };
-                if kind.creates != Creates::Unknown {
-                    continue;
-                }
-                let message = format!(
-                    "argument `{}` of {} does not say what it creates: only a file that exists may be written",
-                    argument.name,
-                    deed.name()
-                );
-                out.at(key.at, message, |d| {
-                    d.help("add `creates: itself` if the program makes that path and nothing below it, `parents` if also the directories above, `{from: ARGUMENT}` if it copies or moves another argument there");
-                    let edit = yaml::insert_after(&subject.text, node, "access", "creates: itself");
-                    d.fix(edit.map(|edit| Fix::new(Safety::Suggested, "write `creates: itself`", vec![edit])));
-                });
-            }
-        }
+    let declared = subject.declared_paths();
+    for path in declared
+        .iter()
+        .filter(|path| path.kind.creates == Creates::Unknown)
+    {
+        let message = format!(
+            "argument `{}` of {} does not say what it creates: only a file that exists may be written",
+            path.argument.name,
+            path.deed.name()
+        );
+        out.at(path.key.at, message, |d| {
+            d.help("add `creates: itself` if the program makes that path and nothing below it, `parents` if also the directories above, `{from: ARGUMENT}` if it copies or moves another argument there");
+            let edit = yaml::insert_after(&subject.text, path.node, "access", "creates: itself");
+            d.fix(edit.map(|edit| Fix::new(Safety::Suggested, "write `creates: itself`", vec![edit])));
+        });
     }
 }

@@ -52,58 +52,35 @@ const RECURSIVE: &[&str] = &[
 ];
 
 pub(super) fn check(subject: &Subject<'_>, out: &mut Findings<'_>) {
-    for tool in &subject.model.tools {
-        let Some(program) = tool.program.as_deref() else {
+    for path in subject.declared_paths() {
+        let Some(program) = path.deed.tool.program.as_deref() else {
             continue;
         };
+        if path.kind.tree != Tree::All || yaml::get(path.node, "tree").is_some() {
+            continue;
+        }
         let name = program.rsplit('/').next().unwrap_or(program);
         let is_recursive = RECURSIVE.contains(&name);
-        let Some(tool_nth) = subject
-            .policy
-            .tools()
-            .iter()
-            .position(|known| known.name == tool.name)
-        else {
-            continue;
-        };
-        for nth in 0..tool.actions.len() {
-            let Some((tool, action, number)) = subject.policy.action(tool_nth, nth) else {
-                continue;
-            };
-            let deed = Deed {
-                tool,
-                action,
-                number,
-            };
-            for (argument, kind) in deed.paths() {
-                let Some((key, node)) = subject.argument_node(deed, &argument.name) else {
-                    continue;
-                };
-                if kind.tree != Tree::All || yaml::get(node, "tree").is_some() {
-                    continue;
-                }
-                let deny = everywhere(subject, deed);
-                let because = match (is_recursive, &deny) {
-                    (true, _) => format!("`{}` looks into directories", name.escape_debug()),
-                    (false, Some((id, pattern)))
-                        if is_directory_like(subject, deed, &argument.name) =>
-                    {
-                        format!("rule `{id}` denies `{pattern}`, which every directory could hold")
-                    }
-                    (false, _) => continue,
-                };
-                let message = format!(
-                    "argument `{}` of {} does not say what a directory means: {because}",
-                    argument.name,
-                    deed.name()
-                );
-                out.at(key.at, message, |d| {
-                    d.help("add `tree: all`, `unignored` or `names`: everything below it, what git does not ignore, or its names only");
-                    let edit = yaml::insert_after(&subject.text, node, "type", "tree: all");
-                    d.fix(edit.map(|edit| Fix::new(Safety::Suggested, "write `tree: all`, which is how it is read now", vec![edit])));
-                });
+        let deny = everywhere(subject, path.deed);
+        let because = match (is_recursive, &deny) {
+            (true, _) => format!("`{}` looks into directories", name.escape_debug()),
+            (false, Some((id, pattern)))
+                if is_directory_like(subject, path.deed, &path.argument.name) =>
+            {
+                format!("rule `{id}` denies `{pattern}`, which every directory could hold")
             }
-        }
+            (false, _) => continue,
+        };
+        let message = format!(
+            "argument `{}` of {} does not say what a directory means: {because}",
+            path.argument.name,
+            path.deed.name()
+        );
+        out.at(path.key.at, message, |d| {
+            d.help("add `tree: all`, `unignored` or `names`: everything below it, what git does not ignore, or its names only");
+            let edit = yaml::insert_after(&subject.text, path.node, "type", "tree: all");
+            d.fix(edit.map(|edit| Fix::new(Safety::Suggested, "write `tree: all`, which is how it is read now", vec![edit])));
+        });
     }
 }
 
