@@ -177,6 +177,34 @@ fn a_link_in_the_destination_is_not_written_through() {
     tree.check("cp src/h web", Ok(()));
 }
 
+/// Where links may be followed, what is made has a name through the link and one that it really has.
+#[test]
+fn what_is_made_behind_a_link_is_judged_by_both_of_its_names() {
+    let tree = Tree::new(&["src/prod.txt", "real/"]);
+    symlink("real", tree.root.join("link")).unwrap();
+    let context = Context::new("test");
+    let workspace = Workspace::open_root(&tree.root).unwrap();
+    let reason = |denied: &str, line: &str| {
+        let text = POLICY.replace("scopes:\n", "paths: {symlinks: within}\nscopes:\n");
+        let text = text.replace("\"**/*.key\"", &format!("\"{denied}\""));
+        let policy = CompiledPolicy::from_yaml(&text).unwrap();
+        let decision = decide(&policy, &Request::argv(line.split(' ')), &context);
+        resolve_paths(&policy, decision, &context, &workspace).reason()
+    };
+    for (line, made) in [
+        ("cp src link", "src/prod.txt"),
+        ("cp src link/new", "new/prod.txt"),
+        ("mkdir link/a/b", "a"),
+        ("mkdir link/a/b", "a/b"),
+    ] {
+        assert_eq!(reason("elsewhere", line), None, "{line}");
+        for directory in ["link", "real"] {
+            let denied = format!("{directory}/{made}");
+            assert_eq!(reason(&denied, line), Some(DeniedByRule), "{line} {denied}");
+        }
+    }
+}
+
 #[test]
 fn a_write_that_does_not_say_what_it_creates_may_only_replace_a_file() {
     let tree = Tree::new(&["src/a.py", "out/"]);

@@ -13,8 +13,8 @@ use rustix::fs::FileType;
 
 use super::bounds::too_large;
 use super::entries;
-use super::resolver::{Kind, Opened, Status, found, found_in, reason, status};
-use super::unignored;
+use super::resolver::{Kind, Opened, Status, found, reason, status};
+use super::tree::Names;
 use super::workspace::Named;
 use super::{Asking, Is, OpenedPath, Refusal, is_protected};
 use crate::decision::{Effect, paths::Decided};
@@ -66,20 +66,22 @@ pub(super) fn absent(asking: &Asking<'_>, path: &Decided) -> Result<OpenedPath, 
             .map_err(|denial| refused(denial.reason()))?;
         asking.judge_again(path, &real)?;
     }
+    let above = Names::of(&directory, &opened);
     match &path.creates {
         Creates::Unknown => return Err(unknown(asking, path)),
         Creates::Itself | Creates::Index => {}
         Creates::Parents => {
-            let mut above = path.canonical.parent();
-            while let Some(at) = above.filter(|at| *at != directory) {
-                will_be(asking, path, &at)?;
-                above = at.parent();
+            let mut made = above;
+            for name in missing.segments() {
+                made = below(path, &made, name.as_bytes())?;
+                all_will_be(asking, path, &made)?;
             }
         }
         Creates::From(source) => {
+            let top = below(path, &above, missing.as_str().as_bytes())?;
             for source in sources(asking, source) {
                 each_below(asking, source, &mut |rest| {
-                    will_be(asking, path, &at(asking, path, &path.canonical, rest)?)
+                    all_will_be(asking, path, &below(path, &top, rest)?)
                 })?;
             }
         }
@@ -134,15 +136,15 @@ pub(super) fn into_directory(
     source: &str,
     directory: &Opened,
 ) -> Result<(), Refusal> {
-    let to = directory.real.as_ref().unwrap_or(&path.canonical);
+    let to = Names::of(&path.canonical, directory);
     for source in sources(asking, source) {
         let Some(name) = source.canonical.name() else {
             return Err(asking.refused(source, Reason::PathOutsideAllowedScope));
         };
-        let top = at(asking, path, to, name.as_bytes())?;
+        let top = below(path, &to, name.as_bytes())?;
         may_be_written(asking, path, &top)?;
         each_below(asking, source, &mut |rest| {
-            may_be_written(asking, path, &at(asking, path, &top, rest)?)
+            may_be_written(asking, path, &below(path, &top, rest)?)
         })?;
     }
     Ok(())
@@ -150,7 +152,7 @@ pub(super) fn into_directory(
 
 /// Judges what git's index tracks at or below the path.
 pub(super) fn from_index(asking: &Asking<'_>, path: &Decided) -> Result<(), Refusal> {
-    let Some(tracked) = unignored::tracked(asking.workspace) else {
+    let Some(tracked) = asking.tracked() else {
         let message = format!(
             "what git tracks below `{}` is not known: the workspace is not the top of a repository \
              whose index can be read",
@@ -162,7 +164,7 @@ pub(super) fn from_index(asking: &Asking<'_>, path: &Decided) -> Result<(), Refu
     for entry in tracked {
         let Ok(name) = found(&entry.name) else {
             if is_below(&entry.name, &path.canonical) {
-                return Err(unspeakable(path, &entry.name));
+                return Err(unspeakable(path, "is tracked by git", &entry.name));
             }
             continue;
         };
@@ -189,17 +191,15 @@ fn sources<'a>(asking: &'a Asking<'_>, argument: &'a str) -> impl Iterator<Item 
     paths.filter(move |path| path.argument == argument)
 }
 
-fn at(
-    asking: &Asking<'_>,
-    path: &Decided,
-    directory: &CanonicalPath,
-    rest: &[u8],
-) -> Result<CanonicalPath, Refusal> {
-    if rest.is_empty() {
-        return Ok(directory.clone());
-    }
-    let joined = found_in(directory, rest);
-    joined.map_err(|denial| asking.refused(path, denial.reason()))
+/// The names of an entry that a write makes below a place.
+fn below(path: &Decided, place: &Names, rest: &[u8]) -> Result<Names, Refusal> {
+    let names = place.below(rest);
+    names.ok_or_else(|| unspeakable(path, "would be made", rest))
+}
+
+/// Asks the rules about all names of a place that the program will create or replace.
+fn all_will_be(asking: &Asking<'_>, path: &Decided, names: &Names) -> Result<(), Refusal> {
+    names.all().try_for_each(|name| will_be(asking, path, name))
 }
 
 /// Asks the rules about a name that the program will create or replace.
@@ -222,12 +222,9 @@ fn will_be(asking: &Asking<'_>, path: &Decided, name: &CanonicalPath) -> Result<
 
 /// Asks the rules and the disk about a name in a directory that exists: the program would write through
 /// a link of that name.
-fn may_be_written(
-    asking: &Asking<'_>,
-    path: &Decided,
-    name: &CanonicalPath,
-) -> Result<(), Refusal> {
-    will_be(asking, path, name)?;
+fn may_be_written(asking: &Asking<'_>, path: &Decided, names: &Names) -> Result<(), Refusal> {
+    all_will_be(asking, path, names)?;
+    let name = names.real();
     let rules = asking.policy.disk_rules();
     let refuse = |reason: Reason| {
         let message = format!(
@@ -291,7 +288,7 @@ fn each_below(
         true => None,
         false => Some(status(&directory).map_err(|errno| refused(reason(errno)))?),
     };
-    below(
+    walk(
         asking,
         source,
         &directory,
@@ -302,7 +299,7 @@ fn each_below(
 }
 
 /// `at` is where the directory lies from the source, and comes back as it was.
-fn below(
+fn walk(
     asking: &Asking<'_>,
     source: &Decided,
     directory: &OwnedFd,
@@ -325,7 +322,7 @@ fn below(
         tell(at)?;
         if entry.file_type == FileType::Directory {
             let entered = entries::enter(directory, &entry.name, mount).map_err(refused)?;
-            below(asking, source, &entered, at, mount, tell)?;
+            walk(asking, source, &entered, at, mount, tell)?;
         }
         at.truncate(length);
     }
@@ -354,9 +351,9 @@ fn lower(sentence: &str) -> String {
 }
 
 /// A name that no rule can speak about.
-fn unspeakable(path: &Decided, name: &[u8]) -> Refusal {
+fn unspeakable(path: &Decided, how: &str, name: &[u8]) -> Refusal {
     let message = format!(
-        "git tracks `{}`, a name that no rule can speak about; `{}` may hold it",
+        "`{}` {how} below `{}`, a name that no rule can speak about",
         crate::path::shown(name),
         path.shown()
     );

@@ -33,6 +33,7 @@ mod walk;
 mod workspace;
 mod written;
 
+use std::cell::OnceCell;
 use std::ffi::OsString;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -43,6 +44,7 @@ use crate::policy::CompiledPolicy;
 use crate::policy::model::{Access, Creates, DiskRules, Tree};
 use crate::reason::Reason;
 use bounds::Bounds;
+use index::Tracked;
 use workspace::Named;
 
 pub use beneath::Openat2;
@@ -230,6 +232,7 @@ pub fn resolve(
         context,
         workspace,
         bounds: Bounds::default(),
+        tracked: OnceCell::new(),
     };
     let opened = match asking.open_all() {
         Ok(opened) => opened,
@@ -278,6 +281,7 @@ pub fn resolve_paths(
         context,
         workspace,
         bounds: Bounds::default(),
+        tracked: OnceCell::new(),
     };
     match asking.open_all() {
         Ok(opened) => {
@@ -323,9 +327,17 @@ struct Asking<'a> {
     context: &'a Context,
     workspace: &'a Workspace,
     bounds: Bounds,
+    /// Read once, when it is asked for.
+    tracked: OnceCell<Option<Vec<Tracked>>>,
 }
 
 impl Asking<'_> {
+    /// The names that git tracks, if that is known.
+    fn tracked(&self) -> Option<&[Tracked]> {
+        let read = || unignored::tracked(self.workspace);
+        self.tracked.get_or_init(read).as_deref()
+    }
+
     /// Opens all paths. What is wrong with one comes back with its place.
     fn open_all(&self) -> Result<Vec<OpenedPath>, (Option<usize>, Refusal)> {
         if !self.workspace.is_in_place() {

@@ -17,7 +17,7 @@ use super::entries;
 use super::ignore_file::Reach;
 use super::index::Tracked;
 use super::resolver::{Opened, Status, found, found_in, reason, status};
-use super::unignored::{self, Rules};
+use super::unignored::Rules;
 use super::{Asking, Refusal, is_protected};
 use crate::analysis::{Answer, covers_tree};
 use crate::decision::{Effect, Plan, paths::Decided};
@@ -32,13 +32,7 @@ pub(super) fn look_through(
     path: &Decided,
     opened: &Opened,
 ) -> Result<(), Refusal> {
-    let root = Names {
-        real: opened
-            .real
-            .clone()
-            .unwrap_or_else(|| path.canonical.clone()),
-        given: opened.real.is_some().then(|| path.canonical.clone()),
-    };
+    let root = Names::of(&path.canonical, opened);
     for name in root.all() {
         if let Err(lacks) = allows_reach_down(asking, path, name) {
             let message = format!(
@@ -61,18 +55,31 @@ pub(super) fn look_through(
 
 /// A place by the name that it really has, and by the one that a link gave it. The rules have to agree
 /// to both.
-struct Names {
+pub(super) struct Names {
     real: CanonicalPath,
     given: Option<CanonicalPath>,
 }
 
 impl Names {
-    fn all(&self) -> impl Iterator<Item = &CanonicalPath> {
+    /// The names of what a path led to.
+    pub(super) fn of(path: &CanonicalPath, opened: &Opened) -> Names {
+        Names {
+            real: opened.real.clone().unwrap_or_else(|| path.clone()),
+            given: opened.real.is_some().then(|| path.clone()),
+        }
+    }
+
+    /// The name that it really has.
+    pub(super) fn real(&self) -> &CanonicalPath {
+        &self.real
+    }
+
+    pub(super) fn all(&self) -> impl Iterator<Item = &CanonicalPath> {
         std::iter::once(&self.real).chain(&self.given)
     }
 
-    /// The names of an entry; none if no path can hold it.
-    fn below(&self, name: &[u8]) -> Option<Names> {
+    /// The names of an entry, or of one further down; none if no path can hold it.
+    pub(super) fn below(&self, name: &[u8]) -> Option<Names> {
         let given = self.given.as_ref().map(|given| found_in(given, name));
         Some(Names {
             real: found_in(&self.real, name).ok()?,
@@ -153,9 +160,9 @@ impl Walk<'_> {
         }
         let mut rules = Rules::Nothing;
         if self.path.tree == Tree::Unignored
-            && let Some(tracked) = unignored::tracked(self.asking.workspace)
+            && let Some(tracked) = self.asking.tracked()
         {
-            self.tracked(&tracked, root)?;
+            self.tracked(tracked, root)?;
             rules = self.rules_above(root)?;
         }
         let at = match root.real.is_workspace() {
@@ -295,5 +302,71 @@ fn below(directory: &[u8], name: &[u8]) -> Vec<u8> {
     match directory {
         b"" => name.to_vec(),
         _ => [directory, name].join(&b'/'),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::cell::OnceCell;
+
+    use super::*;
+    use crate::decision::{Context, Request, decide};
+    use crate::policy::CompiledPolicy;
+    use crate::resolve::Workspace;
+    use crate::resolve::bounds::{Bounds, MAX_ENTRIES};
+
+    /// What comes of a tree with this many entries, when so many have been seen before.
+    fn look(entries: usize, seen: usize) -> Result<(), Reason> {
+        let place = tempfile::tempdir().unwrap();
+        let root = place.path().canonicalize().unwrap();
+        std::fs::create_dir_all(root.join("d/e")).unwrap();
+        for nth in 1..entries {
+            let above = if nth % 2 == 0 { "d" } else { "d/e" };
+            std::fs::write(root.join(above).join(nth.to_string()), "").unwrap();
+        }
+        let policy = CompiledPolicy::from_yaml(
+            "version: 1\nname: tree\nuse: lictor/files@1\n\
+             scopes: {all: \"**\", secrets: \"**/.env\"}\n\
+             rules: [{id: all, allow: \"*\", within: all}, {id: no-secrets, deny: \"*\", touching: secrets}]\n",
+        );
+        let policy = policy.unwrap();
+        let (context, workspace) = (Context::new("test"), Workspace::open_root(&root).unwrap());
+        let request = Request::named("filesystem", "search").with_arg("path", "d");
+        let decision = decide(&policy, &request, &context);
+        let plan = decision.plan().unwrap();
+        let asking = Asking {
+            policy: &policy,
+            plan,
+            actor: "test".to_owned(),
+            context: &context,
+            workspace: &workspace,
+            bounds: Bounds::default(),
+            tracked: OnceCell::new(),
+        };
+        asking.bounds.take_entries(seen, "d").unwrap();
+        let path = plan.paths.first().unwrap();
+        let opened = workspace
+            .open(&path.canonical, policy.disk_rules())
+            .unwrap();
+        let root = Names {
+            real: path.canonical.clone(),
+            given: None,
+        };
+        let mut walk = Walk {
+            asking: &asking,
+            path,
+            mount: None,
+        };
+        walk.start(&root, &opened).map_err(|refusal| refusal.reason)
+    }
+
+    /// Never "nothing was found" where not everything was looked at.
+    #[test]
+    fn a_tree_with_too_many_entries_is_denied() {
+        assert_eq!(look(9, 0), Ok(()));
+        assert_eq!(look(9, MAX_ENTRIES - 9), Ok(()));
+        assert_eq!(look(10, MAX_ENTRIES - 9), Err(Reason::PathTreeTooLarge));
+        assert_eq!(look(2, MAX_ENTRIES - 1), Err(Reason::PathTreeTooLarge));
+        assert_eq!(look(1, MAX_ENTRIES), Err(Reason::PathTreeTooLarge));
     }
 }
