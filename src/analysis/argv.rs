@@ -593,6 +593,8 @@ fn bit(slot: usize) -> u64 {
 
 /// Every set of flags that may not be given twice, with the letters of a word that gives just these, in
 /// whichever order: alone, and with others between them. None if there are too many.
+///
+/// Sets of one flag count too: its letter may stand in front of an option's, and no longer word gives it.
 fn sets(once: &[(u64, String)], often: &str) -> Vec<(Bundle, String)> {
     if once.len() > MOST_BUNDLED {
         return Vec::new();
@@ -621,8 +623,8 @@ fn sets(once: &[(u64, String)], often: &str) -> Vec<(Bundle, String)> {
                 named.push((Bundle { flags, others }, format!("(?:{})", words.join("|"))));
             }
         };
-        let several = orders.iter().filter(|order| order.len() > 1);
-        add(several.map(|order| order.concat()).collect(), false);
+        let some = orders.iter().filter(|order| !order.is_empty());
+        add(some.map(|order| order.concat()).collect(), false);
         if often.is_empty() {
             continue;
         }

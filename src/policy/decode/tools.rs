@@ -82,6 +82,7 @@ impl Decoder {
         {
             self.spellings_are_unique(&tool, action);
             self.sources_exist(&tool, action);
+            self.command_is_no_option(&tool, action);
             self.one_repeats(tool.args.iter().chain(&action.args));
         }
         if tool.actions.iter().any(|action| !action.command.is_empty()) {
@@ -606,6 +607,26 @@ impl Decoder {
             .filter(clash)
         {
             self.twice(argument);
+        }
+    }
+
+    /// An option in front of the words that select an action is not spelled like the first of them: no line
+    /// could give both.
+    fn command_is_no_option(&mut self, tool: &Tool, action: &Action) {
+        for first in action.command.iter().filter_map(|words| words.first()) {
+            let is_spelled = |argument: &&Argument| argument.spelling.names().contains(first);
+            if let Some(argument) = tool.args.iter().find(is_spelled) {
+                let message = format!(
+                    "`{}` is also a word that selects `{}`",
+                    first.escape_debug(),
+                    action.name
+                );
+                self.push(
+                    Problem::new(Code::P005, argument.at, message).with_help(
+                        "give the option another spelling, or declare it in the actions",
+                    ),
+                );
+            }
         }
     }
 
