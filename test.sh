@@ -4,8 +4,8 @@
 #   ./test.sh          everything, as it has to pass before a change lands
 #   ./test.sh --quick  formatting, lints and tests only; installs nothing
 #
-# Plain `cargo test` needs nothing but Rust; what it leaves out, it says. Set LICTOR_FUZZ_SECONDS to fuzz
-# each target longer than the few seconds that show it works.
+# Plain `cargo test` needs nothing but Rust; what it leaves out, it says. Set LICTOR_FUZZ_SECONDS to search
+# for new inputs with each fuzz target for that long; without it, each runs the same few thousand.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")"
 
@@ -15,7 +15,7 @@ case "${1-}" in
     --quick) quick=true ;;
     *) sed -n '2,8s/^# \{0,1\}//p' "$0"; exit 2 ;;
 esac
-fuzz_seconds=${LICTOR_FUZZ_SECONDS:-5}
+fuzz_seconds=${LICTOR_FUZZ_SECONDS-}
 export CARGO_TERM_COLOR=${CARGO_TERM_COLOR:-auto}
 
 step() { printf '\n== %s\n' "$*"; }
@@ -91,13 +91,16 @@ if ! $quick; then
     command -v cargo-deny >/dev/null || cargo install --quiet --locked --debug cargo-deny
     cargo deny --log-level error check bans licenses sources
 
-    step "fuzz targets, $fuzz_seconds s each"
+    step "fuzz targets"
     # libFuzzer on the stable compiler: the instrumentation that `cargo fuzz` asks the nightly one for.
     fuzz_flags="--cfg fuzzing -Cpasses=sancov-module -Cllvm-args=-sanitizer-coverage-level=4"
     fuzz_flags+=" -Cllvm-args=-sanitizer-coverage-inline-8bit-counters -Cllvm-args=-sanitizer-coverage-pc-table"
     fuzz_flags+=" -Cllvm-args=-sanitizer-coverage-trace-compares -Copt-level=2 -Cdebug-assertions"
     target=$(rustc -vV | sed -n 's/^host: //p')
     (cd fuzz && RUSTFLAGS="$fuzz_flags" cargo build --locked --quiet --target "$target")
+    # The same inputs every time, unless a time to search for new ones is given.
+    effort=(-seed=1 -runs=2000)
+    [ -n "$fuzz_seconds" ] && effort=("-max_total_time=$fuzz_seconds")
     for source in fuzz/fuzz_targets/*.rs; do
         name=$(basename "$source" .rs)
         # Not the corpus itself: what is found goes into the tree by hand, when it is worth keeping.
@@ -105,12 +108,14 @@ if ! $quick; then
         rm -rf "$found" && mkdir -p "$found"
         dictionary=()
         [ -f "fuzz/dictionaries/$name.dict" ] && dictionary=("-dict=fuzz/dictionaries/$name.dict")
-        "fuzz/target/$target/debug/$name" "$found" "fuzz/corpus/$name" "${dictionary[@]}" \
-            -max_total_time="$fuzz_seconds" -timeout=10 -rss_limit_mb=2048 -verbosity=0 -print_final_stats=1 \
-            -artifact_prefix="$found/" 2>&1 | grep -E '^(stat::number_of_executed|==|SUMMARY)' || {
+        if ! "fuzz/target/$target/debug/$name" "$found" "fuzz/corpus/$name" "${dictionary[@]}" "${effort[@]}" \
+            -timeout=10 -rss_limit_mb=2048 -verbosity=0 -print_final_stats=1 \
+            -artifact_prefix="$found/" >"$found.log" 2>&1; then
+            tail -n 40 "$found.log"
             echo "fuzz target $name failed; what it found is in $found"
             exit 1
-        }
+        fi
+        echo "$name: $(grep -a '^stat::number_of_executed' "$found.log")"
     done
 fi
 

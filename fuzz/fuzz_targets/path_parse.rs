@@ -9,7 +9,7 @@ use lictor::path::{
     Backslash, Braces, CanonicalPath, Colon, Dot, Edges, Expansion, Nfc, Percent, ShortNames,
     Switches, Syntax, Unicode, WindowsNames, lexical,
 };
-use lictor::policy::glob::{Case, Pattern};
+use lictor::policy::glob::Pattern;
 use lictor::policy::index::Index;
 
 fuzz_target!(|data: &[u8]| {
@@ -153,22 +153,29 @@ fn match_patterns<'a>(lines: impl Iterator<Item = &'a [u8]>, path: &[u8]) {
             }
         }
     }
-    for case in [Case::Exact, Case::Folded] {
-        let numbered = || patterns.iter().zip(0..);
-        let index = match case {
-            Case::Exact => Index::build(numbered()),
-            _ => Index::build_folded(numbered()),
-        };
+    let numbered = || patterns.iter().zip(0..);
+    let expected = |matches: fn(&Pattern, &[u8]) -> bool| -> Vec<u32> {
+        numbered()
+            .filter(|(pattern, _)| matches(pattern, path))
+            .map(|(_, number)| number)
+            .collect()
+    };
+    for (index, expected) in [
+        (
+            Index::build(numbered()),
+            expected(|pattern, path| pattern.matches(path)),
+        ),
+        (
+            Index::build_folded(numbered()),
+            expected(|pattern, path| pattern.matches_folded(path)),
+        ),
+    ] {
         let mut found = Vec::new();
         index.visit(path, &mut |number| found.push(number));
         found.sort_unstable();
-        let expected: Vec<u32> = numbered()
-            .filter(|(pattern, _)| pattern.matches_in(path, case))
-            .map(|(_, number)| number)
-            .collect();
         assert_eq!(found, expected);
     }
-    for pattern in patterns {
+    for pattern in &patterns {
         assert!(!pattern.matches(path) || pattern.matches_folded(path));
     }
 }
