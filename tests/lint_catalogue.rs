@@ -129,8 +129,8 @@ fn every_page_has_its_headings_in_order() {
 #[test]
 fn every_rule_fires_on_its_example_and_is_silent_on_the_other() {
     for page in lint::pages() {
-        // No document of one file is its own ancestor.
-        if page.code == "P010" {
+        // No document of one file is its own ancestor, and none that is read cannot be.
+        if matches!(page.code, "P010" | "P018") {
             continue;
         }
         let firing = examples(&page.section("Example").unwrap());

@@ -10,6 +10,8 @@ use std::ffi::OsString;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
+use serde_json::{Value as Json, json};
+
 use super::{Failure, Global};
 use crate::governor::{LoadError, LoadedPolicy, load, load_default};
 use crate::lint::{Report, render};
@@ -57,47 +59,65 @@ pub(super) fn load_file(path: &Path, directory: &Path) -> Result<LoadedPolicy, F
     load(path, directory, &state_directory()).map_err(|error| failure(&error))
 }
 
-/// Loads those of several policy files that can be, and says of the others why not. Returns also whether that is all
-/// of them.
-pub(super) fn load_files(
-    files: &[PathBuf],
-    global: &Global,
-) -> Result<(Vec<LoadedPolicy>, bool), Failure> {
-    if files.is_empty() {
-        return Ok((vec![policy(global)?], true));
-    }
-    let directory = current_directory()?;
-    each(files, |file| load_file(file, &directory))
+/// The results for several files, and the files that have none.
+#[derive(Debug)]
+pub(super) struct Each<T> {
+    pub(super) found: Vec<T>,
+    pub(super) failed: Vec<Unread>,
 }
 
-/// The results for each of several files. The reason why a file has none is printed at once.
+/// A file that nothing could be said about.
+#[derive(Debug)]
+pub(super) struct Unread {
+    pub(super) file: String,
+    pub(super) why: String,
+}
+
+impl Unread {
+    /// The files and reasons as JSON.
+    pub(super) fn json(all: &[Unread]) -> Json {
+        let one = |unread: &Unread| json!({"file": unread.file, "error": unread.why});
+        all.iter().map(one).collect()
+    }
+}
+
+/// Loads each policy file that can be loaded, and reports why the others cannot.
 ///
 /// # Errors
 ///
-/// Nothing comes of any of them.
+/// The one policy that no file was named for cannot be loaded.
+pub(super) fn load_files(
+    files: &[PathBuf],
+    global: &Global,
+) -> Result<Each<LoadedPolicy>, Failure> {
+    if files.is_empty() {
+        let found = vec![policy(global)?];
+        let failed = Vec::new();
+        return Ok(Each { found, failed });
+    }
+    let directory = current_directory()?;
+    Ok(each(files, |file| load_file(file, &directory)))
+}
+
+/// Looks at each of several files. The reason why a file has no result is printed, and kept for answers to programs.
 pub(super) fn each<T>(
     files: &[PathBuf],
     mut look: impl FnMut(&Path) -> Result<T, Failure>,
-) -> Result<(Vec<T>, bool), Failure> {
-    let (mut found, mut failed) = (Vec::new(), None);
+) -> Each<T> {
+    let (mut found, mut failed) = (Vec::new(), Vec::new());
     for file in files {
         match look(file) {
             Ok(one) => found.push(one),
             Err(failure) => {
-                if let Some(earlier) = failed.replace(failure) {
-                    message!("{earlier}");
-                }
+                message!("{failure}");
+                failed.push(Unread {
+                    file: file.display().to_string(),
+                    why: failure.plain(),
+                });
             }
         }
     }
-    match failed {
-        Some(failure) if found.is_empty() => Err(failure),
-        Some(failure) => {
-            message!("{failure}");
-            Ok((found, false))
-        }
-        None => Ok((found, true)),
-    }
+    Each { found, failed }
 }
 
 /// Loads one policy file as a text to compare: without regard to where it and its record lie.

@@ -25,8 +25,8 @@ const MOST_ROUNDS: usize = 10;
 
 #[derive(Args, Debug)]
 pub(super) struct Lint {
-    /// The policies; without one, the policy that other commands would use. A directory stands for the
-    /// lictor.yaml in it, `-` for standard input
+    /// Policies and tool libraries; without one, the policy that other commands would use. A directory stands for
+    /// the lictor.yaml in it, `-` for standard input
     #[arg(value_name = "FILE")]
     files: Vec<PathBuf>,
     /// How findings are written
@@ -110,7 +110,10 @@ pub(super) fn main(command: &Lint, global: &Global) -> Result<Exit, Failure> {
         directory,
         baseline,
     };
-    let (reports, is_all) = discover::each(&files, |file| {
+    let discover::Each {
+        found: mut reports,
+        failed,
+    } = discover::each(&files, |file| {
         let file = &in_directory(file);
         let report = look(file, &place)?;
         if command.fix {
@@ -118,7 +121,7 @@ pub(super) fn main(command: &Lint, global: &Global) -> Result<Exit, Failure> {
         } else {
             Ok(report)
         }
-    })?;
+    });
     let format = if global.json {
         Format::Json
     } else {
@@ -128,6 +131,14 @@ pub(super) fn main(command: &Lint, global: &Global) -> Result<Exit, Failure> {
     let least = command.fail_on.level();
     // Programs get everything.
     let is_for_people = matches!(format, Format::Human | Format::Compact);
+    if is_for_people {
+        if reports.is_empty() {
+            return Ok(Exit::CouldNot);
+        }
+    } else {
+        let unread = failed.iter();
+        reports.extend(unread.map(|unread| Report::of_unread(&unread.file, &unread.why)));
+    }
     if is_for_people && !command.all && least != Level::Info {
         print(format, &for_people(&reports), least);
         let hidden: usize = reports.iter().map(|report| report.count(Level::Info)).sum();
@@ -138,15 +149,15 @@ pub(super) fn main(command: &Lint, global: &Global) -> Result<Exit, Failure> {
     } else {
         print(format, &reports, least);
     }
-    if !is_all {
-        return Ok(Exit::CouldNot);
-    }
-    Ok(end)
+    Ok(if failed.is_empty() {
+        end
+    } else {
+        Exit::CouldNot
+    })
 }
 
-/// Rules of lint that say about each rule of a policy what one cure is for: people are told of the first, and
-/// where the others are.
-const ALIKE: [&str; 4] = ["G110", "G119", "X305", "X312"];
+/// Lint rules whose findings in one policy have one fix: people see the first, and where the others are.
+const ALIKE: [&str; 5] = ["G110", "G119", "L215", "X305", "X312"];
 
 /// The findings for people: no hints, and equal ones once.
 fn for_people(reports: &[Report]) -> Vec<Report> {
@@ -157,7 +168,8 @@ fn for_people(reports: &[Report]) -> Vec<Report> {
             let is_alike = |found: &&mut lint::Diagnostic| found.code == code;
             let mut alike = report.diagnostics.iter_mut().filter(is_alike);
             let first = alike.next();
-            let lines: Vec<String> = alike.map(|found| found.at.line.to_string()).collect();
+            let mut lines: Vec<String> = alike.map(|found| found.at.line.to_string()).collect();
+            lines.dedup();
             if let (Some(first), false) = (first, lines.is_empty()) {
                 let what = if lines.len() == 1 { "line" } else { "lines" };
                 let more = format!("; and so on {what} {}", lines.join(", "));
@@ -360,7 +372,7 @@ fn summary(reports: &[Report]) -> String {
     .map(|(level, one, more)| counted(count(level), one, more))
     .collect();
     if parts.is_empty() {
-        format!("{} clean", counted(reports.len(), "policy", "policies"))
+        format!("{} clean", counted(reports.len(), "file", "files"))
     } else {
         parts.join(", ")
     }

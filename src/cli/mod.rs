@@ -269,6 +269,12 @@ impl Failure {
     fn new(message: impl std::fmt::Display) -> Failure {
         Failure(format!("error: {message}"))
     }
+
+    /// The reason without colours, and without the word in front of it.
+    fn plain(&self) -> String {
+        let text = anstream::adapter::strip_str(&self.0).to_string();
+        text.strip_prefix("error: ").unwrap_or(&text).to_owned()
+    }
 }
 
 impl std::fmt::Display for Failure {

@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use clap::Args;
 use serde_json::{Value as Json, json};
 
+use super::discover::Unread;
 use super::exit::Exit;
 use super::{Failure, Global, discover, print_json};
 use crate::analysis::cells::Analysis;
@@ -25,12 +26,12 @@ pub(super) struct Prove {
 }
 
 pub(super) fn main(command: &Prove, global: &Global) -> Result<Exit, Failure> {
-    let (policies, is_all) = discover::load_files(&command.files, global)?;
+    let policies = discover::load_files(&command.files, global)?;
     let deadline = Instant::now().checked_add(LONGEST);
     let is_late = || deadline.is_some_and(|deadline| Instant::now() >= deadline);
     let budget = Budget::default().until(&is_late);
     let mut proofs = Vec::new();
-    for loaded in &policies {
+    for loaded in &policies.found {
         let analysis = Analysis::of(&loaded.policy).at(jiff::Timestamp::now());
         proofs.extend(analysis.prove(&budget));
     }
@@ -42,16 +43,19 @@ pub(super) fn main(command: &Prove, global: &Global) -> Result<Exit, Failure> {
         let invariants: Vec<_> = proofs.iter().map(to_json).collect();
         print_json(&json!({
             "v": 1, "holds": holds, "fails": fails, "unknown": unknown, "invariants": invariants,
+            "unread": Unread::json(&policies.failed),
         }));
     } else {
         proofs.iter().for_each(print);
-        if proofs.is_empty() {
+        if policies.found.is_empty() {
+            // Why nothing is proved was printed.
+        } else if proofs.is_empty() {
             message!("note: nothing is claimed: there are no `invariants`");
         } else {
             answer!("{holds} hold, {fails} fail, {unknown} unknown");
         }
     }
-    if !is_all {
+    if !policies.failed.is_empty() {
         return Ok(Exit::CouldNot);
     }
     Ok(match (fails, unknown) {

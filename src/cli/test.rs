@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use clap::{Args, ValueEnum};
 use serde_json::json;
 
+use super::discover::Unread;
 use super::exit::Exit;
 use super::generate::{self, Wanted};
 use super::{Failure, Global, discover, print_json};
@@ -47,7 +48,11 @@ enum Format {
 }
 
 pub(super) fn main(command: &Test, global: &Global) -> Result<Exit, Failure> {
-    let (policies, is_all) = discover::load_files(&command.files, global)?;
+    let discover::Each {
+        found: policies,
+        failed: unread,
+    } = discover::load_files(&command.files, global)?;
+    let is_all = unread.is_empty();
     let format = if global.json {
         Format::Json
     } else {
@@ -86,8 +91,10 @@ pub(super) fn main(command: &Test, global: &Global) -> Result<Exit, Failure> {
     match format {
         Format::Human => {
             human(&outcomes);
-            answer!("{passed} passed, {failed} failed");
-            if outcomes.is_empty() {
+            if !policies.is_empty() {
+                answer!("{passed} passed, {failed} failed");
+            }
+            if outcomes.is_empty() && is_all {
                 message!("note: no policy holds `tests`; `lictor test --generate` makes some");
             }
             for (coverage, loaded) in coverages.iter().zip(&policies) {
@@ -96,7 +103,9 @@ pub(super) fn main(command: &Test, global: &Global) -> Result<Exit, Failure> {
         }
         Format::Json => {
             let tests: Vec<_> = outcomes.iter().map(to_json).collect();
-            let mut answer = json!({"v": 1, "passed": passed, "failed": failed, "tests": tests});
+            let mut answer = json!({
+                "v": 1, "passed": passed, "failed": failed, "tests": tests, "unread": Unread::json(&unread),
+            });
             if let (Some(object), false) = (answer.as_object_mut(), coverages.is_empty()) {
                 let coverages = coverages.iter().zip(&policies);
                 let coverages = coverages
@@ -106,7 +115,7 @@ pub(super) fn main(command: &Test, global: &Global) -> Result<Exit, Failure> {
             }
             print_json(&answer);
         }
-        Format::Junit => answer_part!("{}", junit(&outcomes)),
+        Format::Junit => answer_part!("{}", junit(&outcomes, &unread)),
     }
     let least = command.min_coverage.unwrap_or(0);
     let too_little = coverages.iter().any(|coverage| coverage.percent() < least);
@@ -178,7 +187,10 @@ fn coverage_json(coverage: &Coverage, policy: &str) -> serde_json::Value {
     })
 }
 
-fn junit(outcomes: &[TestOutcome]) -> String {
+fn junit(outcomes: &[TestOutcome], unread: &[Unread]) -> String {
+    let unread = unread
+        .iter()
+        .map(|unread| Case::new("load", &unread.file, 1, Some(unread.why.clone())));
     let cases: Vec<Case> = outcomes
         .iter()
         .map(|outcome| {
@@ -190,6 +202,7 @@ fn junit(outcomes: &[TestOutcome]) -> String {
             let name = outcome.id.as_ref().unwrap_or(&outcome.request);
             Case::new(name, &outcome.at.file, outcome.at.line, failure)
         })
+        .chain(unread)
         .collect();
     render::junit("lictor test", &cases)
 }

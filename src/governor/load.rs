@@ -81,8 +81,9 @@ pub fn load(path: &Path, directory: &Path, state: &Path) -> Result<LoadedPolicy,
     Ok(loaded)
 }
 
-/// The same without the proof that `narrow` asks for: to look at a policy, not to decide by it. So it may also come
-/// from standard input, as `-`, or from a descriptor that this process was started with, as `/dev/fd/N`.
+/// Loads a policy without the proof that `narrow` asks for: to look at it, not to decide by it. So it may also be a
+/// tool library, and come from standard input, as `-`, or from a descriptor that this process was started with, as
+/// `/dev/fd/N`.
 ///
 /// # Errors
 ///
@@ -93,7 +94,19 @@ pub fn load_unproved(
     state: &Path,
 ) -> Result<LoadedPolicy, LoadError> {
     let (text, file) = read_document(path, directory).map_err(|why| unreadable(path, why))?;
-    load_from(path, text, file, directory, state, Path::new(FLOOR))
+    let source = SourceFile::new(shown(path), text);
+    if let Some(library) = CompiledPolicy::library(&source) {
+        let library = library.map_err(LoadError::Invalid)?;
+        let above = file.as_deref().and_then(Path::parent);
+        return Ok(LoadedPolicy {
+            policy: library,
+            workspace: above.unwrap_or(directory).to_owned(),
+            ledger: state.to_owned(),
+            files: Vec::from_iter(file),
+            lint: None,
+        });
+    }
+    load_from(source, file, directory, state, Path::new(FLOOR))
 }
 
 /// Shows that a policy allows nothing that the parents which it says to narrow do not.
@@ -131,7 +144,8 @@ pub fn load_above(
 ) -> Result<LoadedPolicy, LoadError> {
     let file = directory.join(path);
     let text = read(&file).map_err(|why| unreadable(path, why))?;
-    load_from(path, text, Some(file), directory, state, floor)
+    let source = SourceFile::new(shown(path), text);
+    load_from(source, Some(file), directory, state, floor)
 }
 
 fn unreadable(path: &Path, why: String) -> LoadError {
@@ -143,8 +157,7 @@ fn unreadable(path: &Path, why: String) -> LoadError {
 
 /// Loads what was read. Without a file, it is taken for one that lies in `directory`.
 fn load_from(
-    path: &Path,
-    text: String,
+    source: SourceFile,
     file: Option<PathBuf>,
     directory: &Path,
     state: &Path,
@@ -157,8 +170,7 @@ fn load_from(
         state: state.to_owned(),
         floor: Some(floor.to_owned()),
     };
-    let policy = CompiledPolicy::load(SourceFile::new(shown(path), text), &disk)
-        .map_err(LoadError::Invalid)?;
+    let policy = CompiledPolicy::load(source, &disk).map_err(LoadError::Invalid)?;
     let mut files = Vec::from_iter(file);
     files.extend(disk.on_disk(policy.files().skip(1).map(|file| file.name.as_str())));
     Ok(disk.located(policy, files))

@@ -49,6 +49,30 @@ pub(super) fn diagnostic(problem: &Problem, text: &str) -> Diagnostic {
     }
 }
 
+/// The code for a file that cannot be read.
+#[cfg(feature = "cli")]
+pub(super) const UNREAD: &str = "P018";
+
+/// A file that cannot be read, as a finding.
+#[cfg(feature = "cli")]
+pub(super) fn unread(why: &str) -> Diagnostic {
+    Diagnostic {
+        code: UNREAD,
+        name: "unreadable-file",
+        level: Level::Error,
+        at: crate::policy::Span {
+            line: 1,
+            column: 1,
+            ..crate::policy::Span::default()
+        },
+        message: why.to_owned(),
+        help: None,
+        related: Vec::new(),
+        witness: None,
+        fix: None,
+    }
+}
+
 /// The replacement as it has to be written in place of `written`: quoted as that is, and with the action
 /// that stood behind a misspelt tool.
 fn as_written(problem: &Problem, written: &str, replacement: &str) -> String {
@@ -238,6 +262,19 @@ pages! {
     /// defaults: {limits: {timeout: 300s}}
     /// ```
     "P012" "missing-unit",
+    /// ## What it does
+    /// Reports a file that cannot be read: it is missing, closed to this user, no file, or not UTF-8. Formats for
+    /// programs hold it (SARIF as a notification of the run), people are told on standard error.
+    ///
+    /// ## Why is this bad?
+    /// Nothing is known of such a file, and a report without it would look complete.
+    ///
+    /// ## Example
+    /// `lictor lint --json lictor.yaml misspelt.yaml`.
+    ///
+    /// ## When it stays silent
+    /// Where every file can be read.
+    "P018" "unreadable-file",
     /// ## What it does
     /// Refuses an absolute pattern: `/x`, `C:\x`, `\\x`.
     ///

@@ -71,6 +71,15 @@ impl Report {
         }
     }
 
+    /// The report of a file that cannot be read.
+    #[cfg(feature = "cli")]
+    pub(crate) fn of_unread(file: &str, why: &str) -> Report {
+        Report {
+            files: vec![SourceFile::new(file, "")],
+            diagnostics: vec![loading::unread(why)],
+        }
+    }
+
     /// The file that a place is in.
     #[must_use]
     pub fn file(&self, at: Span) -> Option<&SourceFile> {
@@ -95,26 +104,26 @@ pub struct Options<'o> {
     pub now: Option<jiff::Timestamp>,
     /// The policy that nothing may be allowed beyond.
     pub baseline: Option<&'o CompiledPolicy>,
-    /// Whether the time that exact analysis may take is over.
+    /// Returns true once the time that exact analysis may take is over.
     pub is_late: Option<&'o dyn Fn() -> bool>,
 }
 
 impl<'o> Options<'o> {
-    /// The same at this time.
+    /// Sets the time that rules about dates compare with.
     #[must_use]
     pub fn at(mut self, now: jiff::Timestamp) -> Options<'o> {
         self.now = Some(now);
         self
     }
 
-    /// The same, with a policy that nothing may be allowed beyond.
+    /// Sets the policy that nothing may be allowed beyond.
     #[must_use]
     pub fn against(mut self, baseline: &'o CompiledPolicy) -> Options<'o> {
         self.baseline = Some(baseline);
         self
     }
 
-    /// The same, with exact analysis ending once `is_late` says so.
+    /// Ends exact analysis once `is_late` returns true.
     #[must_use]
     pub fn until(mut self, is_late: &'o dyn Fn() -> bool) -> Options<'o> {
         self.is_late = Some(is_late);

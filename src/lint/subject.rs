@@ -166,6 +166,11 @@ impl<'s> Subject<'s> {
         self.commands.get_or_init(|| commands::look(self))
     }
 
+    /// Returns true for a tool library that is looked at by itself: only policies have a name.
+    pub(crate) fn is_library(&self) -> bool {
+        self.model.name.is_empty()
+    }
+
     /// The policy's own rules, in the order of the document.
     pub(crate) fn rules(&self) -> impl Iterator<Item = RuleView<'_>> {
         let nodes = yaml::get(&self.root, "rules").map_or(&[][..], yaml::items);

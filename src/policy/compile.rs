@@ -14,7 +14,7 @@ use super::compiled::{
 };
 use super::decode::nearest;
 use super::error::{Code, PolicyErrors, Problem, Problems};
-use super::gather::{Gathered, gather, gather_alone};
+use super::gather::{Gathered, gather, gather_alone, gather_library};
 use super::glob::Pattern;
 use super::matcher::{Apart, Matcher, RuleScope, ScopeId, Selector};
 use super::model::{
@@ -94,6 +94,34 @@ impl CompiledPolicy {
     /// All that is wrong with it.
     pub fn from_yaml(text: &str) -> Result<CompiledPolicy, PolicyErrors> {
         CompiledPolicy::load(SourceFile::new("policy", text), &NoFiles)
+    }
+
+    /// Compiles a tool library by itself, to look at it: a policy without a name, whose rules allow nothing.
+    ///
+    /// Returns `None` for a document that is a policy, or meant to be one.
+    ///
+    /// # Errors
+    /// All that is wrong with it.
+    ///
+    /// ```
+    /// use lictor::policy::{CompiledPolicy, SourceFile};
+    ///
+    /// let library = "version: 1\ntools: {wc: {program: wc, actions: {run: {}}}}\n";
+    /// let library = SourceFile::new("tools/wc.yaml", library);
+    /// assert_eq!(CompiledPolicy::library(&library).unwrap()?.rules().count(), 0);
+    /// assert!(CompiledPolicy::library(&SourceFile::new("policy", "version: 1\nname: x\n")).is_none());
+    /// # Ok::<(), lictor::policy::PolicyErrors>(())
+    /// ```
+    pub fn library(main: &SourceFile) -> Option<Result<CompiledPolicy, PolicyErrors>> {
+        super::is_library(&main.text).then(|| {
+            let gathered = gather_library(main.clone());
+            let loader = Loader {
+                files: gathered.files,
+                problems: gathered.problems,
+                partial: gathered.partial,
+            };
+            loader.compile(gathered.policy, &Placement::default())
+        })
     }
 
     /// Compiles a document, the libraries it uses and the policies it extends.

@@ -75,6 +75,21 @@ pub(crate) fn gather_alone(name: &str, files: &dyn Files) -> Result<Gathered, St
     Ok(gather(file, &Beside(directory_of(name), files)))
 }
 
+/// A tool library by itself, as a policy that declares its tools and has no rules.
+pub(crate) fn gather_library(main: SourceFile) -> Gathered {
+    let decoded = decode::library(source::parse(&main.text, 0));
+    Gathered {
+        files: vec![Arc::new(main)],
+        policy: Policy {
+            tools: decoded.value,
+            ..Policy::default()
+        },
+        problems: decoded.problems,
+        partial: decoded.partial,
+        narrow: Vec::new(),
+    }
+}
+
 struct Gathering<'f> {
     outside: &'f dyn Files,
     files: Vec<Arc<SourceFile>>,

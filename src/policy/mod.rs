@@ -68,5 +68,15 @@ pub(crate) fn reread_strictly(text: &str) -> Option<(source::Node, model::Policy
 
 /// What is wrong with the form of a document: all that is seen without looking up names.
 pub(crate) fn form_problems(text: &str) -> Vec<Problem> {
-    decode::policy(source::parse(text, 0)).problems.to_vec()
+    let parsed = source::parse(text, 0);
+    match parsed.root.as_ref().is_some_and(decode::is_library) {
+        true => decode::library(parsed).problems.to_vec(),
+        false => decode::policy(parsed).problems.to_vec(),
+    }
+}
+
+/// Returns true for the text of a tool library.
+pub(crate) fn is_library(text: &str) -> bool {
+    let parsed = source::parse(text, 0);
+    parsed.root.as_ref().is_some_and(decode::is_library)
 }

@@ -5,6 +5,7 @@
 use serde_json::{Value as Json, json};
 
 use super::{file_name, position};
+use crate::lint::loading::UNREAD;
 use crate::lint::{Diagnostic, Fix, Level, Page, Report, Safety, pages};
 use crate::policy::{SourceFile, Span};
 
@@ -12,7 +13,19 @@ use crate::policy::{SourceFile, Span};
 #[must_use]
 pub fn sarif(reports: &[Report]) -> Json {
     let pages = pages();
-    let results: Vec<Json> = reports
+    // Of a file that cannot be read there are no results: the run could not do all that it was asked for.
+    let (unread, read): (Vec<&Report>, Vec<&Report>) = reports.iter().partition(|report| {
+        let mut found = report.diagnostics.iter();
+        found.any(|found| found.code == UNREAD)
+    });
+    let notifications: Vec<Json> = unread
+        .iter()
+        .flat_map(|report| {
+            let found = report.diagnostics.iter();
+            found.map(|found| notification(report, found))
+        })
+        .collect();
+    let results: Vec<Json> = read
         .iter()
         .flat_map(|report| {
             let pages = &pages;
@@ -32,9 +45,24 @@ pub fn sarif(reports: &[Report]) -> Json {
                 "semanticVersion": env!("CARGO_PKG_VERSION"),
                 "rules": rules,
             }},
+            "invocations": [{
+                "executionSuccessful": notifications.is_empty(),
+                "toolExecutionNotifications": notifications,
+            }],
             "columnKind": "unicodeCodePoints",
             "results": results,
         }],
+    })
+}
+
+fn notification(report: &Report, found: &Diagnostic) -> Json {
+    json!({
+        "associatedRule": {"id": found.code},
+        "level": level(found.level),
+        "message": {"text": found.message},
+        "locations": [{"physicalLocation": {
+            "artifactLocation": {"uri": uri(file_name(report, found))},
+        }}],
     })
 }
 

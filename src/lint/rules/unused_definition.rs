@@ -42,7 +42,10 @@ declare_rule! {
 pub(super) fn check(subject: &Subject<'_>, out: &mut Findings<'_>) {
     scopes(subject, out);
     approvals(subject, out);
-    tools(subject, out);
+    // Those of a library are for the policies that use it.
+    if !subject.is_library() {
+        tools(subject, out);
+    }
 }
 
 fn scopes(subject: &Subject<'_>, out: &mut Findings<'_>) {

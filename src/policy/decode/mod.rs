@@ -72,6 +72,19 @@ pub(crate) fn library(parsed: Parsed) -> Decoded<Vec<Tool>> {
     }
 }
 
+/// Returns true for the document of a tool library: it declares tools, and has no key that makes it a policy.
+pub(crate) fn is_library(root: &Node) -> bool {
+    let Value::Map(entries) = &root.value else {
+        return false;
+    };
+    let has = |name: &str| {
+        let mut keys = entries.iter().map(|(key, _)| &key.value);
+        keys.any(|key| matches!(key, Value::Text { text, .. } if text == name))
+    };
+    let of_policies = ["name", "use", "extends", "scopes", "rules", "invariants"];
+    has("tools") && !of_policies.into_iter().any(has)
+}
+
 /// Reads a compiled-in library. That nothing is wrong with it is known, so not everything is checked.
 pub(crate) fn known_library(root: &Node) -> Vec<Tool> {
     let mut decoder = Decoder {
@@ -127,7 +140,7 @@ impl Decoder {
         };
         self.version(&top);
         let mut policy = Policy {
-            name: self.policy_name(&top).unwrap_or_default(),
+            name: self.policy_name(&top, root).unwrap_or_default(),
             description: self.optional(&top, "description", Self::text),
             workspace: self.optional(&top, "workspace", Self::text),
             uses: self
@@ -217,9 +230,15 @@ impl Decoder {
         }
     }
 
-    fn policy_name(&mut self, top: &Fields<'_>) -> Option<String> {
+    fn policy_name(&mut self, top: &Fields<'_>, root: &Node) -> Option<String> {
         let Some(node) = top.get("name") else {
-            self.missing(top, "name", "for example `name: my-project`");
+            if is_library(root) {
+                let help =
+                    "name it in a policy, `use: [FILE]`; `lictor lint FILE` looks at it by itself";
+                self.invalid(top.start(), "this is a tool library, and no policy", help);
+            } else {
+                self.missing(top, "name", "for example `name: my-project`");
+            }
             return None;
         };
         let name = self.text(node)?;

@@ -1,19 +1,10 @@
 //! What the program itself writes because it was named: never through a link, over something, or where it guards; and
 //! a line that somebody else completes names nothing of the kind.
-#![expect(
-    clippy::disallowed_methods,
-    clippy::panic,
-    clippy::unwrap_used,
-    reason = "a test starts programs and fails by panicking"
-)]
-
-#[expect(dead_code, reason = "the helpers of all tests of the program")]
-mod program;
 
 use std::os::unix::fs::{PermissionsExt as _, symlink};
 use std::path::{Path, PathBuf};
 
-use program::{Answer, Place};
+use crate::program::{Answer, Place};
 use serde_json::Value as Json;
 
 const POLICY: &str = r#"version: 1

@@ -1,16 +1,7 @@
 //! The exit codes that README.md and `--help` promise, of every command that promises them; those of `run` that
 //! stand for how a command ended are in `command_line.rs`.
-#![expect(
-    clippy::disallowed_methods,
-    clippy::panic,
-    clippy::unwrap_used,
-    reason = "a test starts programs and fails by panicking"
-)]
 
-#[expect(dead_code, reason = "the helpers of all tests of the program")]
-mod program;
-
-use program::{Answer, Place};
+use crate::program::{Answer, Place};
 
 /// Allows `docs`, denies keys there, asks about drafts; one invariant that holds, tests that pass and show all.
 const GOOD: &str = r#"version: 1

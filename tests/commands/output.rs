@@ -1,21 +1,12 @@
 //! Output that cannot be written, and input that is no file: never a panic, never a wait, and never an exit code that
 //! says that all is well.
-#![expect(
-    clippy::disallowed_methods,
-    clippy::panic,
-    clippy::unwrap_used,
-    reason = "a test starts programs and fails by panicking"
-)]
-
-#[expect(dead_code, reason = "the helpers of all tests of the program")]
-mod program;
 
 use std::fs::File;
 use std::os::unix::process::CommandExt as _;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-use program::{Answer, Place, Start};
+use crate::program::{Answer, Place, Start};
 
 const POLICY: &str = r#"version: 1
 name: output

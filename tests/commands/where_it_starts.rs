@@ -1,17 +1,8 @@
 //! A command line is about the directory that it is typed in: that is decided, recorded, and where the command starts.
-#![expect(
-    clippy::disallowed_methods,
-    clippy::panic,
-    clippy::unwrap_used,
-    reason = "a test starts programs and fails by panicking"
-)]
-
-#[expect(dead_code, reason = "the helpers of all tests of the program")]
-mod program;
 
 use std::path::Path;
 
-use program::{Answer, Place};
+use crate::program::{Answer, Place};
 use serde_json::{Value as Json, json};
 
 const POLICY: &str = r#"version: 1
