@@ -127,6 +127,8 @@ reasons! {
     ProgramNotFound = "PROGRAM_NOT_FOUND",
     /// The program, or a directory above it, could be replaced by those whom the policy bounds.
     ProgramNotTrusted = "PROGRAM_NOT_TRUSTED",
+    /// The workspace's git repository could make git run or read what nobody has decided on.
+    RepositoryNotTrusted = "REPOSITORY_NOT_TRUSTED",
     /// The workspace, or a directory above it, is a symbolic link.
     WorkspaceSymlinkDenied = "WORKSPACE_SYMLINK_DENIED",
     /// The path leads through a symbolic link.
@@ -182,12 +184,13 @@ impl Reason {
             PathChanged, PathEscapeDenied, PathFsError, PathHardlinkDenied, PathNotDirectory,
             PathNotFound, PathNotRegular, PathSymlinkDenied, PathTreeTooLarge,
             PathTreeTouchesDenied, PathUnreadable, ProgramNotFound, ProgramNotTrusted,
-            WorkspaceSymlinkDenied,
+            RepositoryNotTrusted, WorkspaceSymlinkDenied,
         };
         matches!(
             self,
             ProgramNotFound
                 | ProgramNotTrusted
+                | RepositoryNotTrusted
                 | WorkspaceSymlinkDenied
                 | PathSymlinkDenied
                 | PathEscapeDenied

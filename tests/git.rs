@@ -13,6 +13,7 @@
 mod program;
 
 use std::collections::BTreeSet;
+use std::ffi::OsStr;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
@@ -56,12 +57,24 @@ fn words(line: &str) -> Vec<String> {
 
 /// Runs the line as it is decided, without asking the disk.
 fn run(policy: &CompiledPolicy, git: &Path, directory: &Path, line: &str) -> (String, Output) {
+    run_behind(&[], policy, git, directory, line)
+}
+
+fn run_behind(
+    before: &[&OsStr],
+    policy: &CompiledPolicy,
+    git: &Path,
+    directory: &Path,
+    line: &str,
+) -> (String, Output) {
     let decision = decide(policy, &Request::argv(words(line)), &Context::new("test"));
     let Some(argv) = decision.argv() else {
         panic!("{line}: {}", decision.message());
     };
-    let mut command = Command::new(git);
-    command.args(argv.iter().skip(1)).current_dir(directory);
+    let mut all = before.iter().copied().chain([git.as_os_str()]);
+    let mut command = Command::new(all.next().unwrap());
+    command.args(all).args(argv.iter().skip(1));
+    command.current_dir(directory);
     command.env_clear().env("HOME", directory.join("no-home"));
     command.env("PATH", std::env::var_os("PATH").unwrap());
     for (name, value) in &decision.terms().unwrap().env.set {
@@ -85,14 +98,17 @@ fn sh(directory: &Path, script: &str) -> String {
     String::from_utf8_lossy(&output.stdout).into_owned()
 }
 
-/// A line for each action, and more where options could start something.
-const EACH_ACTION: &[&str] = &[
+/// A line for each action that only looks, and more where options could start something.
+const LOOKS: &[&str] = &[
+    "git status",
     "git status --short",
     "git status --ignored",
+    "git status --porcelain=v2 --branch --show-stash",
     "git diff",
     "git diff --cached",
     "git diff HEAD~1",
     "git diff --check --word-diff",
+    "git diff -- src/sub",
     "git diff --stat HEAD~1",
     "git diff --raw",
     "git log -5",
@@ -110,6 +126,7 @@ const EACH_ACTION: &[&str] = &[
     "git grep print HEAD -- src",
     "git ls-files -s",
     "git ls-files -m",
+    "git ls-files -o --exclude-standard",
     "git branch -avv",
     "git branch --contains HEAD",
     "git branch --list 'f*'",
@@ -127,9 +144,15 @@ const EACH_ACTION: &[&str] = &[
     "git describe --tags",
     "git shortlog -s HEAD",
     "git version",
+];
+
+/// And for each that changes something.
+const CHANGES: &[&str] = &[
     "git add src/a.py",
     "git add -A",
+    "git add -n .",
     "git commit -m x",
+    "git commit --dry-run -m x",
     "git commit -am x",
     "git commit -m x src/a.py",
     "git commit --amend --no-edit",
@@ -137,53 +160,44 @@ const EACH_ACTION: &[&str] = &[
     "git switch -c f2",
     "git checkout -- src/a.py",
     "git restore src/a.py",
+    "git restore src",
     "git restore --staged .",
     "git rm -q src/d.txt",
     "git rm --cached -q src/d.txt",
     "git mv src/d.txt src/e.txt",
     "git fetch",
-    "git fetch origin main",
+    "git fetch origin more",
     "git push origin main",
 ];
 
-/// What runs all the same, and why.
-const RUNS: &[(&str, &[&str], &str)] = &[
-    (
-        "hook",
-        &[
-            "commit",
-            "commit-all",
-            "commit-paths",
-            "amend",
-            "amend-all",
-            "push",
-        ],
-        "hooks are there to look at what is committed and pushed",
-    ),
-    (
-        "filter.e.",
-        &[
-            "status",
-            "diff",
-            "diff-names",
-            "ls-files",
-            "add",
-            "commit",
-            "commit-all",
-            "commit-paths",
-            "amend",
-            "amend-all",
-            "checkout",
-            "restore",
-            "unstage",
-            "rm",
-            "rm-cached",
-            "mv",
-            "blame",
-        ],
-        "no word of a command line and no variable stops a filter whose name is not known",
-    ),
+/// Actions that run hooks: they are there to look at what is committed and pushed.
+const WITH_HOOKS: &[&str] = &[
+    "commit",
+    "commit-all",
+    "commit-paths",
+    "amend",
+    "amend-all",
+    "push",
 ];
+
+/// Actions that reach another repository, by what the configuration names for it.
+const REMOTE: &[&str] = &["fetch", "fetch-branch", "push"];
+
+/// What started programs began with, one word list each, without the program that was asked for. None without
+/// strace.
+fn started(trace: &Path) -> Vec<String> {
+    let mut all = Vec::new();
+    for file in fs::read_dir(trace).unwrap() {
+        let text = fs::read_to_string(file.unwrap().path()).unwrap();
+        let calls = text.lines().filter(|line| line.contains("execve"));
+        let done = calls.filter(|line| line.ends_with("= 0"));
+        all.extend(done.filter_map(|line| {
+            let words = line.split_once('[')?.1.split_once(']')?.0;
+            Some(words.replace("\", \"", " ").replace('"', ""))
+        }));
+    }
+    all
+}
 
 #[test]
 fn nothing_that_the_repository_configures_runs_but_what_an_action_is_for() {
@@ -197,37 +211,118 @@ fn nothing_that_the_repository_configures_runs_but_what_an_action_is_for() {
         "{}",
         String::from_utf8_lossy(&made.stderr)
     );
-    sh(&root, "cp -a ws kept");
-    let mark = root.join("mark");
+    sh(&root, "cp -a ws kept && cp -a up up-kept");
+    let traces = Command::new("strace").arg("-V").output().is_ok();
+    if !traces {
+        eprintln!(
+            "strace is not installed: only what leaves a mark is seen, not every program that starts"
+        );
+    }
+    let (mark, trace) = (root.join("mark"), root.join("trace"));
+    let hooks = format!("{}/hooks/", root.display());
+    let ssh = format!("{}/bin/ssh", root.display());
+    let output = root.join("trace/of");
+    let strace = [
+        "strace",
+        "-ff",
+        "-qq",
+        "-s",
+        "500",
+        "-e",
+        "trace=execve,execveat",
+        "-o",
+    ];
+    let strace: Vec<&OsStr> = strace
+        .iter()
+        .map(OsStr::new)
+        .chain([output.as_os_str()])
+        .collect();
+    let before: &[&OsStr] = if traces { &strace } else { &[] };
     let (mut seen, mut wrong) = (BTreeSet::new(), Vec::new());
     for git in gits() {
-        for line in EACH_ACTION {
-            sh(&root, "rm -rf ws && cp -a kept ws && rm -f mark");
-            let (action, output) = run(&policy, &git, &root.join("ws"), line);
+        let git_name = git.display().to_string();
+        let is_remote = |line: &str| line.contains("git fetch") || line.contains("git push");
+        let reaching = CHANGES.iter().filter(|line| is_remote(line));
+        let lines = LOOKS.iter().chain(CHANGES).map(|line| (line, false));
+        let mut is_fresh = false;
+        for (line, reaches) in lines.chain(reaching.map(|line| (line, true))) {
+            let is_remote = is_remote(line);
+            if !is_fresh || CHANGES.contains(line) {
+                // Git from 2.43 can sort by signatures.
+                let script = format!(
+                    "rm -rf ws up && cp -a kept ws && cp -a up-kept up && cd ws
+                     if {git_name} for-each-ref --format='%(signature)' refs/none 2>/dev/null; then
+                     git config tag.sort signature; git config branch.sort signature; fi"
+                );
+                sh(&root, &script);
+                is_fresh = true;
+            }
+            sh(&root, "rm -rf mark trace && mkdir trace");
+            if reaches {
+                sh(
+                    &root.join("ws"),
+                    "for file in .git/config .git/config.worktree; do
+                     for key in vcs promisor partialclonefilter; do git config -f $file --unset remote.origin.$key; done; done
+                     git config --unset extensions.partialClone
+                     git config remote.origin.url ssh://localhost/up
+                     git update-ref HEAD $(git commit-tree -p HEAD -m ours HEAD^{tree})
+                     cd ../up && git branch -q more $(git commit-tree -p HEAD -m theirs HEAD^{tree})",
+                );
+                sh(&root, "rm -f mark");
+            }
+            let (action, output) = run_behind(before, &policy, &git, &root.join("ws"), line);
             let marks = fs::read_to_string(&mark).unwrap_or_default();
-            let permitted = |mark: &&str| {
-                let named = |(begin, actions, _): &(&str, &[&str], &str)| {
-                    mark.starts_with(begin) && actions.contains(&action.as_str())
-                };
-                RUNS.iter().any(named)
+            let permitted = |mark: &&str| match *mark {
+                "hook" => WITH_HOOKS.contains(&action.as_str()),
+                "core.sshCommand" => REMOTE.contains(&action.as_str()),
+                _ => false,
             };
             let marks: BTreeSet<&str> = marks.lines().filter(|mark| !permitted(mark)).collect();
-            let is_remote = ["fetch", "fetch-branch", "push"].contains(&action.as_str());
             let told = String::from_utf8_lossy(&output.stderr).into_owned();
-            if !marks.is_empty() || output.status.success() == is_remote {
+            if !marks.is_empty() || output.status.success() != (!is_remote || reaches) {
                 wrong.push(format!(
-                    "{} {line} [{action}]: {marks:?} {}\n{told}",
-                    git.display(),
+                    "{git_name} {line} [{action}]: {marks:?} {}\n{told}",
                     output.status
                 ));
             }
-            // Nor is a file shown that only the configuration names, or one outside.
+            let is_expected = |words: &&String| {
+                let mut words = words.split(' ');
+                let program = words.next().unwrap_or_default();
+                let is_git = program == "git" || program.ends_with("/git");
+                let (has_hooks, is_remote) = (WITH_HOOKS.contains(&&*action), reaches);
+                match program {
+                    // The one that was asked for, and git's own way to list stashes and to look into submodules,
+                    // whose configuration is held to the same as the repository's.
+                    _ if is_git => {
+                        has_hooks
+                            || is_remote
+                            || matches!(words.next(), Some("--no-pager" | "log"))
+                            || action == "add"
+                    }
+                    "cat" => has_hooks,
+                    "env" => is_remote,
+                    _ if program.starts_with(&*hooks) => has_hooks,
+                    _ => is_remote && program == ssh,
+                }
+            };
+            let started = started(&trace);
+            assert_eq!(started.is_empty(), !traces, "{line}");
+            let odd: Vec<_> = started.iter().filter(|words| !is_expected(words)).collect();
+            if !odd.is_empty() {
+                wrong.push(format!("{git_name} {line} [{action}] started {odd:?}"));
+            }
+            if reaches {
+                let came = sh(
+                    &root,
+                    "cat ws/.git/FETCH_HEAD 2>/dev/null || :; git -C up log -1 --format=%s main",
+                );
+                assert!(came.contains("more") || came == "ours\n", "{line}: {came}");
+            }
+            // Nor is a file shown that only the configuration names.
             let shown = String::from_utf8_lossy(&output.stdout);
-            if shown.contains("root:x:") || told.contains("root:x:") || shown.contains("outside") {
+            if shown.contains("root:x:") || told.contains("root:x:") {
                 wrong.push(format!("{line}: {shown}{told}"));
             }
-            let outside = fs::read_to_string(root.join("outside/src/a.py")).unwrap();
-            assert_eq!(outside, "outside\n", "{line}");
             seen.insert(action);
         }
     }
@@ -589,8 +684,14 @@ fn only_the_repository_of_the_workspace_is_looked_at() {
         &place.work(),
         "rm -rf nested && mkdir -p /tmp && git config core.worktree /tmp",
     );
+    // Such a repository is refused, and would be read as the workspace's if it were not.
     let (code, told) = answer(&place, "git grep -n print -- src");
-    assert!(code == 0 && told.contains("src/a.py:1:print(1)"), "{told}");
+    assert!(code == 126 && told.contains("core.worktree"), "{told}");
+    let policy = CompiledPolicy::from_yaml(OPEN).unwrap();
+    for git in gits() {
+        let (_, output) = run(&policy, &git, &place.work(), "git grep -n print -- src");
+        assert!(String::from_utf8_lossy(&output.stdout).contains("src/a.py:1:print(1)"));
+    }
     sh(
         &place.work(),
         "git config --unset core.worktree && mv .git ../.git",

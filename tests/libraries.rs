@@ -27,9 +27,10 @@ static POLICY: LazyLock<CompiledPolicy> = LazyLock::new(|| {
 /// What git is started with in any case.
 const GIT: &str = "git --no-pager --literal-pathspecs --no-optional-locks --git-dir=./.git --work-tree=. \
      -c core.fsmonitor=false -c core.editor=true -c core.askPass= -c core.alternateRefsCommand=true \
-     -c safe.bareRepository=explicit -c gc.auto=0 -c maintenance.auto=false -c gpg.program=false \
-     -c gpg.openpgp.program=false -c gpg.ssh.program=false -c gpg.x509.program=false -c commit.gpgSign=false \
-     -c push.gpgSign=false -c diff.submodule=short -c status.submoduleSummary=false -c submodule.recurse=false";
+     -c safe.bareRepository=explicit -c gc.auto=0 -c maintenance.auto=false -c rerere.enabled=false \
+     -c format.pretty=medium -c log.showSignature=false -c mailmap.file= -c mailmap.blob= -c diff.orderFile=/dev/null \
+     -c gpg.program=/dev/null -c gpg.openpgp.program=/dev/null -c gpg.ssh.program=/dev/null \
+     -c gpg.x509.program=/dev/null -c commit.gpgSign=false -c commit.verbose=false -c push.gpgSign=false -c diff.submodule=short -c status.submoduleSummary=false -c submodule.recurse=false";
 
 /// What ripgrep is started with in any case.
 const RG: &str = "rg --no-config --no-ignore-dot --no-require-git";
@@ -281,7 +282,7 @@ fn cargo_takes_no_other_compiler_configuration_or_workspace() {
 fn everyday_git_is_understood() {
     const DIFF: &str =
         "GIT diff --no-ext-diff --no-textconv --ignore-submodules=dirty --topo-order";
-    const LOG: &str = "--no-ext-diff --no-textconv --ignore-submodules=dirty --no-show-signature";
+    const LOG: &str = "--no-ext-diff --no-textconv --ignore-submodules=dirty";
     let log = |words: &str| format!("GIT log {LOG} {words}");
     let show = |words: &str| format!("GIT show {LOG} {words}");
     let diff = |words: &str| format!("{DIFF} {words}");

@@ -899,20 +899,29 @@ fn a_fifo_in_the_place_of_a_file_of_gits_is_not_waited_for() {
     let policy = policy("  - {id: no-secrets, deny: \"*\", touching: secrets}\n");
     let fifo = |path: PathBuf| nix::unistd::mkfifo(&path, Mode::S_IRUSR | Mode::S_IWUSR).unwrap();
     type Place = fn(&Tree) -> PathBuf;
-    let places: [Place; 4] = [
-        |tree| tree.work().join(".git/index"),
-        |tree| {
-            fs::rename(tree.work().join(".git"), tree.work().join("git")).unwrap();
-            tree.work().join(".git")
-        },
-        |tree| {
-            fs::rename(tree.work().join(".git"), tree.work().join("git")).unwrap();
-            tree.text(".git", "gitdir: git\n");
-            tree.work().join("git/index")
-        },
-        |tree| tree.work().join("a/.gitignore"),
+    let (unread, refused) = (Reason::PathTreeTouchesDenied, Reason::RepositoryNotTrusted);
+    let places: [(Place, Reason); 5] = [
+        (|tree| tree.work().join(".git/index"), unread),
+        (|tree| tree.work().join(".git/config"), refused),
+        (
+            |tree| {
+                fs::rename(tree.work().join(".git"), tree.work().join("git")).unwrap();
+                tree.work().join(".git")
+            },
+            refused,
+        ),
+        (
+            |tree| {
+                fs::rename(tree.work().join(".git"), tree.work().join("git")).unwrap();
+                tree.text(".git", "gitdir: git\n");
+                tree.text("git/config", "[core]\n\tworktree = ..\n");
+                tree.work().join("git/index")
+            },
+            unread,
+        ),
+        (|tree| tree.work().join("a/.gitignore"), unread),
     ];
-    for place in places {
+    for (place, reason) in places {
         let tree = Tree::new();
         tree.text(".gitignore", ".env\n");
         tree.text(".git/HEAD", "ref: refs/heads/main\n");
@@ -921,7 +930,7 @@ fn a_fifo_in_the_place_of_a_file_of_gits_is_not_waited_for() {
         let request = Request::argv(["git", "add", "a"]);
         let decided = outcome(&on_disk(&policy, &tree.workspace(), &request));
         // What cannot be read tells nothing.
-        assert_eq!(decided, Err(Reason::PathTreeTouchesDenied));
+        assert_eq!(decided, Err(reason));
     }
 }
 

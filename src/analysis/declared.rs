@@ -89,13 +89,14 @@ pub(super) fn shape(tool: &Tool, action: &Action) -> String {
     let all: Vec<String> = arguments(tool, action).map(argument).collect();
     let places = (tool.args.len(), action.args.len(), action.after.is_some());
     format!(
-        "{:?} {:?} {:?} {:?} {} {} {:?} {:?} {:?} {:?} {:?} {places:?} {all:?}",
+        "{:?} {:?} {:?} {:?} {} {} {} {:?} {:?} {:?} {:?} {:?} {places:?} {all:?}",
         tool.program,
         tool.also,
         tool.fixed,
         tool.env,
         tool.bundle,
         tool.options_first,
+        tool.repository,
         action.command,
         action.fixed,
         action.fixed_last,

@@ -159,6 +159,8 @@ pub struct Tool {
     pub bundle: bool,
     /// An action's options may stand before its command words, too.
     pub options_first: bool,
+    /// It reads the workspace's git repository.
+    pub repository: bool,
     /// Options that stand before the command words.
     pub args: Vec<Argument>,
     /// What it can do.

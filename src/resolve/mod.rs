@@ -4,7 +4,7 @@
 //! once (`workspace.rs`), each path is opened below it without following anything out (`resolver.rs`:
 //! `beneath.rs`, or `walk.rs` where the kernel lacks that), what a directory argument means is looked
 //! through (`tree.rs`; what git ignores: `unignored.rs`, `ignore_file.rs`), what a write will create is
-//! judged by name (`created.rs`), the program is found and judged (`program.rs`), and the environment put together (`environment.rs`). What was opened is what the
+//! judged by name (`created.rs`), the workspace's repository is held to be one (`repository.rs`), the program is found and judged (`program.rs`), and the environment put together (`environment.rs`). What was opened is what the
 //! rules are asked about again, and its identity is kept, so that it can be checked once more right
 //! before the command starts.
 
@@ -24,6 +24,7 @@ mod launch;
 mod new_file;
 mod pinned;
 mod program;
+mod repository;
 mod resolver;
 mod survey;
 mod tree;
@@ -334,7 +335,7 @@ struct Asking<'a> {
 impl Asking<'_> {
     /// The names that git tracks, if that is known.
     fn tracked(&self) -> Option<&[Tracked]> {
-        let read = || unignored::tracked(self.workspace);
+        let read = || unignored::tracked(self.workspace.path());
         self.tracked.get_or_init(read).as_deref()
     }
 
@@ -346,6 +347,10 @@ impl Asking<'_> {
                 self.workspace.path().display().to_string().escape_debug()
             );
             return Err((None, Refusal::new(Reason::PathNotFound, message)));
+        }
+        if self.plan.repository {
+            repository::judge(self.workspace.path(), self.tracked(), &self.bounds)
+                .map_err(|refusal| (None, refusal))?;
         }
         if let Some(base) = &self.plan.climbs_from {
             self.climbs(base).map_err(|refusal| (None, refusal))?;

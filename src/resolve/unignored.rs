@@ -10,21 +10,19 @@
 
 #![forbid(unsafe_code)]
 
-use std::ffi::OsStr;
 use std::io::Read;
 use std::os::fd::{AsFd, OwnedFd};
-use std::os::unix::ffi::OsStrExt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::rc::Rc;
 
 use rustix::fs::{CWD, Mode, OFlags};
 use rustix::io::Errno;
 
-use super::Workspace;
 use super::bounds::Bounds;
 use super::entries::Entry;
 use super::ignore_file::{IgnoreFile, Reach, Verdict};
 use super::index::{self, Tracked};
+use super::repository;
 
 /// Git's own directory, which it never takes for a part of the tree.
 const GIT: &[u8] = b".git";
@@ -36,9 +34,9 @@ const DISAGREEING: [&[u8]; 4] = [b".ignore", b".rgignore", b".jj", b".hg"];
 const MAX_IGNORE_BYTES: u64 = 64 << 10;
 const MAX_INDEX_BYTES: u64 = 256 << 20;
 
-/// The names that git tracks, if the workspace is the top of a repository that is understood.
-pub(super) fn tracked(workspace: &Workspace) -> Option<Vec<Tracked>> {
-    let directory = git_directory(workspace.path())?;
+/// The names that git tracks, if the directory is the top of a repository that is understood.
+pub(super) fn tracked(top: &Path) -> Option<Vec<Tracked>> {
+    let directory = repository::own_directory(top)?;
     // Without a head git does not take it for a repository, and goes on to the directories above.
     std::fs::symlink_metadata(directory.join("HEAD")).ok()?;
     match open(CWD, &directory.join("index"), OFlags::empty()) {
@@ -54,21 +52,6 @@ pub(super) fn tracked(workspace: &Workspace) -> Option<Vec<Tracked>> {
 fn open(directory: impl AsFd, path: &Path, more: OFlags) -> Result<std::fs::File, Errno> {
     let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC | more;
     Ok(rustix::fs::openat(directory, path, flags, Mode::empty())?.into())
-}
-
-/// `.git`, or where a file of that name says that it is.
-fn git_directory(top: &Path) -> Option<PathBuf> {
-    let git = top.join(OsStr::from_bytes(GIT));
-    let found = std::fs::symlink_metadata(&git).ok()?;
-    if found.is_dir() {
-        return Some(git);
-    }
-    if !found.is_file() {
-        return None;
-    }
-    let text = bounded(open(CWD, &git, OFlags::NOFOLLOW).ok()?, MAX_IGNORE_BYTES)?;
-    let named = text.strip_prefix(b"gitdir: ")?.trim_ascii_end();
-    Some(top.join(OsStr::from_bytes(named)))
 }
 
 /// What is ignored in one directory.

@@ -11,12 +11,25 @@ mkdir src && echo 'print(1)' > src/a.py && echo x > src/b.txt && echo y > src/d.
 echo 2 >> src/a.py && git commit -qam two
 git init -q -b main ../sub && (cd ../sub && who && echo s > s.txt && git add -A && git commit -qm s)
 git -c protocol.file.allow=always submodule --quiet add ../sub src/sub && git commit -qm sub
+# Signed, so that whoever looks at signatures starts a program.
+git cat-file commit HEAD | awk '$0 == "" && !done { print "gpgsig -----BEGIN PGP SIGNATURE-----\n \n iQ\n -----END PGP SIGNATURE-----"; done = 1 } { print }' > ../signed
+git update-ref HEAD "$(git hash-object -t commit -w ../signed)" && git config receive.denyCurrentBranch ignore
 cd .. && git -c protocol.file.allow=always clone -q --recurse-submodules up ws 2>/dev/null
 cd ws && who && git tag v1 && git tag -am note v1a && git branch feature HEAD~1
 echo stash >> src/b.txt && git stash -q
 # Dirty, so that git has to look at what the files hold.
 echo changed >> src/a.py && touch src/b.txt && echo dirty >> src/sub/s.txt
 echo staged > src/new.txt && git add src/new.txt
+
+# What reaches the other side, by a connection that leads nowhere else.
+mkdir "$D/bin" && cat > "$D/bin/ssh" <<SSH
+#!/bin/sh
+echo core.sshCommand >> $M
+for last; do :; done
+case \$last in *receive*) exec env -i PATH="\$PATH" git receive-pack "$D/up" ;; esac
+exec env -i PATH="\$PATH" git upload-pack "$D/up"
+SSH
+chmod +x "$D/bin/ssh"
 
 hooks() {
   mkdir -p "$1"
@@ -27,11 +40,11 @@ hooks() {
 }
 configuration() {
   s() { git config -f "$1" "$2" "$3"; }
-  for key in core.fsmonitor core.editor core.askPass core.sshCommand core.gitProxy core.alternateRefsCommand core.pager \
+  for key in core.fsmonitor core.editor core.askPass core.gitProxy core.alternateRefsCommand core.pager \
     sequence.editor pager.log pager.diff pager.show pager.status pager.branch pager.tag pager.blame pager.grep pager.stash \
     pager.reflog pager.shortlog pager.rev-list diff.external interactive.diffFilter gpg.program gpg.openpgp.program \
     gpg.ssh.program gpg.x509.program gpg.ssh.defaultKeyCommand trailer.x.command trailer.x.cmd merge.e.driver \
-    filter.e.clean filter.e.smudge filter.e.process diff.e.command diff.e.textconv remote.origin.uploadpack \
+    diff.e.command diff.e.textconv remote.origin.uploadpack \
     remote.origin.receivepack uploadpack.packObjectsHook alias.status alias.log man.x.cmd browser.x.cmd difftool.x.cmd \
     mergetool.x.cmd guitool.x.cmd tar.tar.gz.command instaweb.httpd web.browser sendemail.sendmailCmd credential.helper; do
     s "$1" "$key" "sh -c 'echo $key >> $M; cat' --"
@@ -40,6 +53,8 @@ configuration() {
   s "$1" submodule.src/sub.update "!sh -c 'echo submodule.update >> $M' --"
   while read -r key value; do s "$1" "$key" "$value"; done <<KEYS
 log.showSignature true
+core.sshCommand $D/bin/ssh
+rerere.enabled true
 log.follow true
 log.mailmap true
 commit.gpgSign true
@@ -59,7 +74,6 @@ status.submoduleSummary true
 submodule.recurse true
 submodule.src/sub.ignore none
 core.hooksPath $D/hooks
-core.attributesFile $D/attributes
 core.untrackedCache true
 maintenance.auto true
 gc.auto 1
@@ -90,6 +104,4 @@ configuration .git/config.worktree
 for file in .gitattributes .git/info/attributes "$D/attributes" src/sub/.gitattributes .git/modules/src/sub/info/attributes; do
   mkdir -p "$(dirname "$file")" && printf '* filter=e diff=e merge=e\n' > "$file"
 done
-mkdir -p "$D/outside/src" && echo outside > "$D/outside/src/a.py"
-git config -f .git/config core.worktree "$D/outside"
 rm -f "$M"

@@ -32,13 +32,21 @@ impl Decoder {
             "env",
             "bundle",
             "options_first",
+            "repository",
             "args",
             "actions",
         ];
         let fields = self.fields(node, "a tool", keys)?;
         let program = self.optional(&fields, "program", Self::program);
         if fields.get("program").is_none() {
-            let keys = ["also", "fixed", "env", "bundle", "options_first"];
+            let keys = [
+                "also",
+                "fixed",
+                "env",
+                "bundle",
+                "options_first",
+                "repository",
+            ];
             self.only_with(&fields, &keys, "program");
         }
         let tool = Tool {
@@ -61,6 +69,9 @@ impl Decoder {
                 .unwrap_or_default(),
             options_first: self
                 .optional(&fields, "options_first", Self::boolean)
+                .unwrap_or_default(),
+            repository: self
+                .word(&fields, "repository", [("git", true)])
                 .unwrap_or_default(),
             args: self.arguments(&fields, "args"),
             actions: match fields.get("actions") {
