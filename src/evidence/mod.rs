@@ -112,7 +112,8 @@ pub enum Status {
     Limit,
     /// The command could not be started.
     SpawnFailed,
-    /// The run's supervisor is gone and nobody saw the end. Written by the ledger, never by an executor.
+    /// The run's supervisor is gone and nobody saw the end. Written by the ledger, and by an executor that lost its helper
+    /// before the deadline.
     Lost,
 }
 
@@ -231,7 +232,8 @@ pub struct Stop {
     pub empty_at_ms: Option<u64>,
     /// How much of the grace period was used.
     pub grace_used_ms: Option<u64>,
-    /// Each signal that was sent, and to how many processes.
+    /// Each signal that was sent, and to how many processes. The `SIGSTOP` by which the tree is held still while it is
+    /// drawn and counted is not listed.
     pub signals: Vec<SignalSent>,
 }
 
@@ -284,7 +286,7 @@ pub struct Process {
     pub sid: i32,
     /// State letter of `/proc/PID/stat`.
     pub state: String,
-    /// Command line, cut and escaped.
+    /// Command line, cut and escaped; the name in brackets if there is none, or it could not be read in time.
     pub command: String,
     /// Processor time used.
     pub cpu_ms: u64,

@@ -9,8 +9,12 @@ use std::fs;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
+use rustix::event::{PollFd, PollFlags};
+
+use super::poll;
+use super::stop::later;
 use super::wire::{Limit, write_file};
 
 /// Directories that were made for a run, and are removed when it is over.
@@ -141,6 +145,10 @@ impl Cgroups {
 
     /// Whether the unified one holds no process, neither running nor dying.
     pub(super) fn is_empty(&self) -> bool {
+        self.event("populated 0")
+    }
+
+    fn event(&self, wanted: &str) -> bool {
         let Some(unified) = &self.unified else {
             return false;
         };
@@ -149,7 +157,7 @@ impl Cgroups {
         let count = rustix::io::pread(&unified.events, &mut text, 0).unwrap_or_default();
         String::from_utf8_lossy(text.get(..count).unwrap_or_default())
             .lines()
-            .any(|line| line == "populated 0")
+            .any(|line| line == wanted)
     }
 
     /// The processes of the unified one, as far as they can be seen from here.
@@ -162,6 +170,32 @@ impl Cgroups {
     pub(super) fn kill(&self) {
         if let Some(directory) = self.directory() {
             kill(directory);
+        }
+    }
+
+    /// Stops everything in the unified one where it is, for `time` at most. Returns true if it is stopped.
+    pub(super) fn freeze(&self, time: Duration) -> bool {
+        let Some(unified) = &self.unified else {
+            return false;
+        };
+        let until = later(Instant::now(), time);
+        if write_file(unified.directory.join("cgroup.freeze"), "1").is_err() {
+            return false;
+        }
+        while !self.event("frozen 1") {
+            if Instant::now() >= until {
+                return false;
+            }
+            let events = PollFd::from_borrowed_fd(unified.events.as_fd(), PollFlags::PRI);
+            poll::wait(&mut [events], Some(until));
+        }
+        true
+    }
+
+    /// Undoes [`freeze`](Cgroups::freeze).
+    pub(super) fn thaw(&self) {
+        if let Some(directory) = self.directory() {
+            let _ = write_file(directory.join("cgroup.freeze"), "0");
         }
     }
 

@@ -6,7 +6,7 @@
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::PathBuf;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags};
 use rustix::process::{
@@ -19,12 +19,12 @@ use super::init::{self, Task};
 use super::payload::{self, Descriptors, Setting};
 use super::poll;
 use super::reaper::Reaper;
-use super::stop::Kept;
+use super::stop::{Kept, later};
 use super::sys::{self, Cloned, Forked};
 use super::tree::{self, Stat};
 use super::verdict::Ended;
 use super::wire::{Channel, FromHelper, FromInit, Limit, Order, Prepare, Ready, Scene, ToInit};
-use crate::evidence::{Containment, EmptyProof, Event, Level, ProcView};
+use crate::evidence::{Containment, EmptyProof, Event, Level, ProcView, Stop};
 use crate::policy::terms::StopTarget;
 
 /// A contained tree: empty first, then with the command and all that comes out of it.
@@ -430,6 +430,17 @@ impl Tree {
         }
     }
 
+    /// The event of an init that somebody else has ended, which ended the command.
+    pub(super) fn lost_init(&self, stop: &Stop) -> Option<Event> {
+        let lost = self.init.as_ref().is_some_and(|init| init.reaped)
+            && self.ended.is_none()
+            && stop.kill_at_ms.is_none();
+        lost.then(|| {
+            let about = "the run's init was ended by somebody else, and the command with it";
+            Event::new("INIT_LOST", about)
+        })
+    }
+
     /// How it is known that nothing is left; nothing if something may be.
     pub(super) fn proof(&self) -> Option<EmptyProof> {
         match (&self.init, self.level) {
@@ -524,11 +535,39 @@ impl Tree {
 const HUNTS: usize = 32;
 
 /// Time for a tree that never ran, or that could not be proven to be empty.
-const TAKE_DOWN_TIME: Duration = Duration::from_millis(500);
+const TAKE_DOWN_TIME: Duration = Duration::from_millis(300);
 
 impl Kept for Tree {
-    fn living(&mut self) -> Vec<Stat> {
-        let mut living: Vec<Stat> = tree::descendants(self.root())
+    fn freeze(&mut self, time: Duration) -> bool {
+        let Some(init) = &mut self.init else {
+            return self.level == Level::Cgroup && self.cgroups.freeze(time);
+        };
+        let until = later(Instant::now(), time);
+        let Some(channel) = &init.channel else {
+            return false;
+        };
+        if channel.send(&ToInit::Freeze, &[]).is_err() {
+            return false;
+        }
+        loop {
+            let left = until.saturating_duration_since(Instant::now());
+            if !poll::wait_readable(channel.as_fd(), left) {
+                return false;
+            }
+            match channel.receive::<FromInit>() {
+                Ok(Some((FromInit::Frozen, _))) => return true,
+                Ok(Some((FromInit::Ended(ended), _))) => self.ended = Some(ended),
+                Ok(Some(_)) => {}
+                Ok(None) | Err(_) => {
+                    init.channel = None;
+                    return false;
+                }
+            }
+        }
+    }
+
+    fn living(&mut self, time: Duration) -> Vec<Stat> {
+        let mut living: Vec<Stat> = tree::descendants_within(self.root(), time)
             .into_iter()
             .filter(Stat::is_alive)
             .collect();
@@ -557,17 +596,17 @@ impl Kept for Tree {
             }
             return;
         }
-        let Some(signal) = Signal::from_named_raw(signal) else {
-            return;
-        };
         let pids = match to {
             StopTarget::Leader => self.reaper.leader().into_iter().collect(),
             StopTarget::All => self.candidates(),
         };
         for pid in pids {
-            if let Some(pidfd) = descendant(pid) {
-                let _ = pidfd_send_signal(pidfd, signal);
+            if let Some(pidfd) = below(pid, getpid().as_raw_pid()) {
+                sys::kill_pidfd(pidfd.as_fd(), signal);
             }
+        }
+        if signal == Signal::CONT.as_raw() {
+            self.cgroups.thaw();
         }
     }
 
@@ -597,10 +636,6 @@ pub(super) fn kill_below(pid: i32, ancestor: i32) {
     if let Some(pidfd) = below(pid, ancestor) {
         let _ = pidfd_send_signal(pidfd, Signal::KILL);
     }
-}
-
-fn descendant(pid: i32) -> Option<OwnedFd> {
-    below(pid, getpid().as_raw_pid())
 }
 
 /// A descriptor of `pid`, if that is still a process below `ancestor`: one whose number was taken by

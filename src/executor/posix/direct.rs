@@ -14,11 +14,10 @@ use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags};
 use rustix::process::{
-    Pid, PidfdFlags, Signal, WaitId, WaitIdOptions, kill_process_group, pidfd_open,
-    pidfd_send_signal, waitid,
+    Pid, PidfdFlags, Signal, WaitId, WaitIdOptions, kill_process_group, pidfd_open, waitid,
 };
 
-use super::stop::{Ending, Kept, ms_between};
+use super::stop::{Ending, Kept, LOOK_TIME, ms_between};
 use super::streams::{Streams, WriteEnds};
 use super::sys::{self, Image};
 use super::tree::{self, Stat};
@@ -78,7 +77,7 @@ fn run(
             ending.command_ended(now);
         }
         // The leader is asked about itself: `/proc` may be missing.
-        if group.ended.is_some() && group.living().is_empty() {
+        if group.ended.is_some() && group.living(LOOK_TIME).is_empty() {
             ending.emptied(now);
             break true;
         }
@@ -107,21 +106,17 @@ fn run(
     let survivors = if seems_empty {
         Vec::new()
     } else {
-        tree::describe_all(&group.living())
+        tree::outlines(&group.living(LOOK_TIME))
     };
     streams.drain(false, observer);
     let usage = sys::reap(group.leader).unwrap_or_default();
     let duration_ms = ms_between(started, Instant::now());
     let parts = ending.into_parts();
+    let mut events = not_protected(launch, "no mount namespace");
+    events.extend(parts.unseen());
     let (stdout, stderr) = streams.finish();
     Ok(Evidence {
-        status: verdict::status(
-            ended,
-            parts.stop.why,
-            false,
-            !parts.leaked.is_empty(),
-            launch.leaks,
-        ),
+        status: verdict::status(ended, parts.stop.why, false, launch.leaks),
         exit_code: ended.and_then(Ended::exit_code),
         signal: ended.and_then(Ended::signal),
         limit: (parts.stop.why == Some(StopReason::Limit)).then(|| "cpu".to_owned()),
@@ -132,7 +127,7 @@ fn run(
         tree: parts.tree,
         leaked: parts.leaked,
         survivors,
-        events: not_protected(launch, "no mount namespace"),
+        events,
         stdout,
         stderr,
         resources: Resources {
@@ -259,7 +254,11 @@ impl Group {
 }
 
 impl Kept for Group {
-    fn living(&mut self) -> Vec<Stat> {
+    fn freeze(&mut self, _: Duration) -> bool {
+        false
+    }
+
+    fn living(&mut self, _: Duration) -> Vec<Stat> {
         let living: Vec<Stat> = self.look().into_iter().filter(Stat::is_alive).collect();
         self.watched = living
             .iter()
@@ -271,18 +270,13 @@ impl Kept for Group {
     }
 
     fn signal(&mut self, signal: i32, to: StopTarget) {
-        let Some(signal) = Signal::from_named_raw(signal) else {
-            return;
-        };
         match to {
-            StopTarget::Leader => {
-                let _ = pidfd_send_signal(&self.pidfd, signal);
-            }
+            StopTarget::Leader => sys::kill_pidfd(self.pidfd.as_fd(), signal),
             StopTarget::All => {
-                let living = self.living();
-                let _ = kill_process_group(self.pid, signal);
+                sys::kill(self.leader.wrapping_neg(), signal);
+                let living = self.living(LOOK_TIME);
                 for pidfd in self.outside(&living).filter_map(pidfd_of) {
-                    let _ = pidfd_send_signal(pidfd, signal);
+                    sys::kill_pidfd(pidfd.as_fd(), signal);
                 }
             }
         }

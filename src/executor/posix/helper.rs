@@ -18,10 +18,10 @@ use rustix::process::{Pid, PidfdFlags, getpid, getppid, pidfd_open};
 use super::containment::{self, Tree};
 use super::limits::CpuWatch;
 use super::payload::Descriptors;
-use super::stop::{Ending, Kept, later, ms_between};
+use super::stop::{Ending, Kept, LOOK_TIME, later, ms_between};
 use super::wire::{Channel, Finished, FromHelper, Order, ToHelper};
 use super::{poll, sys, tree};
-use crate::evidence::{EmptyProof, Resources, StopReason};
+use crate::evidence::{EmptyProof, Event, Resources, StopReason};
 
 /// The first argument of a process that is to be a helper.
 pub(super) const ARGUMENT: &str = "__lictor-helper";
@@ -39,7 +39,8 @@ fn be_helper() -> io::Result<()> {
     let _ = rustix::process::setsid();
     rustix::process::chdir("/")?;
     sys::close_from(3);
-    sys::reset_signals()?;
+    sys::reset_signals(0)?;
+    sys::be_prompt();
     let host = Channel::new(UnixStream::from(sys::take_stdin()?));
     let Some((ToHelper::Begin(begin), _)) = host.receive()? else {
         return Ok(());
@@ -82,10 +83,13 @@ fn be_helper() -> io::Result<()> {
         order: &order,
         started,
     };
-    match run.supervise(&mut tree) {
+    let told = match run.supervise(&mut tree) {
         Some(finished) => host.send(&FromHelper::Finished(Box::new(finished)), &[]),
         None => Ok(()),
-    }
+    };
+    // Only now: what cannot be proven to be gone may take longer than the host waits.
+    tree.take_down();
+    told
 }
 
 /// Becomes readable when the host has ended. Nothing if it cannot be watched.
@@ -164,17 +168,18 @@ impl Run<'_> {
 
         let ended = tree.ended();
         let survivors = if proof == EmptyProof::None {
-            tree::describe_all(&tree.living())
+            tree::outlines(&tree.living(LOOK_TIME))
         } else {
             Vec::new()
         };
         let duration_ms = ms_between(self.started, Instant::now());
         let parts = ending.into_parts();
+        let mut events: Vec<Event> = parts.unseen().into_iter().collect();
+        events.extend(tree.lost_init(&parts.stop));
         if tree.is_out_of_memory() {
             limit = Some("memory".to_owned());
         }
         let peak_processes = tree.peak();
-        tree.take_down();
         (!host_is_gone).then(|| Finished {
             ended,
             duration_ms,
@@ -184,6 +189,7 @@ impl Run<'_> {
             tree: parts.tree,
             leaked: parts.leaked,
             survivors,
+            events,
             resources: resources(peak_processes),
         })
     }

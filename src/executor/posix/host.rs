@@ -20,8 +20,10 @@ use super::stop::{PROOF_TIME, later, ms_between};
 use super::streams::{Streams, WriteEnds};
 use super::verdict::{self, Ended};
 use super::wire::{Begin, Channel, Finished, FromHelper, Order, Prepare, Ready, ToHelper};
-use super::{cgroup, containment, helper, payload, poll, tree};
-use crate::evidence::{Containment, EmptyProof, Event, Evidence, Level, Process, Resources, Stop};
+use super::{cgroup, containment, helper, payload, poll, sys, tree};
+use crate::evidence::{
+    Containment, EmptyProof, Event, Evidence, Level, Process, Resources, Status, Stop, StopReason,
+};
 use crate::executor::{CancelToken, EmptyTree, Observer, PrepareError, Remains};
 use crate::policy::terms::Containment as Wanted;
 use crate::resolve::Launch;
@@ -51,13 +53,14 @@ pub(super) enum Refused {
 /// would never answer.
 const BUILD_TIME: Duration = Duration::from_secs(10);
 
-/// Time for a helper to end when it has nothing left to do.
-const END_TIME: Duration = Duration::from_secs(2);
+/// Time for a helper to end when it has nothing left to do but to take down what it built.
+const END_TIME: Duration = Duration::from_millis(400);
 
 /// Time for a helper to tell the end of its run, after it should have given up waiting for proof.
 ///
-/// Where nothing shields it, the command can stop its helper. Then the host ends the run.
-const LATE_TIME: Duration = Duration::from_millis(200);
+/// Where nothing shields it, the command can stop its helper. Then the host ends the run. What is left is drawn in
+/// this time, too.
+const LATE_TIME: Duration = Duration::from_millis(400);
 
 /// Time for what is left of a run, or of its namespace, to be gone once the host has killed it.
 const CLEAN_UP_TIME: Duration = Duration::from_millis(100);
@@ -186,13 +189,28 @@ impl EmptyTree for Helped {
             }
             Told::HelperLost(why) => {
                 events.push(Event::new("HELPER_LOST", why));
-                // One that is only stopped still gathers what is left of its run below it.
-                let survivors = helper.kill_with_descendants();
+                // The kernel kills a namespace with its init. Without one, a helper that is only stopped still
+                // gathers what is left of its run below it.
+                let left = match &init {
+                    Some(init) => {
+                        sys::kill_pidfd(init.as_fd(), SIGKILL);
+                        helper.kill();
+                        Vec::new()
+                    }
+                    None => helper.kill_with_descendants(),
+                };
                 let proof = clean_up(init.as_ref(), ready.cgroup.as_deref());
-                (lost(started, proof, survivors), Some(why.to_owned()))
+                let cancelled = cancel.as_ref().is_some_and(CancelToken::is_cancelled);
+                let stopped_by = match Instant::now() >= later(started, limits.timeout) {
+                    true => Some(StopReason::Timeout),
+                    false => cancelled.then_some(StopReason::Cancelled),
+                };
+                let finished = lost(started, proof, stopped_by, left);
+                (finished, Some(why.to_owned()))
             }
         };
         containment.empty_proof = finished.proof;
+        events.extend(finished.events);
         streams.drain(finished.proof != EmptyProof::None, observer);
         let (stdout, stderr) = streams.finish();
         let limit = finished.limit.or_else(|| {
@@ -200,13 +218,10 @@ impl EmptyTree for Helped {
             (too_large && launch.limits.file_size_bytes.is_some()).then(|| "file_size".to_owned())
         });
         let evidence = Evidence {
-            status: verdict::status(
-                finished.ended,
-                finished.stop.why,
-                limit.is_some(),
-                !finished.leaked.is_empty(),
-                launch.leaks,
-            ),
+            status: match finished.ended {
+                None if error.is_some() && finished.stop.why.is_none() => Status::Lost,
+                ended => verdict::status(ended, finished.stop.why, limit.is_some(), launch.leaks),
+            },
             exit_code: finished.ended.and_then(Ended::exit_code),
             signal: finished.ended.and_then(Ended::signal),
             limit,
@@ -307,17 +322,26 @@ fn clean_up(init: Option<&OwnedFd>, cgroup: Option<&Path>) -> EmptyProof {
     }
 }
 
-/// A run whose end nobody has seen: its processes were killed because their supervisor was.
-fn lost(started: Instant, proof: EmptyProof, survivors: Vec<Process>) -> Finished {
+/// A run whose end nobody has seen: its processes were killed because their supervisor was gone, or did not answer.
+fn lost(
+    started: Instant,
+    proof: EmptyProof,
+    why: Option<StopReason>,
+    survivors: Vec<Process>,
+) -> Finished {
     Finished {
-        ended: Some(Ended::Killed(SIGKILL)),
+        ended: None,
         duration_ms: ms_between(started, Instant::now()),
         limit: None,
         proof,
-        stop: Stop::default(),
+        stop: Stop {
+            why,
+            ..Stop::default()
+        },
         tree: Vec::new(),
         leaked: Vec::new(),
         survivors,
+        events: Vec::new(),
         resources: Resources::default(),
     }
 }
@@ -394,8 +418,18 @@ impl Helper {
             }
             left = living();
         }
+        self.kill();
+        tree::outlines(&left)
+    }
+
+    fn kill(&mut self) {
         let _ = self.process.kill();
-        tree::describe_all(&left)
+    }
+
+    fn ends_within(&self, time: Duration) -> bool {
+        self.pidfd
+            .as_ref()
+            .is_some_and(|pidfd| poll::wait_readable(pidfd.as_fd(), time))
     }
 }
 
@@ -403,14 +437,12 @@ impl Drop for Helper {
     fn drop(&mut self) {
         // The end of what we say ends the helper, after it has ended its run.
         self.channel.hang_up();
-        let ended = self
-            .pidfd
-            .as_ref()
-            .is_some_and(|pidfd| poll::wait_readable(pidfd.as_fd(), END_TIME));
-        if !ended {
-            let _ = self.process.kill();
+        // One that is stuck in the kernel does not end by being killed either, and is not waited for.
+        if !self.ends_within(END_TIME) {
+            self.kill();
+            self.ends_within(CLEAN_UP_TIME);
         }
-        let _ = self.process.wait();
+        let _ = self.process.try_wait();
     }
 }
 

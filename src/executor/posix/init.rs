@@ -14,7 +14,7 @@ use std::path::{Path, PathBuf};
 use nix::mount::{MsFlags, mount};
 use nix::sys::statvfs::{FsFlags, statvfs};
 use rustix::event::{PollFd, PollFlags};
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::process::Signal;
 use rustix::thread::CapabilitySet;
 
 use super::payload::{self, Descriptors, Setting};
@@ -50,6 +50,7 @@ fn be_init(task: &Task) -> io::Result<()> {
     // Before anything is awaited from the helper: if it is gone already, its end of the channel is
     // closed, and the first thing that is received is the end.
     sys::die_with_parent()?;
+    sys::be_prompt();
     if let Some((user, group)) = task.map {
         map_identity(user, group)?;
     }
@@ -130,6 +131,11 @@ fn be_init(task: &Task) -> io::Result<()> {
                     sys::close_stdio();
                     task.helper.send(&FromInit::Started, &[])?;
                 }
+                ToInit::Freeze => {
+                    // One call, and no fork slips through: a process that has a signal pending makes none.
+                    signal_all(Signal::STOP.as_raw());
+                    task.helper.send(&FromInit::Frozen, &[])?;
+                }
                 ToInit::Signal {
                     signal,
                     leader_only: false,
@@ -139,7 +145,7 @@ fn be_init(task: &Task) -> io::Result<()> {
                     leader_only: true,
                 } => {
                     if let Some(leader) = reaper.leader() {
-                        signal_one(leader, signal);
+                        sys::kill(leader, signal);
                     }
                 }
             }
@@ -176,14 +182,7 @@ fn give_up_capabilities() -> io::Result<()> {
 
 /// To every process of the namespace but this one.
 fn signal_all(signal: i32) {
-    let signal = nix::sys::signal::Signal::try_from(signal).ok();
-    let _ = nix::sys::signal::kill(nix::unistd::Pid::from_raw(-1), signal);
-}
-
-fn signal_one(pid: i32, signal: i32) {
-    if let (Some(pid), Some(signal)) = (Pid::from_raw(pid), Signal::from_named_raw(signal)) {
-        let _ = kill_process(pid, signal);
-    }
+    sys::kill(-1, signal);
 }
 
 /// Inside, the user is who it is outside; nobody else exists.

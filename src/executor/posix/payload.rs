@@ -110,7 +110,8 @@ fn become_command(
         rustix::thread::set_no_new_privs(true)
             .map_err(|error| step("no_new_privs", &error.into()))?;
         sys::close_on_exec_from(3)?;
-        sys::reset_signals()
+        sys::be_ordinary();
+        sys::reset_signals(order.ignored)
     };
     match prepare() {
         Ok(()) => image.exec(),

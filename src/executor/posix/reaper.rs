@@ -6,7 +6,8 @@ use std::os::fd::{AsFd, BorrowedFd};
 
 use nix::sys::signal::{SigSet, SigmaskHow, Signal, sigprocmask};
 use nix::sys::signalfd::{SfdFlags, SignalFd};
-use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
+use rustix::io::Errno;
+use rustix::process::{WaitOptions, wait};
 
 use super::verdict::Ended;
 
@@ -91,26 +92,32 @@ impl Reaper {
     /// Reaps every child that has ended.
     pub(super) fn reap(&mut self) {
         loop {
-            // `__WALL`: a child that was cloned with another signal than SIGCHLD is one as well.
-            let (pid, ended) = match waitpid(None, Some(WaitPidFlag::WNOHANG | WaitPidFlag::__WALL))
-            {
-                Ok(WaitStatus::Exited(pid, code)) => (pid, Ended::Exited(code)),
-                Ok(WaitStatus::Signaled(pid, signal, _)) => (pid, Ended::Killed(signal as i32)),
-                Ok(WaitStatus::StillAlive) => return,
-                // A child that asked to be traced by its parent. It goes on when it is killed.
-                Ok(_) | Err(nix::errno::Errno::EINTR) => continue,
+            // The raw status: a wrapper that knows signals by name would lose a child that died of another one.
+            let (pid, status) = match wait(WaitOptions::NOHANG | ALL_CHILDREN) {
+                Ok(Some(reaped)) => reaped,
+                Ok(None) => return,
+                Err(Errno::INTR) => continue,
                 Err(_) => {
                     self.childless = true;
                     return;
                 }
             };
-            if self.leader == Some(pid.as_raw()) {
+            let ended = match (status.exit_status(), status.terminating_signal()) {
+                (Some(code), _) => Ended::Exited(code),
+                (None, Some(signal)) => Ended::Killed(signal),
+                // A child that asked to be traced by its parent. It goes on when it is killed.
+                (None, None) => continue,
+            };
+            if self.leader == Some(pid.as_raw_pid()) {
                 self.leader = None;
                 self.ended = Some(ended);
             }
         }
     }
 }
+
+/// `__WALL`: a child that was cloned with another signal than `SIGCHLD` is one as well.
+const ALL_CHILDREN: WaitOptions = WaitOptions::from_bits_retain(0x4000_0000);
 
 impl AsFd for Reaper {
     fn as_fd(&self) -> BorrowedFd<'_> {

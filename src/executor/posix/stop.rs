@@ -9,18 +9,22 @@
 use std::time::{Duration, Instant};
 
 use super::tree::{self, Stat};
-use crate::evidence::{Process, SignalSent, Stop, StopReason};
+use crate::evidence::{Event, Process, SignalSent, Stop, StopReason};
 use crate::policy::terms::{StopSignal, StopTarget};
 
 /// What keeps a run's processes together, as the end of a run sees it.
 pub(super) trait Kept {
-    /// Every process of the run that is alive, as far as it can be seen.
-    fn living(&mut self) -> Vec<Stat>;
+    /// Stops every process where it is, for `time` at most, so that it can be counted and drawn. Returns true if all
+    /// are stopped.
+    fn freeze(&mut self, time: Duration) -> bool;
+
+    /// Every process of the run that is alive, as far as it can be seen within `time`.
+    fn living(&mut self, time: Duration) -> Vec<Stat>;
 
     /// Sends `signal`.
     fn signal(&mut self, signal: i32, to: StopTarget);
 
-    /// Sends `SIGKILL` to everything. May be called again until everything is gone.
+    /// Sends `SIGKILL` to everything, stopped or not. May be called again until everything is gone.
     fn kill(&mut self);
 }
 
@@ -28,7 +32,20 @@ pub(super) trait Kept {
 ///
 /// The kernel needs microseconds; only a process stuck in the kernel takes longer, and that one may
 /// take forever. With what follows, a call returns 2 s after timeout and grace at the latest.
-pub(super) const PROOF_TIME: Duration = Duration::from_millis(1600);
+pub(super) const PROOF_TIME: Duration = Duration::from_millis(1400);
+
+/// Time for a tree to be stopped before it is drawn. It takes microseconds; where thousands of processes are busy,
+/// whoever does it has to wait for its turn, and nothing else would be quicker there.
+const FREEZE_TIME: Duration = Duration::from_millis(200);
+
+/// Time for a tree to be stopped before it is killed, which does not depend on it: only the number of those killed does.
+const COUNT_TIME: Duration = Duration::from_millis(20);
+
+/// Time for a look at what processes do, before they are stopped and all do the same.
+const GLANCE_TIME: Duration = Duration::from_millis(5);
+
+/// Time for a look at a tree that is stopped. One of some thousand processes takes less.
+pub(super) const LOOK_TIME: Duration = Duration::from_millis(100);
 
 /// Time for what a command leaves behind to end by itself before it counts as left behind.
 ///
@@ -36,13 +53,19 @@ pub(super) const PROOF_TIME: Duration = Duration::from_millis(1600);
 /// the same command would sometimes leak and sometimes not. It ends the moment nothing is left.
 const SETTLE_TIME: Duration = Duration::from_millis(10);
 
+/// Time for what was left behind to be seen, if it is neither seen nor gone. After that it counts all the same: what is
+/// on its way out takes shorter, and what hides in a chain of forks may take forever.
+const UNSEEN_TIME: Duration = Duration::from_millis(100);
+
 /// How one run ends.
 #[derive(Debug)]
 pub(super) struct Ending {
     started: Instant,
     grace: Duration,
     ask: StopSignal,
-    leader_ended: bool,
+    leader_ended: Option<Instant>,
+    /// How many were alive when they were last counted.
+    counted: usize,
     phase: Phase,
     stop: Stop,
     tree: Vec<Process>,
@@ -51,10 +74,20 @@ pub(super) struct Ending {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Phase {
-    Running { deadline: Instant },
-    Settling { until: Instant },
-    Asked { since: Instant, kill_at: Instant },
-    Killed { give_up_at: Instant },
+    Running {
+        deadline: Instant,
+    },
+    Settling {
+        until: Instant,
+    },
+    Asked {
+        since: Instant,
+        kill_at: Instant,
+        give_up_at: Instant,
+    },
+    Killed {
+        give_up_at: Instant,
+    },
     Over,
 }
 
@@ -70,7 +103,8 @@ impl Ending {
             started,
             grace,
             ask,
-            leader_ended: false,
+            leader_ended: None,
+            counted: 0,
             phase: Phase::Running {
                 deadline: later(started, timeout),
             },
@@ -103,7 +137,7 @@ impl Ending {
 
     /// The command itself has ended; something may be left.
     pub(super) fn command_ended(&mut self, now: Instant) {
-        self.leader_ended = true;
+        self.leader_ended = Some(now);
         if matches!(self.phase, Phase::Running { .. }) {
             self.phase = Phase::Settling {
                 until: later(now, SETTLE_TIME),
@@ -137,15 +171,37 @@ impl Ending {
         if !matches!(self.phase, Phase::Running { .. } | Phase::Settling { .. }) {
             return;
         }
-        let living = kept.living();
+        // The first signal comes before the look: a tree that runs on can take away the time to look, and changes
+        // while it is drawn. Where few want to run, a glance at what they do is no delay.
+        let glance = match tree::is_calm() {
+            true => kept.living(GLANCE_TIME),
+            false => Vec::new(),
+        };
+        kept.freeze(FREEZE_TIME);
+        let mut living = kept.living(LOOK_TIME);
+        for stat in &mut living {
+            if let Some(before) = glance.iter().find(|before| before.pid == stat.pid) {
+                stat.state = before.state;
+            }
+        }
+        if let (StopReason::Leaked, Some(ended)) = (why, self.leader_ended)
+            && living.is_empty()
+            && now < later(ended, UNSEEN_TIME)
+        {
+            kept.signal(SIGCONT, StopTarget::All);
+            self.phase = Phase::Settling {
+                until: later(now, SETTLE_TIME),
+            };
+            return;
+        }
         // While a run settles, the command itself is gone: whatever the reason to stop, this is
         // what it left behind.
-        let why = if self.leader_ended {
-            StopReason::Leaked
-        } else {
-            why
+        let why = match self.leader_ended {
+            Some(_) => StopReason::Leaked,
+            None => why,
         };
         let pictures = tree::describe_all(&living);
+        self.counted = living.len();
         if why == StopReason::Leaked {
             self.leaked = pictures;
         } else {
@@ -154,10 +210,9 @@ impl Ending {
         self.stop.why = Some(why);
         self.stop.term_at_ms = Some(self.ms(now));
         // A leader that is gone cannot pass the signal on.
-        let to = if self.leader_ended {
-            StopTarget::All
-        } else {
-            self.ask.to
+        let to = match self.leader_ended {
+            Some(_) => StopTarget::All,
+            None => self.ask.to,
         };
         let count = if to == StopTarget::All {
             living.len()
@@ -166,9 +221,8 @@ impl Ending {
         };
         kept.signal(self.ask.signal, to);
         self.sent(now, self.ask.signal, count);
-        // Who is stopped sees no signal but SIGKILL until it goes on. Sent to all, for somebody may
-        // have been stopped since; listed only if it was seen to matter.
-        kept.signal(SIGCONT, to);
+        // Who is stopped sees no signal but SIGKILL until it goes on.
+        kept.signal(SIGCONT, StopTarget::All);
         let stopped = living
             .iter()
             .filter(|stat| matches!(stat.state, 'T' | 't'))
@@ -176,9 +230,12 @@ impl Ending {
         if stopped > 0 {
             self.sent(now, SIGCONT, stopped);
         }
+        // The picture took its time from the wait for proof, not from the grace period.
+        let asked = Instant::now().max(now);
         self.phase = Phase::Asked {
             since: now,
-            kill_at: later(now, self.grace),
+            kill_at: later(asked, self.grace),
+            give_up_at: later(later(now, self.grace), PROOF_TIME),
         };
     }
 
@@ -215,15 +272,24 @@ impl Ending {
     }
 
     fn kill(&mut self, now: Instant, kept: &mut dyn Kept) {
-        let count = kept.living().len();
-        kept.kill();
-        if let Phase::Asked { since, .. } = self.phase {
-            self.stop.grace_used_ms = Some(ms_between(since, now));
+        let Phase::Asked {
+            since,
+            kill_at,
+            give_up_at,
+        } = self.phase
+        else {
+            return;
+        };
+        // Whoever comes late has to share the processors with many, and does not count them.
+        if now < later(kill_at, COUNT_TIME) && kept.freeze(COUNT_TIME) {
+            self.counted = kept.living(LOOK_TIME).len();
         }
+        kept.kill();
+        self.stop.grace_used_ms = Some(ms_between(since, now));
         self.stop.kill_at_ms = Some(self.ms(now));
-        self.sent(now, SIGKILL, count);
+        self.sent(now, SIGKILL, self.counted);
         self.phase = Phase::Killed {
-            give_up_at: later(now, PROOF_TIME),
+            give_up_at: give_up_at.min(later(now, PROOF_TIME)),
         };
     }
 
@@ -241,6 +307,18 @@ pub(super) struct EndingParts {
     pub(super) stop: Stop,
     pub(super) tree: Vec<Process>,
     pub(super) leaked: Vec<Process>,
+}
+
+impl EndingParts {
+    /// The event that says what the lists do not.
+    pub(super) fn unseen(&self) -> Option<Event> {
+        let unseen = self.stop.why == Some(StopReason::Leaked) && self.leaked.is_empty();
+        unseen.then(|| {
+            let about =
+                "processes were left behind and killed; none stood still long enough to be listed";
+            Event::new("LEFT_BEHIND", about)
+        })
+    }
 }
 
 /// Whole milliseconds, rounded down.
@@ -268,8 +346,12 @@ mod tests {
     struct Told(Vec<(i32, StopTarget)>);
 
     impl Kept for Told {
-        fn living(&mut self) -> Vec<Stat> {
-            Vec::new()
+        fn freeze(&mut self, _: Duration) -> bool {
+            true
+        }
+        fn living(&mut self, _: Duration) -> Vec<Stat> {
+            let line = b"7 (x) S 1 1 1 0 -1 0 0 0 0 0 0 0 0 0 20 0 1 0 1 0 0";
+            Stat::parse(line).into_iter().collect()
         }
         fn signal(&mut self, signal: i32, to: StopTarget) {
             self.0.push((signal, to));
@@ -303,8 +385,8 @@ mod tests {
         assert_eq!(ending.wake_at(), Some(at(start, 150)));
         assert!(ending.tick(at(start, 150), &mut told));
         assert_eq!(told.0.last(), Some(&(SIGKILL, StopTarget::All)));
-        assert!(ending.tick(at(start, 1749), &mut told));
-        assert!(!ending.tick(at(start, 1750), &mut told));
+        assert!(ending.tick(at(start, 1549), &mut told));
+        assert!(!ending.tick(at(start, 1550), &mut told));
         let stop = ending.into_parts().stop;
         assert_eq!(
             (

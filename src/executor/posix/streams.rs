@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags};
 use rustix::fs::{OFlags, fcntl_getfl, fcntl_setfl};
-use rustix::pipe::{PipeFlags, fcntl_getpipe_size, fcntl_setpipe_size, pipe_with};
+use rustix::pipe::{PipeFlags, fcntl_setpipe_size, pipe_with};
 
 use super::capture::Capture;
 use super::poll;
@@ -116,26 +116,20 @@ impl Streams {
 }
 
 impl Source {
-    /// Reads until the end or until the pipe is empty, but no more than a pipe holds: whoever was
-    /// given this pipe by the run may write forever.
+    /// Reads until the end, but no more than is there now: whoever was given this pipe by the run may write forever.
+    /// That is not what a pipe is said to hold, since it holds pages, and a page can be a larger piece.
     fn take_what_is_there(&mut self, buffer: &mut [u8], observer: &mut dyn Observer) {
-        let mut left = self
-            .fd
-            .as_ref()
-            .and_then(|fd| fcntl_getpipe_size(fd).ok())
-            .unwrap_or(PIPE_SIZE);
-        loop {
+        let waiting = |fd: &OwnedFd| rustix::io::ioctl_fionread(fd).unwrap_or_default();
+        let mut left = self.fd.as_ref().map(waiting).unwrap_or_default();
+        while left > 0 {
             let count = self.take(buffer, observer);
-            left = left.saturating_sub(count);
             if count == 0 {
                 return;
             }
-            if left == 0 {
-                // Exactly full is common after a kill; only this tells it from still open.
-                self.take(buffer, observer);
-                return;
-            }
+            left = left.saturating_sub(count as u64);
         }
+        // Only this tells the end from a pipe that is still open.
+        self.take(buffer, observer);
     }
 
     /// Reads one chunk and returns its length: zero at the end, and if nothing is there.

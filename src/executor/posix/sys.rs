@@ -11,7 +11,7 @@ use std::mem::MaybeUninit;
 use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 use std::os::unix::ffi::OsStringExt;
 use std::ptr;
-use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::atomic::{AtomicI32, AtomicU8, AtomicU64, Ordering};
 use std::time::Duration;
 
 use super::wire::{Bytes, Order};
@@ -20,7 +20,10 @@ use crate::resolve::Launch;
 /// The standard descriptors that were closed when this program was started, as bits.
 static CLOSED: AtomicU8 = AtomicU8::new(0);
 
-/// Looks before `main`: by then the runtime has opened `/dev/null` in their place.
+/// The signals that were ignored when this program was started: signal `n` is bit `n - 1`.
+static IGNORED: AtomicU64 = AtomicU64::new(0);
+
+/// Looks before `main`: by then the runtime has opened `/dev/null` in their place, and ignores `SIGPIPE`.
 #[used]
 // SAFETY: the linker's list of functions to call before `main` holds pointers of just this type.
 #[unsafe(link_section = ".init_array")]
@@ -33,6 +36,30 @@ extern "C" fn look() {
             CLOSED.fetch_or(1 << descriptor, Ordering::Relaxed);
         }
     }
+    for (bit, signal) in signals() {
+        if disposition(signal) == Some(libc::SIG_IGN) {
+            IGNORED.fetch_or(bit, Ordering::Relaxed);
+        }
+    }
+}
+
+/// Every signal, with its bit in a set of signals.
+fn signals() -> impl Iterator<Item = (u64, libc::c_int)> {
+    (0..64).map(|nth| 1 << nth).zip(1..)
+}
+
+/// What happens at `signal`. Nothing for those that the C library keeps to itself.
+fn disposition(signal: libc::c_int) -> Option<libc::sighandler_t> {
+    let mut action = MaybeUninit::<libc::sigaction>::zeroed();
+    // SAFETY: changes nothing, and the pointer is valid for writes.
+    let done = unsafe { libc::sigaction(signal, ptr::null(), action.as_mut_ptr()) };
+    // SAFETY: all bit patterns are valid, zero among them.
+    (done == 0).then(|| unsafe { action.assume_init() }.sa_sigaction)
+}
+
+/// The signals that were ignored when this program was started: signal `n` is bit `n - 1`.
+pub(super) fn ignored() -> u64 {
+    IGNORED.load(Ordering::Relaxed)
 }
 
 /// Returns true if one of the descriptors 0 to 2 was closed when this program was started.
@@ -98,7 +125,7 @@ impl Image {
 }
 
 /// Starts `image` in a session of its own, in `cwd`, with `stdio` as descriptors 0 to 2 and no
-/// others, with no signal blocked or ignored. Returns its pid.
+/// others, with no signal blocked, and those ignored that were when this program was started. Returns its pid.
 ///
 /// Nothing of the calling process is copied, so its size does not matter.
 ///
@@ -168,6 +195,9 @@ pub(super) fn spawn(
     unsafe {
         libc::sigemptyset(none.as_mut_ptr());
         libc::sigfillset(every.as_mut_ptr());
+        for (_, signal) in signals().filter(|(bit, _)| ignored() & bit != 0) {
+            libc::sigdelset(every.as_mut_ptr(), signal);
+        }
         check(libc::posix_spawnattr_setsigmask(
             &raw mut attributes.0,
             none.as_ptr(),
@@ -332,12 +362,56 @@ pub(super) fn die_with_parent() -> io::Result<()> {
     )?)
 }
 
-/// Unblocks every signal and gives each its default action.
-pub(super) fn reset_signals() -> io::Result<()> {
-    for signal in 1..=64 {
-        // SAFETY: sets no handler. Fails for SIGKILL, SIGSTOP and the C library's own two, which
-        // nobody else can have changed either.
-        unsafe { libc::signal(signal, libc::SIG_DFL) };
+/// Sends `signal`, whatever its number, to `pid`, which is understood as by `kill(2)`.
+pub(super) fn kill(pid: i32, signal: i32) {
+    // SAFETY: has no precondition.
+    unsafe { libc::kill(pid, signal) };
+}
+
+/// Sends `signal`, whatever its number, to the process of `pidfd`.
+pub(super) fn kill_pidfd(pidfd: BorrowedFd<'_>, signal: i32) {
+    let none = ptr::null::<libc::c_void>();
+    // SAFETY: without a `siginfo_t` the call takes numbers only.
+    unsafe {
+        libc::syscall(
+            libc::SYS_pidfd_send_signal,
+            pidfd.as_raw_fd(),
+            signal,
+            none,
+            0,
+        )
+    };
+}
+
+/// Unblocks every signal, and gives each its default action but those that are to be `ignored`.
+pub(super) fn reset_signals(ignored: u64) -> io::Result<()> {
+    for (bit, signal) in signals() {
+        // The kernel's own structure, which begins with the handler: the C library refuses the two signals that
+        // it keeps to itself, and its `posix_spawn` leaves them ignored. One word is a set of 64 signals.
+        const SET_BYTES: usize = 8;
+        let action = [
+            if ignored & bit == 0 {
+                libc::SIG_DFL
+            } else {
+                libc::SIG_IGN
+            },
+            0,
+            0,
+            0,
+            0,
+        ];
+        let none = ptr::null_mut::<libc::c_void>();
+        // SAFETY: sets no handler, and the pointer is valid for reads of more than the structure. Fails for
+        // SIGKILL and SIGSTOP, which nobody else can have changed either.
+        unsafe {
+            libc::syscall(
+                libc::SYS_rt_sigaction,
+                signal,
+                action.as_ptr(),
+                none,
+                SET_BYTES,
+            );
+        }
     }
     let none = nix::sys::signal::SigSet::empty();
     Ok(nix::sys::signal::sigprocmask(
@@ -345,6 +419,59 @@ pub(super) fn reset_signals() -> io::Result<()> {
         Some(&none),
         None,
     )?)
+}
+
+/// The niceness that this program was started with, once [`be_prompt`] has changed it.
+static NICE: AtomicI32 = AtomicI32::new(i32::MAX);
+
+/// Lets this process run as soon as it may when it wakes up: with the best niceness that is permitted, and a short
+/// slice, which counts where each session is scheduled as one, so that niceness does not count between them.
+/// None of it passes to children. What is refused changes nothing but how soon.
+pub(super) fn be_prompt() {
+    /// `struct sched_attr` in its first size.
+    #[repr(C)]
+    struct Attributes {
+        size: u32,
+        policy: u32,
+        flags: u64,
+        nice: i32,
+        priority: u32,
+        runtime_ns: u64,
+        deadline_ns: u64,
+        period_ns: u64,
+    }
+    const RESET_ON_FORK: u64 = 1;
+    const SIZE: u32 = 48;
+    // The shortest that the kernel takes.
+    const SLICE_NS: u64 = 100_000;
+    // SAFETY: none of the calls takes a pointer.
+    let nice = unsafe {
+        let nice = libc::getpriority(libc::PRIO_PROCESS, 0);
+        let _ = NICE.compare_exchange(i32::MAX, nice, Ordering::Relaxed, Ordering::Relaxed);
+        libc::setpriority(libc::PRIO_PROCESS, 0, -20);
+        libc::getpriority(libc::PRIO_PROCESS, 0)
+    };
+    let attributes = Attributes {
+        size: SIZE,
+        policy: libc::SCHED_OTHER.unsigned_abs(),
+        flags: RESET_ON_FORK,
+        nice,
+        priority: 0,
+        runtime_ns: SLICE_NS,
+        deadline_ns: 0,
+        period_ns: 0,
+    };
+    // SAFETY: the pointer is valid for reads of as many bytes as the structure says it has.
+    unsafe { libc::syscall(libc::SYS_sched_setattr, 0, &raw const attributes, 0) };
+}
+
+/// A little nicer than this program was started: whoever ends a run comes first.
+pub(super) fn be_ordinary() {
+    let nice = NICE.load(Ordering::Relaxed);
+    if nice != i32::MAX {
+        // SAFETY: takes no pointer.
+        unsafe { libc::setpriority(libc::PRIO_PROCESS, 0, nice.saturating_add(1)) };
+    }
 }
 
 /// Makes `fds` the descriptors 0 to 2.

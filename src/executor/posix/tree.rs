@@ -2,15 +2,21 @@
 //!
 //! Pictures for the evidence, and candidates for a signal. Nothing here is ever proof that a
 //! process is gone: between two reads everything may have changed.
+//!
+//! A process can make whoever reads its memory wait as long as it likes, and the command line is read from there. So
+//! that is read by a thread that nobody waits for. `stat`, `status` and `children` are the kernel's own.
 
 #![forbid(unsafe_code)]
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::io::Read;
+use std::sync::mpsc::{self, RecvTimeoutError};
+use std::time::{Duration, Instant};
 
 use rustix::time::{ClockId, clock_gettime};
 
+use super::stop::later;
 use crate::evidence::Process;
 
 /// Clock ticks a second in `/proc/PID/stat`. The kernel's `USER_HZ`, which is 100 on every
@@ -25,6 +31,15 @@ const MAX_COMMAND: usize = 200;
 
 /// Bytes that [`MAX_COMMAND`] characters can take.
 const MAX_COMMAND_BYTES: u64 = 800;
+
+/// Time for one command line. It takes microseconds.
+const COMMAND_TIME: Duration = Duration::from_millis(50);
+
+/// Time for all command lines of a picture together.
+const PICTURE_TIME: Duration = Duration::from_millis(200);
+
+/// Most tasks that want to run on a machine where a look at some processes is not in the way of anything.
+const CALM: u32 = 32;
 
 /// The fields of `/proc/PID/stat` that matter here.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -50,7 +65,7 @@ impl Stat {
         !matches!(self.state, 'Z' | 'X' | 'x') || self.threads > 1
     }
 
-    fn parse(text: &[u8]) -> Option<Stat> {
+    pub(super) fn parse(text: &[u8]) -> Option<Stat> {
         // The name may itself contain `) Z 1 1`: only the last parenthesis is the kernel's.
         let open = text.iter().position(|byte| *byte == b'(')?;
         let close = text.iter().rposition(|byte| *byte == b')')?;
@@ -109,10 +124,32 @@ pub(super) fn all() -> BTreeMap<i32, Stat> {
 
 /// Everything below `root`, parents before children; not `root` itself.
 pub(super) fn descendants(root: i32) -> Vec<Stat> {
+    descendants_until(root, None)
+}
+
+/// As [`descendants`], as far as one gets within `time`.
+pub(super) fn descendants_within(root: i32, time: Duration) -> Vec<Stat> {
+    descendants_until(root, Some(later(Instant::now(), time)))
+}
+
+/// Returns true if so few tasks want to run that looking at processes delays nothing.
+pub(super) fn is_calm() -> bool {
+    let text = fs::read_to_string("/proc/loadavg").unwrap_or_default();
+    let running = text
+        .split(' ')
+        .nth(3)
+        .and_then(|tasks| tasks.split_once('/'));
+    running.is_some_and(|(running, _)| running.parse().is_ok_and(|running: u32| running <= CALM))
+}
+
+fn descendants_until(root: i32, until: Option<Instant>) -> Vec<Stat> {
     if children(root).is_none() {
         return descendants_in(&all(), root);
     }
     collect(root, |pid| {
+        if until.is_some_and(|until| Instant::now() >= until) {
+            return Vec::new();
+        }
         let children = children(pid).unwrap_or_default();
         children.into_iter().filter_map(stat).collect()
     })
@@ -171,9 +208,11 @@ pub(super) fn children(pid: i32) -> Option<Vec<i32>> {
     Some(found)
 }
 
-/// The picture of a process, as it goes into the evidence.
-pub(super) fn describe(stat: &Stat) -> Process {
-    let status = fs::read_to_string(format!("/proc/{}/status", stat.pid)).unwrap_or_default();
+/// The picture of a process, with the name that the kernel has for it as its command.
+fn describe(stat: &Stat) -> Process {
+    // The name of the process stands in it, which may be any bytes.
+    let status = fs::read(format!("/proc/{}/status", stat.pid)).unwrap_or_default();
+    let status = String::from_utf8_lossy(&status);
     let field = |name: &str| {
         status
             .lines()
@@ -200,7 +239,7 @@ pub(super) fn describe(stat: &Stat) -> Process {
         pgid: inner("NSpgid:", stat.pgid),
         sid: inner("NSsid:", stat.sid),
         state: stat.state.to_string(),
-        command: command(stat),
+        command: format!("[{}]", stat.comm.escape_debug()),
         cpu_ms: stat
             .ticks
             .saturating_mul(1000)
@@ -211,8 +250,20 @@ pub(super) fn describe(stat: &Stat) -> Process {
     }
 }
 
-/// Pictures of `stats`, with parents' pids as their children see them.
+/// Pictures of `stats`, with command lines as far as they can be read in a short time.
 pub(super) fn describe_all(stats: &[Stat]) -> Vec<Process> {
+    let mut pictures = outlines(stats);
+    let pids = stats.iter().take(MAX_LISTED).map(|stat| stat.pid).collect();
+    for (picture, command) in pictures.iter_mut().zip(commands(pids)) {
+        if let Some(command) = command {
+            picture.command = command;
+        }
+    }
+    pictures
+}
+
+/// Pictures of `stats` without what stands in their memory, with parents' pids as their children see them.
+pub(super) fn outlines(stats: &[Stat]) -> Vec<Process> {
     let mut pictures: Vec<Process> = stats.iter().take(MAX_LISTED).map(describe).collect();
     let inner: BTreeMap<i32, i32> = stats
         .iter()
@@ -242,17 +293,51 @@ pub(super) fn cpu_ms(stats: &[Stat]) -> u64 {
         .unwrap_or_default()
 }
 
-/// Command line, cut and escaped; the name in brackets where there is none.
-fn command(stat: &Stat) -> String {
+/// The command lines of `pids`, where there is one and it can be read in time.
+fn commands(pids: Vec<i32>) -> Vec<Option<String>> {
+    let pids = std::sync::Arc::<[i32]>::from(pids);
+    let until = later(Instant::now(), PICTURE_TIME);
+    let mut found = Vec::new();
+    while found.len() < pids.len() && Instant::now() < until {
+        let (sender, receiver) = mpsc::channel();
+        let (pids, next) = (std::sync::Arc::clone(&pids), found.len());
+        let reader = std::thread::Builder::new().spawn(move || {
+            for pid in pids.iter().skip(next) {
+                if sender.send(command(*pid)).is_err() {
+                    return;
+                }
+            }
+        });
+        if reader.is_err() {
+            break;
+        }
+        // Whoever does not answer is passed over, with the thread that waits for it.
+        loop {
+            let left = until.saturating_duration_since(Instant::now());
+            match receiver.recv_timeout(COMMAND_TIME.min(left)) {
+                Ok(command) => found.push(command),
+                Err(RecvTimeoutError::Timeout) => {
+                    found.push(None);
+                    break;
+                }
+                Err(RecvTimeoutError::Disconnected) => break,
+            }
+        }
+    }
+    found
+}
+
+/// Command line, cut and escaped. Nothing if there is none.
+fn command(pid: i32) -> Option<String> {
     let mut bytes = Vec::new();
-    if let Ok(file) = fs::File::open(format!("/proc/{}/cmdline", stat.pid)) {
+    if let Ok(file) = fs::File::open(format!("/proc/{pid}/cmdline")) {
         let _ = file.take(MAX_COMMAND_BYTES).read_to_end(&mut bytes);
     }
     while bytes.last() == Some(&0) {
         bytes.pop();
     }
     if bytes.is_empty() {
-        return format!("[{}]", stat.comm.escape_debug());
+        return None;
     }
     for byte in &mut bytes {
         if *byte == 0 {
@@ -268,7 +353,7 @@ fn command(stat: &Stat) -> String {
     if text.chars().nth(MAX_COMMAND).is_some() {
         escaped.push('…');
     }
-    escaped
+    Some(escaped)
 }
 
 fn age_ms(stat: &Stat) -> u64 {
@@ -337,8 +422,8 @@ mod tests {
         let own = i32::try_from(std::process::id()).unwrap();
         let stat = stat(own).unwrap();
         assert!(stat.is_alive());
-        let picture = describe(&stat);
-        assert!(picture.rss_bytes > 0 && !picture.command.is_empty());
+        let pictures = describe_all(&[stat]);
+        assert!(pictures[0].rss_bytes > 0 && !pictures[0].command.starts_with('['));
         assert!(all().contains_key(&own));
     }
 }

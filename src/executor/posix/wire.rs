@@ -98,6 +98,8 @@ pub(super) struct Order {
     pub(super) file_size_bytes: Option<u64>,
     pub(super) stop: StopSignal,
     pub(super) leaks: Leaks,
+    /// Signals that stay ignored, as bits from signal 1 on.
+    pub(super) ignored: u64,
 }
 
 impl From<&Launch> for Order {
@@ -126,6 +128,7 @@ impl From<&Launch> for Order {
             file_size_bytes: launch.limits.file_size_bytes,
             stop: launch.stop,
             leaks: launch.leaks,
+            ignored: super::sys::ignored(),
         }
     }
 }
@@ -182,6 +185,7 @@ pub(super) struct Finished {
     pub(super) tree: Vec<Process>,
     pub(super) leaked: Vec<Process>,
     pub(super) survivors: Vec<Process>,
+    pub(super) events: Vec<Event>,
     pub(super) resources: Resources,
 }
 
@@ -200,6 +204,8 @@ pub(super) enum ToInit {
     SetUp(Scene),
     /// Start the command. Beside it: as in [`ToHelper::Go`].
     Go(Box<Order>),
+    /// Stop everybody where they are, and say so.
+    Freeze,
     /// Send a signal to the leader, or to everybody.
     Signal { signal: i32, leader_only: bool },
 }
@@ -220,6 +226,8 @@ pub(super) enum FromInit {
     NotStarted(String),
     /// The command itself has ended.
     Ended(Ended),
+    /// Everybody was sent `SIGSTOP`.
+    Frozen,
 }
 
 /// One end of a socket pair.
