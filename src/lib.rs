@@ -16,6 +16,8 @@ mod text;
 
 pub mod path;
 
+pub mod shell;
+
 pub mod policy;
 
 pub mod decision;
