@@ -12,6 +12,7 @@
 #[expect(dead_code, reason = "other tests use more of it")]
 mod program;
 
+use std::cell::Cell;
 use std::collections::BTreeSet;
 use std::ffi::OsStr;
 use std::fs;
@@ -21,6 +22,7 @@ use std::process::{Command, Output};
 use lictor::decision::{Context, Request, decide};
 use lictor::policy::CompiledPolicy;
 use program::Place;
+use proptest::prelude::*;
 
 const OPEN: &str = "version: 1
 name: open
@@ -111,6 +113,7 @@ const LOOKS: &[&str] = &[
     "git diff -- src/sub",
     "git diff --stat HEAD~1",
     "git diff --raw",
+    "git diff --stat -p HEAD~1",
     "git log -5",
     "git log --oneline --stat --all --graph",
     "git log '--format=%h %s %(trailers)' --follow -- src/a.py",
@@ -120,6 +123,7 @@ const LOOKS: &[&str] = &[
     "git show",
     "git show v1a",
     "git show --stat HEAD~1",
+    "git show -p --name-only HEAD~1",
     "git blame src/a.py",
     "git blame HEAD -- src/a.py",
     "git grep -n print",
@@ -387,6 +391,10 @@ fn a_day_of_ordinary_work_under_the_preset_asks_for_nothing_it_should_not() {
         ("git log --oneline -- .env", "allow"),
         ("git show HEAD --stat", "allow"),
         ("git show", "allow"),
+        ("git show --stat -p", "allow"),
+        ("git diff -p --stat HEAD~1", "allow"),
+        ("git grep -rn print -- src", "allow"),
+        ("git status src", "allow"),
         ("git show v1", "allow"),
         ("git blame -L 1,2 src/a.py", "allow"),
         ("git grep -n print", "allow"),
@@ -484,6 +492,276 @@ fn a_day_of_ordinary_work_under_the_preset_asks_for_nothing_it_should_not() {
         "git log --all -p --format=%s && git status --short",
     );
     assert!(!kept.contains("TOKEN=hidden"), "{kept}");
+}
+
+/// What else is typed on an ordinary day, and a piece of what the answer says to do instead.
+const NOT_TAKEN: &[(&str, &str)] = &[
+    ("git switch main", "`git switch -c NAME`"),
+    ("git switch -", "`git switch -c NAME`"),
+    ("git -C src switch main", "`git switch -c NAME`"),
+    ("git checkout main", "a person's to check out"),
+    ("git checkout src/a.py", "`git checkout -- FILE`"),
+    ("git checkout HEAD~1 -- src/a.py", "a person's to check out"),
+    ("git restore --source=HEAD~1 src/a.py", "--source"),
+    ("git restore --staged --worktree src/a.py", "two lines"),
+    ("git reset", "`git restore --staged FILE`"),
+    ("git reset --hard HEAD~1", "`git restore FILE`"),
+    ("git pull --rebase", "`git fetch`"),
+    ("git merge --abort", "a person's"),
+    ("git rebase main", "a person's"),
+    ("git cherry-pick abc123", "`git show REV`"),
+    ("git revert --no-edit HEAD", "`git show REV`"),
+    ("git apply x.patch", "the files themselves"),
+    ("git stash", "`git switch -c NAME`"),
+    ("git stash show -p", "`git stash list`"),
+    ("git clean -fd", "by its name"),
+    ("git branch new", "`git switch -c NAME`"),
+    ("git branch -D feature", "a person's"),
+    ("git tag v2", "`git tag --list`"),
+    ("git remote show origin", "`git remote -v`"),
+    ("git worktree add ../x", "`git worktree list`"),
+    ("git submodule update --init", "a person's"),
+    ("git config user.name", "a person's"),
+    ("git -c color.ui=never diff", "leave `-c …` out"),
+    ("git --git-dir=/x status", "the workspace's"),
+    ("git add -p", "interactively"),
+    ("git add -f build/x", "forced"),
+    ("git commit", "-m MESSAGE"),
+    ("git commit --amend", "--amend --no-edit"),
+    ("git commit -F message.txt", "several lines"),
+    ("git commit --no-verify -m x", "leave `--no-verify` out"),
+    ("git commit -n -m x", "leave `-n` out"),
+    ("git push", "`git push origin BRANCH`"),
+    ("git push --force-with-lease origin x", "a person's"),
+    ("git push origin --delete x", "a person's"),
+    ("git fetch upstream", "`git fetch origin`"),
+    ("git clone https://example.org/x", "a person's"),
+    ("git show HEAD:src/a.py", "`git blame -s REV -- FILE`"),
+    ("git show src/a.py", "behind `--`"),
+    ("git ls-tree -r HEAD", "`git ls-files`"),
+    ("git cat-file -p HEAD", "`git show REV`"),
+    ("git log -L 1,2:src/a.py", "`git log -p -- FILE`"),
+    ("git log src/a.py", "behind `--`"),
+    ("git diff HEAD src/a.py", "behind `--`"),
+    ("git grep -e foo", "first word"),
+    ("git shortlog -sn", "HEAD"),
+    (
+        "git symbolic-ref --short HEAD",
+        "`git branch --show-current`",
+    ),
+    ("git for-each-ref", "--sort"),
+    ("git show-ref", "`git rev-parse NAME`"),
+    ("git ls-remote origin", "`git branch -r`"),
+    ("git check-ignore -v x", "--ignored"),
+    ("git whatchanged", "`git log --raw`"),
+    ("git reflog expire --all", "`git reflog -5`"),
+    ("git bisect start", "`git log --oneline`"),
+    ("git blam src/a.py", "`blame`"),
+    ("git log --onelin", "`--oneline`"),
+];
+
+#[test]
+fn what_is_not_taken_is_told_with_the_way_out() {
+    let policy = CompiledPolicy::from_yaml(OPEN).unwrap();
+    let mut wrong = Vec::new();
+    for (line, way_out) in NOT_TAKEN {
+        let decision = decide(&policy, &Request::argv(words(line)), &Context::new("test"));
+        let told = format!(
+            "{} {}",
+            decision.message(),
+            decision.instead().unwrap_or_default()
+        );
+        if decision.argv().is_some() || !told.contains(way_out) {
+            wrong.push(format!("{line}: {told}"));
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+/// A command that the library says to write instead is one that it takes.
+#[test]
+fn the_way_out_is_open() {
+    let policy = CompiledPolicy::from_yaml(OPEN).unwrap();
+    let tools = policy.tools();
+    let git = tools.iter().find(|tool| tool.name == "git").unwrap();
+    let mut tried = 0;
+    for (left_out, text) in &git.left_out {
+        for (nth, line) in text.split('`').enumerate() {
+            if nth % 2 == 0
+                || !line.starts_with("git ")
+                || line == "git commit"
+                || line == "git help"
+            {
+                continue;
+            }
+            let line = line.replace("FILE", "src/a.py").replace("PATH", "src");
+            let line = line.replace("BRANCH", "main").replace("REV", "HEAD~1");
+            let decision = decide(&policy, &Request::argv(words(&line)), &Context::new("test"));
+            assert!(
+                decision.argv().is_some(),
+                "{left_out:?}: {line}: {}",
+                decision.message()
+            );
+            tried += 1;
+        }
+    }
+    assert!(tried > 50, "{tried}");
+}
+
+/// Pieces of formats, and what git might read over them.
+const FORMAT: &[&str] = &[
+    "%",
+    "%%",
+    "%+",
+    "%-",
+    "% ",
+    "+",
+    "-",
+    " ",
+    "G",
+    "G?",
+    "GS",
+    "GG",
+    "%G?",
+    "?",
+    "%x25",
+    "%x",
+    "x25",
+    "%n",
+    "%h",
+    "%C",
+    "%C(red)",
+    "%Cred",
+    "(auto)",
+    "%C(auto,",
+    "(",
+    ")",
+    "%(",
+    "trailers",
+    "trailers:key=G?",
+    "%(trailers)",
+    "%(describe)",
+    "%(decorate)",
+    "%w",
+    "(1,2,3)",
+    "%<(9)",
+    "%>|(9,trunc)",
+    "%><",
+    "|",
+    "%<(",
+    "9",
+    ",",
+    "%b",
+    "\n",
+    "%m",
+    "%N",
+    "%S",
+    "tformat:",
+    "format:",
+    "%aG",
+    "%gG",
+];
+
+/// No format that is taken makes git look at a signature, whatever git reads in it.
+#[test]
+fn no_format_starts_a_program() {
+    let place = repository();
+    sh(
+        &place.work(),
+        "git cat-file commit HEAD | awk '$0 == \"\" && !d { print \"gpgsig -----BEGIN PGP SIGNATURE-----\\n \\n iQ\\n -----END PGP SIGNATURE-----\"; d = 1 } { print }' > ../signed
+         git update-ref HEAD $(git hash-object -t commit -w ../signed)
+         printf '#!/bin/sh\ntouch %s/mark\n' \"$PWD/..\" > ../gpg && chmod +x ../gpg",
+    );
+    let mark = place.root().join("mark");
+    let gpg = format!("gpg.program={}", place.root().join("gpg").display());
+    let policy = CompiledPolicy::from_yaml(OPEN).unwrap();
+    let shows = |git: &Path, format: &str| {
+        let args = ["--no-pager", "-c", &gpg, "log", "-1", format];
+        let mut git = Command::new(git);
+        git.args(args).current_dir(place.work()).output().unwrap();
+        mark.exists()
+    };
+    assert!(
+        shows(Path::new("git"), "--format=%G?"),
+        "the program would be started"
+    );
+    fs::remove_file(&mark).unwrap();
+    let format = proptest::collection::vec(proptest::sample::select(FORMAT), 1..7);
+    let format = format.prop_map(|pieces| pieces.concat());
+    let mut runner = proptest::test_runner::TestRunner::new(ProptestConfig {
+        cases: 4000,
+        failure_persistence: None,
+        ..ProptestConfig::default()
+    });
+    let taken = Cell::new(0);
+    let tried = runner.run(&format, |format| {
+        let option = format!("--format={format}");
+        let request = Request::argv(["git", "log", "-1", &*option]);
+        if decide(&policy, &request, &Context::new("test"))
+            .argv()
+            .is_none()
+        {
+            return Ok(());
+        }
+        taken.set(taken.get() + 1);
+        for git in gits() {
+            prop_assert!(!shows(&git, &option), "{format:?}");
+        }
+        Ok(())
+    });
+    tried.unwrap();
+    assert!(taken.get() > 200, "{taken:?}");
+    // Each of these does start it.
+    let disguised = [
+        "%G?",
+        "%GG",
+        "%GS",
+        "%GK",
+        "%GF",
+        "%GP",
+        "%GT",
+        "%+G?",
+        "%-G?",
+        "% G?",
+        "%+%G?",
+        "%-%GS",
+        "% %GS",
+        "%%%G?",
+        "%h%G?%h",
+        "%x%G?",
+        "%C%G?",
+        "%(%G?",
+        "%<(%G?",
+        "%w(%G?",
+        "%<(20)%G?",
+        "%>|(9)%GS",
+        "%C(red)%G?",
+        "%a%G?",
+        "tformat:%G?",
+        "format:% GS",
+        "%(trailers%G?",
+        "%+%+%G?",
+        "%Z%G?",
+        "%xx%G?",
+    ];
+    for format in disguised {
+        for (git, option) in gits().iter().flat_map(|git| {
+            [
+                (git, format!("--format={format}")),
+                (git, format!("--pretty={format}")),
+            ]
+        }) {
+            if !shows(git, &option) {
+                continue;
+            }
+            fs::remove_file(&mark).unwrap();
+            for command in ["log", "show"] {
+                let request = Request::argv(["git", command, &*option]);
+                let decision = decide(&policy, &request, &Context::new("test"));
+                assert!(decision.argv().is_none(), "{command} {option}");
+            }
+        }
+    }
 }
 
 /// Neither a file nor a directory is shown, compared or written by its id, however it is spelled.

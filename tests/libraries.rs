@@ -323,10 +323,16 @@ fn everyday_git_is_understood() {
     runs("git log -Sword", &log("-Sword --"));
     runs("git log -Gw.rd -Sword", &log("-Sword -Gw.rd --"));
     runs("git log -p --stat", &log("--patch --stat --"));
-    runs("git status -sb", &format!("{STATUS} --short --branch --"));
+    runs("git status -s src", &format!("{STATUS} --short src"));
+    runs("git diff -p --stat", &diff("--patch --stat --"));
+    runs(
+        "git show --stat -p HEAD",
+        &show("--patch --stat HEAD^{commit} --"),
+    );
+    runs("git status -sb", &format!("{STATUS} --short --branch"));
     runs(
         "git status --porcelain=v1 -uno",
-        &format!("{STATUS} --porcelain --untracked-files=no --"),
+        &format!("{STATUS} --porcelain --untracked-files=no"),
     );
     runs("git show --stat HEAD", &show("--stat HEAD^{commit} --"));
     runs("git show HEAD --stat", &show("--stat HEAD^{commit} --"));
@@ -407,7 +413,7 @@ fn everyday_git_is_understood() {
     runs("git stash list", "GIT stash list");
     runs(
         "git -C sub status",
-        &format!("{STATUS} --").replace(
+        &STATUS.replace(
             "GIT",
             &format!(
                 "{} -C sub",

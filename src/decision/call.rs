@@ -71,6 +71,14 @@ impl Misfit {
         }
     }
 
+    /// The same, with what to do instead if that is known better.
+    pub(super) fn or_rather(self, instead: Option<String>) -> Misfit {
+        Misfit {
+            instead: instead.or(self.instead),
+            ..self
+        }
+    }
+
     pub(super) fn or(self, instead: Option<String>) -> Misfit {
         Misfit { instead, ..self }
     }

@@ -99,6 +99,10 @@ pub(super) fn readings(policy: &CompiledPolicy, words: &[Vec<u8>]) -> Result<Vec
         return Ok(accepted);
     }
     let misfit = misfit.unwrap_or_else(no_actions);
+    let left_out = candidates
+        .iter()
+        .find_map(|(_, tool, skip)| hints::for_left_out(tool, words.get(*skip..)?));
+    let misfit = misfit.or_rather(left_out.clone());
     if misfit.reason != Reason::ActionNotAllowed {
         return Err(misfit);
     }
@@ -109,7 +113,9 @@ pub(super) fn readings(policy: &CompiledPolicy, words: &[Vec<u8>]) -> Result<Vec
         .get(skip.saturating_add(misfit.depth)..)
         .unwrap_or_default();
     let (message, instead) = hints::for_words(program, &tools, asked);
-    Err(Misfit::new(misfit.reason, message).or(instead))
+    Err(Misfit::new(misfit.reason, message)
+        .or(instead)
+        .or_rather(left_out))
 }
 
 fn no_actions() -> Misfit {

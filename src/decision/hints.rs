@@ -142,6 +142,26 @@ pub(super) fn for_option(
     Some(format!("did you mean `{meant}`?"))
 }
 
+/// What the tool says about a line that no action takes: of what it leaves out, that of which the line holds most
+/// words, one after the other.
+pub(super) fn for_left_out(tool: &Tool, words: &[Vec<u8>]) -> Option<String> {
+    let is = |given: &Vec<u8>, word: &String| match given.strip_prefix(word.as_bytes()) {
+        Some([]) => true,
+        Some([b'=', ..]) => is_option(given),
+        _ => false,
+    };
+    let holds = |(left_out, _): &&(Vec<String>, String)| {
+        let mut rest = words.iter();
+        left_out
+            .iter()
+            .all(|word| rest.any(|given| is(given, word)))
+    };
+    // Of equals the last one wins, so the first of a list has to be met first.
+    let held = tool.left_out.iter().rev().filter(holds);
+    let (_, instead) = held.max_by_key(|(left_out, _)| left_out.len())?;
+    Some(instead.clone())
+}
+
 fn is_known(policy: &CompiledPolicy, name: &str) -> bool {
     policy
         .tools()

@@ -163,6 +163,8 @@ pub struct Tool {
     pub repository: bool,
     /// Options that stand before the command words.
     pub args: Vec<Argument>,
+    /// Words that a line which no action takes may hold, one after the other, and what to do instead.
+    pub left_out: Vec<(Vec<String>, String)>,
     /// What it can do.
     pub actions: Vec<Action>,
 }

@@ -87,7 +87,7 @@ impl Decoder {
     }
 
     /// The entries of a mapping whose keys are text. Repeated keys are reported here.
-    fn mapping<'n>(
+    pub(super) fn mapping<'n>(
         &mut self,
         node: &'n Node,
         what: impl FnOnce() -> String,

@@ -34,6 +34,7 @@ impl Decoder {
             "options_first",
             "repository",
             "args",
+            "left_out",
             "actions",
         ];
         let fields = self.fields(node, "a tool", keys)?;
@@ -46,6 +47,7 @@ impl Decoder {
                 "bundle",
                 "options_first",
                 "repository",
+                "left_out",
             ];
             self.only_with(&fields, &keys, "program");
         }
@@ -74,6 +76,7 @@ impl Decoder {
                 .word(&fields, "repository", [("git", true)])
                 .unwrap_or_default(),
             args: self.arguments(&fields, "args"),
+            left_out: self.left_out(&fields),
             actions: match fields.get("actions") {
                 Some(node) => self.named(node, "actions", |d, name, at, node| {
                     d.action(name, at, node)
@@ -188,6 +191,30 @@ impl Decoder {
             Some(node) => self.named(node, "env", Self::set_variable),
             None => Vec::new(),
         }
+    }
+
+    /// What to do instead of lines that no action takes.
+    fn left_out(&mut self, fields: &Fields<'_>) -> Vec<(Vec<String>, String)> {
+        let Some(node) = fields.get("left_out") else {
+            return Vec::new();
+        };
+        let entries = self
+            .mapping(node, || "`left_out`".to_owned())
+            .unwrap_or_default();
+        let mut all = Vec::new();
+        for (words, at, node) in entries {
+            let words: Vec<String> = words.split_whitespace().map(str::to_owned).collect();
+            if words.is_empty() {
+                self.invalid(
+                    at,
+                    "`left_out` names no words",
+                    "write the words that are left out, as `switch`",
+                );
+            } else if let Some(text) = self.text(node) {
+                all.push((words, text));
+            }
+        }
+        all
     }
 
     fn action(&mut self, name: String, at: Span, node: &Node) -> Option<Action> {
