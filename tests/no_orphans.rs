@@ -16,12 +16,11 @@
 #![cfg(target_os = "linux")]
 
 mod escape;
+mod twice;
 
 use std::fs::{File, OpenOptions};
 use std::io::{BufRead, BufReader, Read};
 use std::os::unix::fs::PermissionsExt;
-use std::os::unix::process::CommandExt;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode, Stdio};
 use std::sync::mpsc;
@@ -33,6 +32,7 @@ use lictor::executor::contract::{self, PROMISES};
 use lictor::executor::{CancelToken, Executor, Observer, Posix, PrepareError, Stream};
 use lictor::policy::terms::Containment;
 use lictor::resolve::Launch;
+use twice::{Test, become_user, run_tests, test};
 
 /// How each level that offers proof proves that nothing is left.
 const PROOFS: [(Level, EmptyProof); 3] = [
@@ -40,9 +40,6 @@ const PROOFS: [(Level, EmptyProof); 3] = [
     (Level::Cgroup, EmptyProof::CgroupEmpty),
     (Level::Subreaper, EmptyProof::NoDescendants),
 ];
-
-/// Who runs the tests a second time.
-const ORDINARY_USER: u32 = 1001;
 
 fn main() -> ExitCode {
     lictor::executor::init();
@@ -59,85 +56,19 @@ fn main() -> ExitCode {
         }
         ["--as", user, rest @ ..] => become_user(user.parse().unwrap(), rest),
         ["--list", ..] => ExitCode::SUCCESS,
-        _ => run_tests(words.iter().copied().find(|word| !word.starts_with('-'))),
-    }
-}
-
-/// Drops all privileges and starts again: a process that has changed its user cannot look into its
-/// own `/proc` directory.
-fn become_user(user: u32, words: &[&str]) -> ExitCode {
-    // SAFETY: the list of groups is empty.
-    unsafe {
-        assert_eq!(libc::setgroups(0, std::ptr::null()), 0);
-        assert_eq!(libc::setresgid(user, user, user), 0);
-        assert_eq!(libc::setresuid(user, user, user), 0);
-    }
-    let error = Command::new(std::env::current_exe().unwrap())
-        .args(words)
-        .exec();
-    panic!("{error}");
-}
-
-/// One claim.
-struct Test {
-    name: String,
-    claim: Box<dyn Fn()>,
-}
-
-fn test(name: impl Into<String>, claim: impl Fn() + 'static) -> Test {
-    Test {
-        name: name.into(),
-        claim: Box::new(claim),
-    }
-}
-
-fn run_tests(filter: Option<&str>) -> ExitCode {
-    let (mut passed, mut failed) = (0, Vec::new());
-    let user = if is_root() { "root" } else { "user" };
-    for test in tests() {
-        let name = format!("{user}: {}", test.name);
-        if filter.is_some_and(|filter| !name.contains(filter)) {
-            continue;
+        _ => {
+            let filter = words.iter().copied().find(|word| !word.starts_with('-'));
+            run_tests(filter, tests(), with_setuid)
         }
-        let started = Instant::now();
-        let ok = catch_unwind(AssertUnwindSafe(&test.claim)).is_ok();
-        let ms = started.elapsed().as_millis();
-        println!(
-            "test {name} ... {} ({ms} ms)",
-            if ok { "ok" } else { "FAILED" }
-        );
-        if ok { passed += 1 } else { failed.push(name) }
     }
-    println!(
-        "\n{user}: {passed} passed; {} failed {failed:?}\n",
-        failed.len()
-    );
-    if !is_root() {
-        return if failed.is_empty() {
-            ExitCode::SUCCESS
-        } else {
-            ExitCode::FAILURE
-        };
-    }
-    // The program may lie where only its owner can look.
-    let copy = std::env::temp_dir().join(format!("lictor-no-orphans-{}", std::process::id()));
-    std::fs::copy(std::env::current_exe().unwrap(), &copy).unwrap();
-    std::fs::set_permissions(&copy, std::fs::Permissions::from_mode(0o755)).unwrap();
-    let setuid = escape::setuid_copy(&copy);
-    std::fs::copy(&copy, &setuid).unwrap();
+}
+
+/// A copy that becomes root for whoever starts it.
+fn with_setuid(copy: &Path) -> Vec<PathBuf> {
+    let setuid = escape::setuid_copy(copy);
+    std::fs::copy(copy, &setuid).unwrap();
     std::fs::set_permissions(&setuid, std::fs::Permissions::from_mode(0o4755)).unwrap();
-    let status = Command::new(&copy)
-        .args(["--as", &ORDINARY_USER.to_string()])
-        .args(filter)
-        .status()
-        .unwrap();
-    std::fs::remove_file(&copy).unwrap();
-    std::fs::remove_file(&setuid).unwrap();
-    if status.success() && failed.is_empty() {
-        ExitCode::SUCCESS
-    } else {
-        ExitCode::FAILURE
-    }
+    vec![setuid]
 }
 
 fn tests() -> Vec<Test> {
@@ -237,11 +168,6 @@ fn works(level: Level) -> bool {
     trials
         .iter()
         .any(|trial| trial.level == level && trial.error.is_none())
-}
-
-fn is_root() -> bool {
-    // SAFETY: has no precondition.
-    unsafe { libc::geteuid() == 0 }
 }
 
 /// Cancels once `ready` was printed, if somebody really holds the lock.
@@ -590,7 +516,7 @@ fn hidden_is_hidden() {
     assert_eq!(std::fs::read_dir(&ledger).unwrap().count(), 1);
     // A level that cannot hide says so.
     let weak = contract::run(&Posix::new().at_most(Level::Subreaper), &launch, &mut ());
-    assert_eq!(weak.events.len(), 3, "{:?}", weak.events);
+    assert_eq!(weak.events.len(), 4, "{:?}", weak.events);
     // The directory that is hidden is no place to start in.
     launch.cwd = std::sync::Arc::new(File::open(&ledger).unwrap().into());
     let evidence = contract::run(&Posix::new(), &launch, &mut ());
@@ -842,7 +768,8 @@ fn stopped_helper_stops_no_clock() {
             (level, EmptyProof::None)
         );
         assert!(evidence.proof_failed() && evidence.survivors.is_empty());
-        assert_eq!(evidence.events[0].what, "HELPER_LOST", "{evidence:#?}");
+        let lost = |event: &lictor::evidence::Event| event.what == "HELPER_LOST";
+        assert!(evidence.events.iter().any(lost), "{evidence:#?}");
         // How the command ended nobody knows; that its time was over the host knows by itself.
         assert_eq!((evidence.status, evidence.signal), (Status::Timeout, None));
     }

@@ -2,6 +2,9 @@
 //!
 //! The unified hierarchy (version 2) can kill and tell that nothing is left. The controllers for
 //! the limits may be there or, on older systems, in hierarchies of version 1; both are used.
+//!
+//! Two directories are made for a run, one within the other. The outer has the limits; the inner has the processes, and
+//! is all that they see of the hierarchy, also where they mount it anew. So they cannot lift a limit.
 
 #![forbid(unsafe_code)]
 
@@ -12,10 +15,14 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags};
+use rustix::fs::{Access, Mode, OFlags};
 
+use super::mountinfo::{self, Mounted};
+use super::mounts::unprotected;
 use super::poll;
 use super::stop::later;
 use super::wire::{Limit, write_file};
+use crate::evidence::Event;
 
 /// Directories that were made for a run, and are removed when it is over.
 #[derive(Debug, Default)]
@@ -25,8 +32,12 @@ pub(super) struct Cgroups {
     /// Where the number of processes is limited, and with which files.
     processes: Option<PathBuf>,
     memory: Option<Memory>,
-    /// All directories that were made.
+    /// The outer directories that the run's processes are to be in.
     made: Vec<PathBuf>,
+    /// Those that turned out not to do.
+    spare: Vec<PathBuf>,
+    /// What the run can reach, since no directory could be made.
+    in_reach: Vec<Event>,
 }
 
 #[derive(Debug)]
@@ -38,11 +49,51 @@ struct Unified {
 
 #[derive(Debug)]
 struct Memory {
+    directory: PathBuf,
     /// The file that counts kills for want of memory.
-    counter: PathBuf,
+    counter: &'static str,
+    /// The file that has the most that was used at one time, from Linux 5.19 on.
+    peak: &'static str,
 }
 
 impl Cgroups {
+    /// Makes cgroups that keep a run apart from this process: one in the unified hierarchy, and one in each of the
+    /// others where this process is not at the top, which nobody can freeze or limit. Where this user may make none,
+    /// the run, which is this user's, can change none.
+    pub(super) fn apart() -> Cgroups {
+        let mut cgroups = Cgroups::default();
+        let Ok(hierarchies) = Hierarchies::read() else {
+            return cgroups;
+        };
+        if let Some(own) = hierarchies.own(None)
+            && let Err(error) = cgroups.make_unified_below(&own)
+        {
+            cgroups.refused(&own, &error);
+        }
+        for controller in hierarchies.controllers() {
+            if let Some(own) = hierarchies.own(Some(controller))
+                && !own.join("release_agent").exists()
+                && let Err(error) = cgroups.make_below(&own)
+            {
+                cgroups.refused(&own, &error);
+            }
+        }
+        cgroups
+    }
+
+    /// Remembers that none could be made below `own`, if that means that the run can change `own`.
+    fn refused(&mut self, own: &Path, error: &io::Error) {
+        let can_write = rustix::fs::access(own.join("cgroup.procs"), Access::WRITE_OK).is_ok();
+        if can_write || error.kind() == io::ErrorKind::ReadOnlyFilesystem {
+            self.in_reach.push(not_apart(own, error));
+        }
+    }
+
+    /// What of the supervisor's cgroups is in reach of the run.
+    pub(super) fn not_protected(&self) -> &[Event] {
+        &self.in_reach
+    }
+
     /// Makes a cgroup in the unified hierarchy.
     ///
     /// # Errors
@@ -52,12 +103,63 @@ impl Cgroups {
         if self.unified.is_some() {
             return Ok(());
         }
-        let own = own_directory(&Hierarchy::Unified)?;
-        let directory = self.make_below(&own)?;
+        self.make_unified_below(&Hierarchies::read()?.own_or_not_found(None)?)
+    }
+
+    fn make_unified_below(&mut self, parent: &Path) -> io::Result<()> {
+        let directory = self.make_below(parent)?;
         // Without `cgroup.kill` (Linux 5.14) the loop over `cgroup.procs` does it alone.
-        let events = fs::File::open(directory.join("cgroup.events"))?.into();
-        self.unified = Some(Unified { directory, events });
+        let events = match fs::File::open(directory.join("cgroup.events")) {
+            Ok(events) => events.into(),
+            // The parent is the top, and what is above it is no cgroup.
+            Err(error) => {
+                self.made.retain(|made| *made != directory);
+                remove(&directory);
+                return Err(error);
+            }
+        };
+        // Whatever is made below it has to be removed one by one.
+        let _ = write_file(directory.join("cgroup.max.descendants"), MOST_BELOW);
+        if let Some(other) = self.unified.replace(Unified { directory, events }) {
+            self.made.retain(|made| *made != other.directory);
+            self.spare.push(other.directory);
+        }
         Ok(())
+    }
+
+    /// The inner directory of the unified one, for a process to be born in.
+    pub(super) fn cradle(&self) -> Option<(PathBuf, OwnedFd)> {
+        let inner = self.directory()?.join(INNER);
+        let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        let open = rustix::fs::open(&inner, flags, Mode::empty()).ok()?;
+        Some((inner, open))
+    }
+
+    /// The directories that a process of the run has to [join], and if it may not run elsewhere: because of a limit.
+    pub(super) fn to_join(&self) -> impl Iterator<Item = (PathBuf, bool)> {
+        self.made.iter().map(|made| {
+            let limits = self.processes.as_ref() == Some(made)
+                || self
+                    .memory
+                    .as_ref()
+                    .is_some_and(|memory| memory.directory == *made);
+            (made.join(INNER), limits)
+        })
+    }
+
+    /// Gives up all that only kept the run apart from this process, but the unified one.
+    pub(super) fn keep_what_is_needed(&mut self) {
+        let needed: Vec<PathBuf> = self
+            .to_join()
+            .filter_map(|(inner, limits)| limits.then(|| inner.parent().map(Path::to_owned)))
+            .flatten()
+            .chain(self.directory().map(Path::to_owned))
+            .collect();
+        let (keep, spare) = std::mem::take(&mut self.made)
+            .into_iter()
+            .partition(|made| needed.contains(made));
+        self.made = keep;
+        self.spare.extend::<Vec<PathBuf>>(spare);
     }
 
     /// Finds out where the number of tasks can be limited, and limits it to `most`.
@@ -84,36 +186,29 @@ impl Cgroups {
         let (directory, is_unified) = self.controlled("memory")?;
         let write = |name: &str, text: &str| write_file(directory.join(name), text);
         let bytes = bytes.to_string();
-        let counter = if is_unified {
+        let (counter, peak) = if is_unified {
             write("memory.max", &bytes)?;
             // Absent without swap. Killing one process of a run leaves a run nobody asked for.
             let _ = write("memory.swap.max", "0");
             write("memory.oom.group", "1")?;
-            "memory.events"
+            ("memory.events", "memory.peak")
         } else {
             write("memory.limit_in_bytes", &bytes)?;
             // Absent if the kernel does not count swap. Has to follow the other one.
             let _ = write("memory.memsw.limit_in_bytes", &bytes);
-            "memory.oom_control"
+            ("memory.oom_control", "memory.max_usage_in_bytes")
         };
         self.memory = Some(Memory {
-            counter: directory.join(counter),
+            directory,
+            counter,
+            peak,
         });
         Ok(())
     }
 
-    /// Moves `pid` in. Its children will be in as well.
-    pub(super) fn add(&self, pid: i32) -> io::Result<()> {
-        self.made
-            .iter()
-            .try_for_each(|made| write_file(made.join("cgroup.procs"), &pid.to_string()))
-    }
-
     /// Moves the calling process in.
     pub(super) fn add_self(&self) -> io::Result<()> {
-        self.made
-            .iter()
-            .try_for_each(|made| write_file(made.join("cgroup.procs"), "0"))
+        self.to_join().try_for_each(|(inner, _)| join(&inner))
     }
 
     /// Whether the number of processes is limited here.
@@ -210,8 +305,11 @@ impl Cgroups {
         let Some(memory) = &self.memory else {
             return false;
         };
-        let text = fs::read_to_string(&memory.counter).unwrap_or_default();
-        counter(&text, "oom_kill").is_some_and(|kills| kills > 0)
+        // In a hierarchy of version 1 a kill is counted where the process was, and nowhere above.
+        below(&memory.directory).iter().any(|directory| {
+            let text = fs::read_to_string(directory.join(memory.counter)).unwrap_or_default();
+            counter(&text, "oom_kill").is_some_and(|kills| kills > 0)
+        })
     }
 
     /// Most tasks at one time, where the kernel counts them (Linux 6.1); the supervisor's too.
@@ -220,68 +318,94 @@ impl Cgroups {
         text.trim().parse().ok()
     }
 
+    /// Most memory at one time, where the kernel remembers it.
+    pub(super) fn peak_memory(&self) -> Option<u64> {
+        let memory = self.memory.as_ref()?;
+        let text = fs::read_to_string(memory.directory.join(memory.peak)).ok()?;
+        text.trim().parse().ok()
+    }
+
+    /// All directories, to be killed and removed by somebody else.
+    pub(super) fn all(&self) -> Vec<PathBuf> {
+        self.made.iter().chain(&self.spare).cloned().collect()
+    }
+
     /// Removes all directories. One that is still in use stays.
     pub(super) fn remove(&mut self) {
-        for made in std::mem::take(&mut self.made) {
-            let _ = fs::remove_dir(made);
+        for made in self.all() {
+            remove(&made);
         }
+        self.made.clear();
+        self.spare.clear();
         self.unified = None;
     }
 
     /// A directory of the run's own where `controller` is in force, and whether it is version 2.
     fn controlled(&mut self, controller: &'static str) -> io::Result<(PathBuf, bool)> {
-        if let Ok(own) = own_directory(&Hierarchy::Controller(controller)) {
+        let hierarchies = Hierarchies::read()?;
+        if let Some(own) = hierarchies.own(Some(controller)) {
             return Ok((self.make_below(&own)?, false));
         }
         let file = |directory: &Path| directory.join(format!("{controller}.max"));
-        if let Some(directory) = self.directory()
-            && file(directory).exists()
-        {
-            return Ok((directory.to_owned(), true));
-        }
-        if self.unified.is_some() {
-            return Err(io::Error::other(format!(
-                "the {controller} controller is not delegated"
-            )));
-        }
+        let is_limited = self.processes.is_some() || self.memory.is_some();
+        let mut refused = io::Error::other(format!("the {controller} controller is not delegated"));
         // A cgroup with processes cannot pass controllers on, unless it is the root. The parent
         // may do so already, and where this user owns it, a sibling is as good as a child.
-        let own = own_directory(&Hierarchy::Unified)?;
-        let mut refused = io::Error::other(format!("the {controller} controller is not delegated"));
+        let own = hierarchies.own_or_not_found(None)?;
         for parent in [Some(own.as_path()), own.parent()].into_iter().flatten() {
-            match self.make_below(parent) {
-                Ok(directory) if file(&directory).exists() => {
-                    let events = fs::File::open(directory.join("cgroup.events"))?.into();
-                    self.unified = Some(Unified {
-                        directory: directory.clone(),
-                        events,
-                    });
-                    return Ok((directory, true));
+            let there = self.directory().and_then(Path::parent) == Some(parent);
+            // What has a limit already is the only place for another.
+            if !there && is_limited && self.unified.is_some() {
+                continue;
+            }
+            let made = if there {
+                Ok(())
+            } else {
+                self.make_unified_below(parent)
+            };
+            match (made, self.directory()) {
+                (Ok(()), Some(directory)) if file(directory).exists() => {
+                    return Ok((directory.to_owned(), true));
                 }
-                Ok(directory) => {
-                    let _ = fs::remove_dir(&directory);
-                    self.made.retain(|made| *made != directory);
-                }
-                Err(error) => refused = error,
+                (Ok(()), _) => {}
+                (Err(error), _) => refused = error,
             }
         }
         Err(refused)
     }
 
-    /// Makes a directory below `parent`, and removes what helpers that were killed left there.
+    /// Makes both directories below `parent`, and removes what helpers that were killed left there. Returns the outer.
     fn make_below(&mut self, parent: &Path) -> io::Result<PathBuf> {
-        remove_stale(parent);
         let directory = parent.join(format!("{PREFIX}{}", std::process::id()));
-        if !self.made.contains(&directory) {
-            match fs::create_dir(&directory) {
-                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
-                    // Left by another process with our pid. In use, it cannot be removed.
-                    fs::remove_dir(&directory)?;
-                    fs::create_dir(&directory)?;
-                }
-                made => made?,
+        if self.made.contains(&directory) {
+            return Ok(directory);
+        }
+        remove_stale(parent);
+        match fs::create_dir(&directory) {
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+                // Left by another process with our pid. In use, it cannot be removed.
+                remove(&directory);
+                fs::create_dir(&directory)?;
             }
-            self.made.push(directory.clone());
+            made => made?,
+        }
+        self.made.push(directory.clone());
+        let inner = directory.join(INNER);
+        let made = fs::create_dir(&inner).and_then(|()| {
+            // In a hierarchy of version 1 a cpuset takes nobody in before it has been given something.
+            for name in ["cpuset.cpus", "cpuset.mems"] {
+                let has = fs::read_to_string(parent.join(name));
+                if let (Ok(has), true) = (has, inner.join("tasks").exists()) {
+                    write_file(directory.join(name), &has)?;
+                    write_file(inner.join(name), &has)?;
+                }
+            }
+            Ok(())
+        });
+        if let Err(error) = made {
+            self.made.pop();
+            remove(&directory);
+            return Err(error);
         }
         Ok(directory)
     }
@@ -303,6 +427,32 @@ pub(super) fn kill(directory: &Path) {
     }
 }
 
+/// Moves the calling process, which has one thread, into the cgroup `directory`.
+pub(super) fn join(directory: &Path) -> io::Result<()> {
+    // Where there is a file for single threads, it is the quicker way: nothing else has to wait for it.
+    match write_file(directory.join("tasks"), "0") {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            write_file(directory.join("cgroup.procs"), "0")
+        }
+        done => done,
+    }
+}
+
+/// Removes `directory` and all that is below it. What is in use stays.
+pub(super) fn remove(directory: &Path) {
+    // From the leaves up: `rmdir` is all there is.
+    for directory in below(directory).iter().rev() {
+        let _ = fs::remove_dir(directory);
+    }
+}
+
+/// The run can freeze, limit or end what is in `own`, which is where its supervisor is.
+pub(super) fn not_apart(own: &Path, error: &io::Error) -> Event {
+    let path = own.to_string_lossy();
+    let what = format!("the supervisor's cgroup `{}`", path.escape_debug());
+    unprotected(&what, &error.to_string())
+}
+
 /// Why `limit` cannot be enforced, in words.
 pub(super) fn refusal(limit: Limit, error: &io::Error) -> String {
     match limit {
@@ -314,19 +464,45 @@ pub(super) fn refusal(limit: Limit, error: &io::Error) -> String {
     }
 }
 
-enum Hierarchy {
-    Unified,
-    Controller(&'static str),
-}
-
 const PREFIX: &str = "lictor-";
 
+/// The directory within, which has the processes.
+const INNER: &str = "run";
+
+/// Most cgroups that a run may make, where that can be limited.
+const MOST_BELOW: &str = "1000";
+
+/// Most cgroups that are looked at below one: as many as a run can be expected to have made where it has no limit.
+const MOST_LOOKED_AT: usize = 20_000;
+
+/// `directory` and all below it, each before what is in it.
+fn below(directory: &Path) -> Vec<PathBuf> {
+    let mut found = vec![directory.to_owned()];
+    let mut at = 0;
+    while let Some(next) = found.get(at).filter(|_| found.len() < MOST_LOOKED_AT) {
+        let entries = fs::read_dir(next).into_iter().flatten().flatten();
+        let is_directory = |entry: &fs::DirEntry| entry.file_type().is_ok_and(|kind| kind.is_dir());
+        let more: Vec<PathBuf> = entries
+            .filter(is_directory)
+            .map(|entry| entry.path())
+            .collect();
+        found.extend(more);
+        at = at.saturating_add(1);
+    }
+    found
+}
+
 fn processes_of(directory: &Path) -> Vec<i32> {
-    let text = fs::read_to_string(directory.join("cgroup.procs")).unwrap_or_default();
-    // 0 stands for a process that cannot be seen from here.
-    text.lines()
-        .filter_map(|line| line.parse().ok())
-        .filter(|pid| *pid > 0)
+    below(directory)
+        .iter()
+        .flat_map(|directory| {
+            let text = fs::read_to_string(directory.join("cgroup.procs")).unwrap_or_default();
+            // 0 stands for a process that cannot be seen from here.
+            text.lines()
+                .filter_map(|line| line.parse().ok())
+                .filter(|pid| *pid > 0)
+                .collect::<Vec<i32>>()
+        })
         .collect()
 }
 
@@ -336,43 +512,59 @@ fn counter(text: &str, name: &str) -> Option<u64> {
         .find_map(|line| line.strip_prefix(name)?.trim().parse().ok())
 }
 
-/// The directory of the cgroup that the calling process is in.
-fn own_directory(hierarchy: &Hierarchy) -> io::Result<PathBuf> {
-    let mounts = fs::read_to_string("/proc/self/mountinfo")?;
-    let memberships = fs::read_to_string("/proc/self/cgroup")?;
-    find_own_directory(hierarchy, &mounts, &memberships)
-        .ok_or_else(|| io::Error::new(io::ErrorKind::NotFound, "no such cgroup hierarchy"))
+/// The hierarchies that are mounted, and where in them the calling process is.
+struct Hierarchies {
+    mounts: Vec<Mounted>,
+    memberships: String,
 }
 
-fn find_own_directory(hierarchy: &Hierarchy, mounts: &str, memberships: &str) -> Option<PathBuf> {
-    let membership = memberships.lines().find_map(|line| {
-        let mut fields = line.splitn(3, ':');
-        let (number, controllers, path) = (fields.next()?, fields.next()?, fields.next()?);
-        let is_it = match hierarchy {
-            Hierarchy::Unified => number == "0" && controllers.is_empty(),
-            Hierarchy::Controller(name) => controllers.split(',').any(|other| other == *name),
-        };
-        is_it.then_some(path)
-    })?;
-    mounts.lines().find_map(|line| {
-        let (before, after) = line.split_once(" - ")?;
-        let mut after = after.split(' ');
-        let (kind, options) = (after.next()?, after.nth(1)?);
-        let is_it = match hierarchy {
-            Hierarchy::Unified => kind == "cgroup2",
-            Hierarchy::Controller(name) => {
-                kind == "cgroup" && options.split(',').any(|option| option == *name)
-            }
-        };
-        let mut before = before.split(' ');
-        let (root, point) = (before.nth(3)?, before.next()?);
-        // A membership above the mounted part (`/../…`) is not reachable.
-        let below = Path::new(membership).strip_prefix(root).ok()?;
-        let is_plain = below
-            .components()
-            .all(|part| matches!(part, std::path::Component::Normal(_)));
-        (is_it && is_plain).then(|| Path::new(point).join(below))
-    })
+impl Hierarchies {
+    fn read() -> io::Result<Hierarchies> {
+        let mut mounts = mountinfo::read()?;
+        mounts.retain(|mounted| mounted.kind.starts_with("cgroup"));
+        Ok(Hierarchies {
+            mounts,
+            memberships: fs::read_to_string("/proc/self/cgroup")?,
+        })
+    }
+
+    /// One controller of each hierarchy of version 1.
+    fn controllers(&self) -> impl Iterator<Item = &str> {
+        self.memberships.lines().filter_map(|line| {
+            let controllers = line.split(':').nth(1)?;
+            controllers
+                .split(',')
+                .next()
+                .filter(|first| !first.is_empty())
+        })
+    }
+
+    /// The directory of the cgroup that the calling process is in: in the hierarchy of a controller, or in the unified
+    /// one.
+    fn own(&self, controller: Option<&str>) -> Option<PathBuf> {
+        let has = |names: &str, name: &str| names.split(',').any(|other| other == name);
+        let membership = self.memberships.lines().find_map(|line| {
+            let mut fields = line.splitn(3, ':');
+            let (number, controllers, path) = (fields.next()?, fields.next()?, fields.next()?);
+            let is_it = match controller {
+                None => number == "0" && controllers.is_empty(),
+                Some(name) => has(controllers, name),
+            };
+            is_it.then_some(path)
+        })?;
+        self.mounts
+            .iter()
+            .filter(|mounted| match controller {
+                None => mounted.kind == "cgroup2",
+                Some(name) => mounted.kind == "cgroup" && has(&mounted.options, name),
+            })
+            .find_map(|mounted| mounted.shows(Path::new(membership)))
+    }
+
+    fn own_or_not_found(&self, controller: Option<&str>) -> io::Result<PathBuf> {
+        self.own(controller)
+            .ok_or_else(|| io::Error::new(io::ErrorKind::NotFound, "no such cgroup hierarchy"))
+    }
 }
 
 /// Removes what helpers that no longer exist have left. One that is in use cannot be removed.
@@ -389,7 +581,7 @@ fn remove_stale(parent: &Path) {
         if let Some(pid) = pid
             && !Path::new("/proc").join(pid.to_string()).exists()
         {
-            let _ = fs::remove_dir(entry.path());
+            remove(&entry.path());
         }
     }
 }
@@ -398,7 +590,7 @@ fn remove_stale(parent: &Path) {
 mod tests {
     use super::*;
 
-    const MOUNTS: &str = "\
+    const MOUNTS: &[u8] = b"\
 25 30 0:22 / /proc rw - proc proc rw
 33 30 0:29 / /sys/fs/cgroup/pids rw,relatime - cgroup cgroup rw,pids
 34 30 0:30 /docker/abc /sys/fs/cgroup/memory rw shared:9 - cgroup cgroup rw,memory
@@ -406,35 +598,26 @@ mod tests {
 ";
 
     #[track_caller]
-    fn check(hierarchy: &Hierarchy, memberships: &str, expected: Option<&str>) {
-        let found = find_own_directory(hierarchy, MOUNTS, memberships);
-        assert_eq!(found, expected.map(PathBuf::from));
+    fn check(controller: Option<&str>, memberships: &str, expected: Option<&str>) {
+        let hierarchies = Hierarchies {
+            mounts: mountinfo::parse(MOUNTS),
+            memberships: memberships.to_owned(),
+        };
+        assert_eq!(hierarchies.own(controller), expected.map(PathBuf::from));
     }
 
     #[test]
     fn the_own_cgroup_is_found_below_its_mount() {
         let memberships = "8:pids:/a\n4:cpu,memory:/docker/abc/x\n0::/user.slice/me\n";
         check(
-            &Hierarchy::Unified,
+            None,
             memberships,
             Some("/sys/fs/cgroup/unified/user.slice/me"),
         );
-        check(
-            &Hierarchy::Controller("pids"),
-            memberships,
-            Some("/sys/fs/cgroup/pids/a"),
-        );
-        check(
-            &Hierarchy::Controller("memory"),
-            memberships,
-            Some("/sys/fs/cgroup/memory/x"),
-        );
-        check(&Hierarchy::Controller("freezer"), memberships, None);
-        check(&Hierarchy::Unified, "0::/../other\n", None);
-        check(
-            &Hierarchy::Controller("memory"),
-            "4:memory:/elsewhere\n",
-            None,
-        );
+        check(Some("pids"), memberships, Some("/sys/fs/cgroup/pids/a"));
+        check(Some("memory"), memberships, Some("/sys/fs/cgroup/memory/x"));
+        check(Some("freezer"), memberships, None);
+        check(None, "0::/../other\n", None);
+        check(Some("memory"), "4:memory:/elsewhere\n", None);
     }
 }

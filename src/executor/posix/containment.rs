@@ -16,6 +16,7 @@ use rustix::process::{
 
 use super::cgroup::{self, Cgroups};
 use super::init::{self, Task};
+use super::mounts;
 use super::payload::{self, Descriptors, Setting};
 use super::poll;
 use super::reaper::Reaper;
@@ -23,7 +24,9 @@ use super::stop::{Kept, later};
 use super::sys::{self, Cloned, Forked};
 use super::tree::{self, Stat};
 use super::verdict::Ended;
-use super::wire::{Channel, FromHelper, FromInit, Limit, Order, Prepare, Ready, Scene, ToInit};
+use super::wire::{
+    Bytes, Channel, FromHelper, FromInit, Limit, Order, Prepare, Ready, Scene, ToInit,
+};
 use crate::evidence::{Containment, EmptyProof, Event, Level, ProcView, Stop};
 use crate::policy::terms::StopTarget;
 
@@ -40,6 +43,8 @@ pub(super) struct Tree {
     reaper: Reaper,
     /// How the command ended, as init has told.
     ended: Option<Ended>,
+    most_processes: Option<u64>,
+    most_memory: Option<u64>,
 }
 
 /// The init of a PID namespace, as the helper sees it.
@@ -49,19 +54,33 @@ pub(super) struct Init {
     pidfd: OwnedFd,
     channel: Option<Channel>,
     mounts: Option<OwnedFd>,
+    /// The cgroup that it was started in, if that is one of the run's.
+    born_in: Option<PathBuf>,
     /// In a user namespace of its own.
     with_user: bool,
     fresh_proc: bool,
     reaped: bool,
 }
 
-/// Makes a PID namespace while it is not yet known what for, in the first way that is permitted. If none
-/// is, [`build`] will find out why.
-pub(super) fn begin(at_most: Level) -> Option<Init> {
+/// What a tree is made of while it is not yet known what for.
+#[derive(Debug, Default)]
+pub(super) struct Begun {
+    /// Dropped before what it is in.
+    init: Option<Init>,
+    cgroups: Cgroups,
+}
+
+/// Makes cgroups, and a PID namespace in the first way that is permitted. If none is, [`build`] will find out why.
+pub(super) fn begin(at_most: Level) -> Begun {
     if at_most < Level::PidNamespace {
-        return None;
+        return Begun::default();
     }
-    Init::make(false).or_else(|_| Init::make(true)).ok()
+    let cgroups = Cgroups::apart();
+    let init = Init::make(false, &cgroups).or_else(|_| Init::make(true, &cgroups));
+    Begun {
+        init: init.ok(),
+        cgroups,
+    }
 }
 
 /// Builds the strongest tree that works here, with what was `begun` if that will do.
@@ -69,16 +88,21 @@ pub(super) fn begin(at_most: Level) -> Option<Init> {
 /// # Errors
 ///
 /// What to tell the host, if nothing that is acceptable works.
-pub(super) fn build(prepare: &Prepare, begun: Option<Init>) -> Result<Tree, FromHelper> {
+pub(super) fn build(prepare: &Prepare, begun: Begun) -> Result<Tree, FromHelper> {
     let reaper = Reaper::new().map_err(|error| FromHelper::NoLevel(vec![error.to_string()]))?;
     let mut degraded = Vec::new();
-    let mut cgroups = Cgroups::default();
+    let Begun {
+        init: begun,
+        mut cgroups,
+    } = begun;
     let no_pids_controller = limit_by_cgroup(prepare, &mut cgroups)?;
     let by_rlimit = no_pids_controller.is_some();
-    let (mut init, mut events) = match start_init_somehow(prepare, by_rlimit, begun) {
+    let started = start_init_somehow(prepare, by_rlimit, begun, &cgroups);
+    let (mut init, mut events) = match started {
         Ok((init, events)) => (Some(init), events),
         Err(because) => {
             degraded = because;
+            cgroups.keep_what_is_needed();
             (None, Vec::new())
         }
     };
@@ -111,12 +135,16 @@ pub(super) fn build(prepare: &Prepare, begun: Option<Init>) -> Result<Tree, From
         return Err(FromHelper::NoLevel(degraded));
     }
     if level < Level::PidNamespace {
-        for path in prepare.hidden.iter().chain(&prepare.read_only) {
-            events.push(init::not_protected(
-                &PathBuf::from(path),
-                "no mount namespace",
-            ));
-        }
+        let paths: Vec<PathBuf> = prepare
+            .hidden
+            .iter()
+            .chain(&prepare.read_only)
+            .map(PathBuf::from)
+            .collect();
+        let paths = paths.iter().map(PathBuf::as_path);
+        events.extend(mounts::nothing_protected(paths));
+    } else {
+        events.extend_from_slice(cgroups.not_protected());
     }
     Ok(Tree {
         level,
@@ -127,6 +155,8 @@ pub(super) fn build(prepare: &Prepare, begun: Option<Init>) -> Result<Tree, From
         cgroups,
         reaper,
         ended: None,
+        most_processes: prepare.processes,
+        most_memory: prepare.memory_bytes,
     })
 }
 
@@ -156,6 +186,7 @@ fn start_init_somehow(
     prepare: &Prepare,
     by_rlimit: bool,
     mut begun: Option<Init>,
+    cgroups: &Cgroups,
 ) -> Result<(Init, Vec<Event>), Vec<String>> {
     if prepare.at_most < Level::PidNamespace {
         return Err(vec!["pid-namespace: not asked for".to_owned()]);
@@ -168,6 +199,7 @@ fn start_init_somehow(
             .processes
             .filter(|_| by_rlimit)
             .map(|most| most.saturating_add(1)),
+        cgroups: Vec::new(),
     };
     let mut because = Vec::new();
     for (with_user, how) in [(false, "directly"), (true, "with a user namespace")] {
@@ -177,9 +209,9 @@ fn start_init_somehow(
         }
         let made = match begun.take_if(|begun| begun.with_user == with_user) {
             Some(begun) => Ok(begun),
-            None => Init::make(with_user),
+            None => Init::make(with_user, cgroups),
         };
-        match made.and_then(|init| init.set_up(&scene)) {
+        match made.and_then(|init| init.set_up(&scene, cgroups)) {
             Ok(started) => return Ok(started),
             Err(error) => because.push(format!("pid-namespace, {how}: {error}")),
         }
@@ -187,35 +219,36 @@ fn start_init_somehow(
     Err(because)
 }
 
-/// Makes the cgroup that the level or the processor time needs, and moves the tree into all there
-/// are. A directory can sometimes be made where no process may be moved to.
+/// Makes the cgroup that the level needs where there is no init, and tries it: a directory can sometimes be made where no
+/// process may be moved to.
 fn fill_cgroups(
     prepare: &Prepare,
     cgroups: &mut Cgroups,
     init: Option<&Init>,
     limits: Option<Limit>,
 ) -> io::Result<()> {
-    // Below a PID namespace a cgroup is only for what it counts, and `/proc` can count as well.
-    if prepare.at_most >= Level::Cgroup && (init.is_none() || prepare.cpu) {
+    if init.is_some() {
+        // It is in the cgroups, and one more than the policy knows of.
+        return match prepare.processes {
+            Some(most) if cgroups.limits_processes() => {
+                cgroups.limit_processes(most.saturating_add(1))
+            }
+            _ => Ok(()),
+        };
+    }
+    if prepare.at_most >= Level::Cgroup {
         let made = cgroups.make_unified();
-        if init.is_none() && limits.is_none() {
+        if limits.is_none() {
             made?;
         }
-    } else if init.is_none() && limits.is_none() {
+    } else if limits.is_none() {
         return Err(io::Error::other("not asked for"));
     }
-    if let (Some(_), Some(most), true) = (init, prepare.processes, cgroups.limits_processes()) {
-        cgroups.limit_processes(most.saturating_add(1))?;
-    }
-    move_in(cgroups, init)
+    try_to_move_in(cgroups)
 }
 
-/// Moves init into the cgroups; without one, tries with a process that does nothing else, since the
-/// command will move itself.
-fn move_in(cgroups: &Cgroups, init: Option<&Init>) -> io::Result<()> {
-    if let Some(init) = init {
-        return cgroups.add(init.pid);
-    }
+/// Moves a process into the cgroups that does nothing else, since the command will move itself.
+fn try_to_move_in(cgroups: &Cgroups) -> io::Result<()> {
     if cgroups.is_none() {
         return Ok(());
     }
@@ -248,7 +281,7 @@ fn no_limit(limit: Limit, error: &io::Error) -> FromHelper {
 
 impl Init {
     /// Makes a PID namespace, whose init waits to be told [what to set up](Init::set_up).
-    fn make(with_user: bool) -> io::Result<Init> {
+    fn make(with_user: bool, cgroups: &Cgroups) -> io::Result<Init> {
         let mut flags = libc::CLONE_NEWPID | libc::CLONE_NEWNS;
         let mut map = None;
         if with_user {
@@ -256,7 +289,16 @@ impl Init {
             map = Some((geteuid().as_raw(), getegid().as_raw()));
         }
         let (ours, theirs) = Channel::pair()?;
-        match sys::clone_into_namespaces(flags)? {
+        // To be born in a cgroup is quick; to move there may have to wait for all processors.
+        let born = cgroups.cradle().and_then(|(cradle, directory)| {
+            let cloned = sys::clone_into_namespaces(flags, Some(directory.as_fd()));
+            cloned.ok().map(|cloned| (cloned, Some(cradle)))
+        });
+        let (cloned, born_in) = match born {
+            Some(born) => born,
+            None => (sys::clone_into_namespaces(flags, None)?, None),
+        };
+        match cloned {
             Cloned::Child => {
                 // Or the helper's death would not be the end of the channel.
                 drop(ours);
@@ -270,6 +312,7 @@ impl Init {
                 pidfd,
                 channel: Some(ours),
                 mounts: None,
+                born_in,
                 with_user,
                 fresh_proc: false,
                 reaped: false,
@@ -278,10 +321,16 @@ impl Init {
     }
 
     /// Waits until everything is set up; also returns what could not be protected.
-    fn set_up(mut self, scene: &Scene) -> io::Result<(Init, Vec<Event>)> {
+    fn set_up(mut self, scene: &Scene, cgroups: &Cgroups) -> io::Result<(Init, Vec<Event>)> {
+        let mut scene = scene.clone();
+        scene.cgroups = cgroups
+            .to_join()
+            .filter(|(inner, _)| Some(inner) != self.born_in.as_ref())
+            .map(|(inner, is_needed)| (Bytes::from(inner.as_os_str()), is_needed))
+            .collect();
         let told = self.channel.as_ref().map(|channel| {
             // One that is gone already has said why.
-            let _ = channel.send(&ToInit::SetUp(scene.clone()), &[]);
+            let _ = channel.send(&ToInit::SetUp(scene), &[]);
             channel.receive::<FromInit>()
         });
         match told {
@@ -330,7 +379,7 @@ impl Tree {
                 },
             },
             events: self.events.clone(),
-            cgroup: self.cgroups.directory().map(Into::into),
+            cgroups: self.cgroups.all(),
         }
     }
 
@@ -472,6 +521,20 @@ impl Tree {
     /// Whether the kernel has killed something because the limit of memory was reached.
     pub(super) fn is_out_of_memory(&self) -> bool {
         self.cgroups.is_out_of_memory()
+    }
+
+    /// The limit that the run has gone over, as far as it was counted: memory, or processes.
+    pub(super) fn limit_exceeded(&self) -> Option<&'static str> {
+        let over = |used: Option<u64>, most: Option<u64>| {
+            used.zip(most).is_some_and(|(used, most)| used > most)
+        };
+        if self.is_out_of_memory() || over(self.cgroups.peak_memory(), self.most_memory) {
+            Some("memory")
+        } else if over(self.peak().map(u64::from), self.most_processes) {
+            Some("processes")
+        } else {
+            None
+        }
     }
 
     /// Most tasks at one time, where counted.

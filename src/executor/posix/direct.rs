@@ -10,6 +10,7 @@ use std::collections::BTreeMap;
 use std::fs::File;
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
+use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags};
@@ -20,12 +21,11 @@ use rustix::process::{
 use super::stop::{Ending, Kept, LOOK_TIME, ms_between};
 use super::streams::{Streams, WriteEnds};
 use super::sys::{self, Image};
+use super::terminal::Terminal;
 use super::tree::{self, Stat};
 use super::verdict::{self, Ended};
-use super::{init, limits::CpuWatch, poll};
-use crate::evidence::{
-    Containment, EmptyProof, Event, Evidence, Level, ProcView, Resources, StopReason,
-};
+use super::{limits::CpuWatch, mounts, poll};
+use crate::evidence::{Containment, EmptyProof, Evidence, Level, ProcView, Resources, StopReason};
 use crate::executor::{CancelToken, EmptyTree, Observer, PrepareError, Remains};
 use crate::policy::terms::StopTarget;
 use crate::resolve::Launch;
@@ -62,6 +62,7 @@ fn run(
 ) -> io::Result<Evidence> {
     let (mut streams, ends) = Streams::new(&launch.limits)?;
     let cancel = observer.cancellation();
+    let _terminal = Terminal::remember(true);
     let started = Instant::now();
     let mut group = start(launch, &ends)?;
     // Only the run may hold them, or the streams never end.
@@ -112,14 +113,18 @@ fn run(
     let usage = sys::reap(group.leader).unwrap_or_default();
     let duration_ms = ms_between(started, Instant::now());
     let parts = ending.into_parts();
-    let mut events = not_protected(launch, "no mount namespace");
+    let paths = launch.hidden.iter().chain(&launch.read_only);
+    let mut events = mounts::nothing_protected(paths.map(PathBuf::as_path));
     events.extend(parts.unseen());
     let (stdout, stderr) = streams.finish();
+    let used = usage.user.saturating_add(usage.system);
+    let is_over = parts.stop.why == Some(StopReason::Limit)
+        || launch.limits.cpu.is_some_and(|limit| used > limit);
     Ok(Evidence {
-        status: verdict::status(ended, parts.stop.why, false, launch.leaks),
+        status: verdict::status(ended, parts.stop.why, is_over, launch.leaks),
         exit_code: ended.and_then(Ended::exit_code),
         signal: ended.and_then(Ended::signal),
-        limit: (parts.stop.why == Some(StopReason::Limit)).then(|| "cpu".to_owned()),
+        limit: is_over.then(|| "cpu".to_owned()),
         error: None,
         duration_ms,
         containment,
@@ -138,14 +143,6 @@ fn run(
         },
         report: None,
     })
-}
-
-/// What the command can reach though the policy would hide or protect it.
-fn not_protected(launch: &Launch, because: &str) -> Vec<Event> {
-    let paths = launch.hidden.iter().chain(&launch.read_only);
-    paths
-        .map(|path| init::not_protected(path, because))
-        .collect()
 }
 
 /// Refuses where the exit code of a child is thrown away by the kernel: `SIGCHLD` is ignored. It is

@@ -176,11 +176,21 @@ impl Run<'_> {
         let parts = ending.into_parts();
         let mut events: Vec<Event> = parts.unseen().into_iter().collect();
         events.extend(tree.lost_init(&parts.stop));
-        if tree.is_out_of_memory() {
-            limit = Some("memory".to_owned());
+        if let Some(exceeded) = tree.limit_exceeded() {
+            limit = Some(exceeded.to_owned());
         }
         let peak_processes = tree.peak();
-        (!host_is_gone).then(|| Finished {
+        let resources = resources(peak_processes);
+        let used = Duration::from_millis(
+            resources
+                .cpu_user_ms
+                .saturating_add(resources.cpu_system_ms),
+        );
+        // Where it was used between two looks.
+        if order.cpu.is_some_and(|most| used > most) {
+            limit.get_or_insert_with(|| "cpu".to_owned());
+        }
+        (!host_is_gone).then_some(Finished {
             ended,
             duration_ms,
             limit,
@@ -190,7 +200,7 @@ impl Run<'_> {
             leaked: parts.leaked,
             survivors,
             events,
-            resources: resources(peak_processes),
+            resources,
         })
     }
 

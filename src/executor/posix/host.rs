@@ -9,7 +9,7 @@
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::process::CommandExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -18,6 +18,7 @@ use rustix::process::{Pid, PidfdFlags, pidfd_open};
 
 use super::stop::{PROOF_TIME, later, ms_between};
 use super::streams::{Streams, WriteEnds};
+use super::terminal::Terminal;
 use super::verdict::{self, Ended};
 use super::wire::{Begin, Channel, Finished, FromHelper, Order, Prepare, Ready, ToHelper};
 use super::{cgroup, containment, helper, payload, poll, sys, tree};
@@ -151,6 +152,8 @@ impl EmptyTree for Helped {
             null,
         } = *self;
         let cancel = observer.cancellation();
+        let in_reach = ready.containment.level < Level::PidNamespace || !ready.events.is_empty();
+        let _terminal = Terminal::remember(in_reach);
         let started = Instant::now();
         let beside = [
             launch.cwd.as_fd(),
@@ -199,7 +202,7 @@ impl EmptyTree for Helped {
                     }
                     None => helper.kill_with_descendants(),
                 };
-                let proof = clean_up(init.as_ref(), ready.cgroup.as_deref());
+                let proof = clean_up(init.as_ref(), &ready.cgroups);
                 let cancelled = cancel.as_ref().is_some_and(CancelToken::is_cancelled);
                 let stopped_by = match Instant::now() >= later(started, limits.timeout) {
                     true => Some(StopReason::Timeout),
@@ -309,17 +312,20 @@ fn wait(channel: &Channel, streams: &Streams, cancel: Option<&CancelToken>, unti
 }
 
 /// Ends what a lost helper has left, as far as it can be reached from here.
-fn clean_up(init: Option<&OwnedFd>, cgroup: Option<&Path>) -> EmptyProof {
-    if let Some(directory) = cgroup {
+fn clean_up(init: Option<&OwnedFd>, cgroups: &[PathBuf]) -> EmptyProof {
+    for directory in cgroups {
         cgroup::kill(directory);
-        let _ = std::fs::remove_dir(directory);
     }
     // The kernel kills init when the helper ends, and with it the namespace; it says that init has
     // ended only when nothing is left in there.
-    match init {
+    let proof = match init {
         Some(init) if poll::wait_readable(init.as_fd(), CLEAN_UP_TIME) => EmptyProof::InitReaped,
         _ => EmptyProof::None,
+    };
+    for directory in cgroups {
+        cgroup::remove(directory);
     }
+    proof
 }
 
 /// A run whose end nobody has seen: its processes were killed because their supervisor was gone, or did not answer.

@@ -11,16 +11,16 @@ use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::path::{Path, PathBuf};
 
-use nix::mount::{MsFlags, mount};
-use nix::sys::statvfs::{FsFlags, statvfs};
+use nix::sched::{CloneFlags, unshare};
 use rustix::event::{PollFd, PollFlags};
 use rustix::process::Signal;
 use rustix::thread::CapabilitySet;
 
+use super::mounts::{Mounts, unprotected};
 use super::payload::{self, Descriptors, Setting};
 use super::reaper::Reaper;
 use super::wire::{Channel, FromInit, Scene, ToInit, write_file};
-use super::{poll, sys};
+use super::{cgroup, poll, sys};
 use crate::evidence::Event;
 
 /// What init is born with. It has its own copy of everything that the helper had.
@@ -56,13 +56,18 @@ fn be_init(task: &Task) -> io::Result<()> {
     }
     // Only now: a process that cannot be dumped cannot open its own maps.
     nix::sys::prctl::set_dumpable(false)?;
-    let mounts = Mounts::new();
+    let mut mounts = Mounts::new();
     start_pids_at_random();
+    let ipc = unshare(CloneFlags::CLONE_NEWIPC);
     // Up to here nothing depends on the command, which may not be known yet.
     let Some((ToInit::SetUp(scene), _)) = task.helper.receive()? else {
         return Ok(());
     };
-    let events = mounts.show(&scene);
+    let mut events = join_cgroups(&scene)?;
+    events.extend(mounts.show(&scene));
+    if let Err(error) = ipc {
+        events.push(unprotected("System V IPC", &error.to_string()));
+    }
     give_up_capabilities()?;
     rustix::thread::set_no_new_privs(true)?;
     // A change of credentials would have cleared it.
@@ -153,29 +158,58 @@ fn be_init(task: &Task) -> io::Result<()> {
     }
 }
 
-/// What a command that runs as root must not be able to do, or its containment and what is hidden from it
-/// would be a matter of its good will: unmount and mount, trace this process, open files by their handles
-/// instead of their names, make device files, and write to the kernel's memory.
-///
-/// Docker withholds the same by default, except that it grants MKNOD and restricts devices in another way
-/// ("Runtime privilege and Linux capabilities" in its manual).
-const GIVEN_UP: CapabilitySet = CapabilitySet::SYS_ADMIN
-    .union(CapabilitySet::SYS_PTRACE)
-    .union(CapabilitySet::DAC_READ_SEARCH)
-    .union(CapabilitySet::MKNOD)
-    .union(CapabilitySet::SYS_MODULE)
-    .union(CapabilitySet::SYS_RAWIO)
-    .union(CapabilitySet::BPF)
-    .union(CapabilitySet::PERFMON);
+/// Moves this process into the run's cgroups, and has their insides looked at as if there were nothing around them:
+/// who mounts a hierarchy anew, in a user namespace, finds the run's own part of it only. Returns what did not work.
+fn join_cgroups(scene: &Scene) -> io::Result<Vec<Event>> {
+    let mut events = Vec::new();
+    for (directory, is_needed) in &scene.cgroups {
+        let directory = PathBuf::from(directory);
+        match cgroup::join(&directory) {
+            Ok(()) => {}
+            Err(error) if *is_needed => {
+                return Err(io::Error::other(format!("cgroup: {error}")));
+            }
+            Err(error) => events.push(cgroup::not_apart(&directory, &error)),
+        }
+    }
+    if let Err(error) = unshare(CloneFlags::CLONE_NEWCGROUP) {
+        events.push(unprotected("control groups", &error.to_string()));
+    }
+    Ok(events)
+}
 
-/// Sees to it that no command gets what is [given up](GIVEN_UP): not from being root, and not by inheritance.
+/// All that a command that runs as root keeps of what makes root more than others. Without the rest it cannot undo what
+/// hides the ledger from it, trace its supervisor, set the clock that records go by, or change the machine.
+///
+/// Docker leaves the same by default ("Runtime privilege and Linux capabilities" in its manual), and besides
+/// MKNOD, which it restricts in another way, and AUDIT_WRITE, by which others' records can be forged.
+const KEPT: CapabilitySet = CapabilitySet::CHOWN
+    .union(CapabilitySet::DAC_OVERRIDE)
+    .union(CapabilitySet::FOWNER)
+    .union(CapabilitySet::FSETID)
+    .union(CapabilitySet::KILL)
+    .union(CapabilitySet::SETGID)
+    .union(CapabilitySet::SETUID)
+    .union(CapabilitySet::SETPCAP)
+    .union(CapabilitySet::SETFCAP)
+    .union(CapabilitySet::NET_BIND_SERVICE)
+    .union(CapabilitySet::NET_RAW)
+    .union(CapabilitySet::SYS_CHROOT);
+
+/// Sees to it that no command gets more than what is [kept](KEPT): not from being root, and not by inheritance.
 fn give_up_capabilities() -> io::Result<()> {
-    for capability in GIVEN_UP {
-        // One that the kernel does not know cannot be had either.
-        let _ = rustix::thread::remove_capability_from_bounding_set(capability);
+    // Also those that a later kernel may have.
+    for bit in 0..u64::BITS {
+        let capability = CapabilitySet::from_bits_retain(1 << bit);
+        if !KEPT.contains(capability)
+            && rustix::thread::remove_capability_from_bounding_set(capability).is_err()
+        {
+            // The first that the kernel does not know: it knows none behind it.
+            break;
+        }
     }
     let mut sets = rustix::thread::capabilities(None)?;
-    sets.inheritable.remove(GIVEN_UP);
+    sets.inheritable = sets.inheritable.intersection(KEPT);
     // The kernel takes them out of the ambient set as well.
     Ok(rustix::thread::set_capabilities(None, sets)?)
 }
@@ -196,98 +230,6 @@ fn map_identity(user: u32, group: u32) -> io::Result<()> {
     write("setgroups", "deny")?;
     write("uid_map", &format!("{user} {user} 1"))?;
     write("gid_map", &format!("{group} {group} 1"))
-}
-
-/// What is mounted in this namespace, and nowhere else.
-struct Mounts {
-    /// Why this namespace's mounts would reach the machine's own, if they would.
-    shared: Option<nix::Error>,
-    /// There is a `/proc` of this namespace.
-    fresh_proc: bool,
-}
-
-impl Mounts {
-    /// Cuts this namespace's mounts off from all others, and mounts a `/proc` of its own if that is permitted.
-    fn new() -> Mounts {
-        let nothing = None::<&str>;
-        let private = MsFlags::MS_REC | MsFlags::MS_PRIVATE;
-        let shared = mount(nothing, "/", nothing, private, nothing).err();
-        let inert = MsFlags::MS_NOSUID | MsFlags::MS_NODEV | MsFlags::MS_NOEXEC;
-        let fresh_proc =
-            shared.is_none() && mount(Some("proc"), "/proc", Some("proc"), inert, nothing).is_ok();
-        Mounts { shared, fresh_proc }
-    }
-
-    /// Covers what the command must not see, and protects what it must not change. What did not work is an event.
-    fn show(&self, scene: &Scene) -> Vec<Event> {
-        let hidden = scene.hidden.iter().map(|path| (path, "covering it", true));
-        let read_only = scene
-            .read_only
-            .iter()
-            .map(|path| (path, "making it read-only", false));
-        let mut events = Vec::new();
-        for (path, doing, hides) in hidden.chain(read_only) {
-            let path = PathBuf::from(path);
-            let done = match self.shared {
-                Some(error) => Err(format!("mounts: {error}")),
-                None if hides => hide(&path).map_err(|error| format!("{doing}: {error}")),
-                None => protect(&path).map_err(|error| format!("{doing}: {error}")),
-            };
-            if let Err(because) = done {
-                events.push(not_protected(&path, &because));
-            }
-        }
-        events
-    }
-}
-
-/// An empty directory over `path`.
-fn hide(path: &Path) -> nix::Result<()> {
-    if !path.exists() {
-        return Ok(());
-    }
-    let flags = MsFlags::MS_NOSUID | MsFlags::MS_NODEV | MsFlags::MS_NOEXEC | MsFlags::MS_RDONLY;
-    mount(
-        Some("tmpfs"),
-        path,
-        Some("tmpfs"),
-        flags,
-        Some("size=4k,nr_inodes=1,mode=000"),
-    )
-}
-
-/// `path` over itself, read-only.
-fn protect(path: &Path) -> nix::Result<()> {
-    if !path.exists() {
-        return Ok(());
-    }
-    let nothing = None::<&str>;
-    mount(Some(path), path, nothing, MsFlags::MS_BIND, nothing)?;
-    // In a user namespace, flags that the mount has must be given again or it is refused.
-    let has = statvfs(path)?.flags();
-    let mut flags = MsFlags::MS_BIND | MsFlags::MS_REMOUNT | MsFlags::MS_RDONLY;
-    for (there, keep) in [
-        (FsFlags::ST_NOSUID, MsFlags::MS_NOSUID),
-        (FsFlags::ST_NODEV, MsFlags::MS_NODEV),
-        (FsFlags::ST_NOEXEC, MsFlags::MS_NOEXEC),
-        (FsFlags::ST_NOATIME, MsFlags::MS_NOATIME),
-        (FsFlags::ST_NODIRATIME, MsFlags::MS_NODIRATIME),
-        (FsFlags::ST_RELATIME, MsFlags::MS_RELATIME),
-    ] {
-        if has.contains(there) {
-            flags |= keep;
-        }
-    }
-    mount(nothing, path, nothing, flags, nothing)
-}
-
-/// The command can see or change `path`, though the policy would prevent it.
-pub(super) fn not_protected(path: &Path, because: &str) -> Event {
-    let path = path.to_string_lossy();
-    Event::new(
-        "NOT_PROTECTED",
-        format!("`{}`: {because}", path.escape_debug()),
-    )
 }
 
 /// The next pid is a random one, so that files of two runs that are named by pid do not meet.

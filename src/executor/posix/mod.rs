@@ -11,6 +11,8 @@
 //! | `helper` | owns the deadline: the one loop of a run |
 //! | `containment`, `cgroup` | the levels: what works here, who belongs to the run, is it empty |
 //! | `init` | PID 1 of the run's own namespace |
+//! | `mounts`, `mountinfo` | what the command sees of the machine; the table of mounts |
+//! | `terminal` | the caller's terminal is left as it was |
 //! | `payload` | from `fork` to `exec` of the command |
 //! | `reaper` | waits for children |
 //! | `stop` | deadline, stop signal, grace, `SIGKILL`, proof |
@@ -48,6 +50,8 @@ mod helper;
 mod host;
 mod init;
 mod limits;
+mod mountinfo;
+mod mounts;
 mod payload;
 mod poll;
 mod reaper;
@@ -55,6 +59,7 @@ mod signals;
 mod stop;
 mod streams;
 mod sys;
+mod terminal;
 mod tree;
 mod verdict;
 mod wire;

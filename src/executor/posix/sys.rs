@@ -304,16 +304,25 @@ pub(super) enum Cloned {
     Child,
 }
 
-/// As [`fork`], with the child in new namespaces.
+/// As [`fork`], with the child in new namespaces, and in `cgroup`.
 ///
 /// # Errors
 ///
-/// Those of `clone3`, or of `clone` where a filter says that `clone3` does not exist.
-pub(super) fn clone_into_namespaces(flags: libc::c_int) -> io::Result<Cloned> {
+/// Those of `clone3`, or of `clone` where a filter says that `clone3` does not exist, and no cgroup is given.
+pub(super) fn clone_into_namespaces(
+    flags: libc::c_int,
+    cgroup: Option<BorrowedFd<'_>>,
+) -> io::Result<Cloned> {
     let mut pidfd: libc::c_int = -1;
-    let flags = u64::try_from(flags | libc::CLONE_PIDFD).map_err(io::Error::other)?;
+    let mut flags = u64::try_from(flags | libc::CLONE_PIDFD).map_err(io::Error::other)?;
     // SAFETY: all fields are integers, for which zero is a value.
     let mut arguments: libc::clone_args = unsafe { std::mem::zeroed() };
+    if let Some(cgroup) = cgroup {
+        /// Newer than what the C library's headers have.
+        const CLONE_INTO_CGROUP: u64 = 0x2_0000_0000;
+        flags |= CLONE_INTO_CGROUP;
+        arguments.cgroup = u64::try_from(cgroup.as_raw_fd()).map_err(io::Error::other)?;
+    }
     arguments.flags = flags;
     arguments.pidfd = ptr::from_mut(&mut pidfd).expose_provenance() as u64;
     arguments.exit_signal = libc::SIGCHLD.unsigned_abs().into();
@@ -328,7 +337,10 @@ pub(super) fn clone_into_namespaces(flags: libc::c_int) -> io::Result<Cloned> {
     };
     // Filters of containers answer ENOSYS because they cannot see flags behind a pointer.
     #[cfg(not(target_arch = "s390x"))] // where the first two arguments are the other way round
-    if pid < 0 && io::Error::last_os_error().raw_os_error() == Some(libc::ENOSYS) {
+    if pid < 0
+        && cgroup.is_none()
+        && io::Error::last_os_error().raw_os_error() == Some(libc::ENOSYS)
+    {
         let flags = flags | u64::from(libc::SIGCHLD.unsigned_abs());
         let none = ptr::null_mut::<libc::c_void>();
         // SAFETY: as above. Stack 0 means the same one, in the child's own copy. The order of the
@@ -346,6 +358,46 @@ pub(super) fn clone_into_namespaces(flags: libc::c_int) -> io::Result<Cloned> {
             })
         }
         _ => Err(io::Error::last_os_error()),
+    }
+}
+
+/// Makes device files below `point` devices, or nothing but names: in the mount there, and all below it.
+///
+/// # Errors
+///
+/// Those of `mount_setattr`, which is there from Linux 5.12 on.
+pub(super) fn set_devices(point: &CStr, can_be_used: bool) -> io::Result<()> {
+    /// `struct mount_attr`, which the C library's crate does not have.
+    #[derive(Default)]
+    #[repr(C)]
+    struct Attributes {
+        set: u64,
+        clear: u64,
+        propagation: u64,
+        namespace: u64,
+    }
+    const MOUNT_ATTR_NODEV: u64 = 4;
+    let mut attributes = Attributes::default();
+    if can_be_used {
+        attributes.clear = MOUNT_ATTR_NODEV;
+    } else {
+        attributes.set = MOUNT_ATTR_NODEV;
+    }
+    // SAFETY: both pointers are valid for reads during the call, and the second is of as many bytes as is said.
+    let done = unsafe {
+        libc::syscall(
+            libc::SYS_mount_setattr,
+            libc::AT_FDCWD,
+            point.as_ptr(),
+            libc::AT_RECURSIVE,
+            &raw const attributes,
+            size_of::<Attributes>(),
+        )
+    };
+    if done == 0 {
+        Ok(())
+    } else {
+        Err(io::Error::last_os_error())
     }
 }
 

@@ -170,8 +170,8 @@ impl Limit {
 pub(super) struct Ready {
     pub(super) containment: Containment,
     pub(super) events: Vec<Event>,
-    /// A cgroup of the run's own, to be killed and removed by the host should the helper die.
-    pub(super) cgroup: Option<PathBuf>,
+    /// The cgroups of the run's own, to be killed and removed by the host should the helper die.
+    pub(super) cgroups: Vec<PathBuf>,
 }
 
 /// All that the helper knows about a run that is over.
@@ -195,6 +195,8 @@ pub(super) struct Scene {
     pub(super) hidden: Vec<Bytes>,
     pub(super) read_only: Vec<Bytes>,
     pub(super) most_processes: Option<u64>,
+    /// Cgroups to move into, and whether nothing may run elsewhere.
+    pub(super) cgroups: Vec<(Bytes, bool)>,
 }
 
 /// From the helper to init.
