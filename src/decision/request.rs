@@ -19,12 +19,12 @@ pub const MAX_REQUEST_PATHS: usize = 1024;
 /// What somebody asks for.
 ///
 /// ```
-/// use lictor::decision::{Request, Value};
+/// use lictor::Request;
 ///
 /// let argv = Request::argv(["pytest", "-v", "runtime/tests/a.py"]);
 /// let named = Request::named("pytest", "run")
 ///     .with_arg("target", "runtime/tests/a.py")
-///     .with_arg("verbose", Value::Flag(true))
+///     .with_arg("verbose", true)
 ///     .with_actor("ci");
 /// assert_eq!(named.actor(), Some("ci"));
 /// assert!(argv.actor().is_none());
@@ -69,6 +69,30 @@ pub(crate) type Parts<'r> = (&'r str, &'r str, &'r [(String, Value)]);
 impl From<&str> for Value {
     fn from(text: &str) -> Value {
         Value::Text(text.as_bytes().to_vec())
+    }
+}
+
+impl From<String> for Value {
+    fn from(text: String) -> Value {
+        Value::Text(text.into_bytes())
+    }
+}
+
+impl From<Vec<u8>> for Value {
+    fn from(text: Vec<u8>) -> Value {
+        Value::Text(text)
+    }
+}
+
+impl From<bool> for Value {
+    fn from(is_given: bool) -> Value {
+        Value::Flag(is_given)
+    }
+}
+
+impl From<i64> for Value {
+    fn from(number: i64) -> Value {
+        Value::Int(number)
     }
 }
 

@@ -30,13 +30,22 @@ const MAX_DEPTH: usize = 32;
 const MAX_RECOVERIES: usize = 20;
 
 /// One document, under the name a person knows it by.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct SourceFile {
     /// The name shown in messages.
     pub name: String,
     /// The text.
     pub text: String,
+}
+
+/// Without the text, which an error that `main` returns would print whole.
+impl fmt::Debug for SourceFile {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SourceFile")
+            .field("name", &self.name)
+            .finish_non_exhaustive()
+    }
 }
 
 impl SourceFile {
