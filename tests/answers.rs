@@ -604,6 +604,28 @@ rules: [{id: read, allow: filesystem.read_file, within: docs}]
     few(one, 4);
 }
 
+/// The first policy of a document.
+fn first_policy(document: &str) -> &str {
+    let (_, rest) = document.split_once("```yaml\nversion: 1\n").unwrap();
+    let (policy, _) = rest.split_once("```").unwrap();
+    policy.split_once('\n').unwrap().1
+}
+
+#[test]
+fn the_first_policies_of_the_documents_lint_with_next_to_nothing_and_do_what_they_are_for() {
+    for (document, most) in [
+        (include_str!("../README.md"), 0),
+        // A switch in the environment stands for what a project has; lint says what it is worth.
+        (include_str!("../policy/README.md"), 1),
+    ] {
+        let policy = first_policy(document);
+        few(policy, most);
+        let place = program::Place::with_policy(&format!("version: 1\nname: answers\n{policy}"));
+        let tested = place.lictor(["test", "--coverage"]).end().ends_with_code(0);
+        assert!(tested.stdout.contains("100 % covered"), "{tested:?}");
+    }
+}
+
 #[test]
 fn codes_fire_as_their_text_says() {
     let codes = |text: &str| {

@@ -13,10 +13,14 @@ mod program;
 
 #[path = "commands/exit_codes.rs"]
 mod exit_codes;
+#[path = "commands/ledger_place.rs"]
+mod ledger_place;
 #[path = "commands/lint_files.rs"]
 mod lint_files;
 #[path = "commands/output.rs"]
 mod output;
+#[path = "commands/ways_out.rs"]
+mod ways_out;
 #[path = "commands/where_it_starts.rs"]
 mod where_it_starts;
 #[path = "commands/written_files.rs"]

@@ -13,7 +13,7 @@ use std::path::{Path, PathBuf};
 use serde_json::{Value as Json, json};
 
 use super::{Failure, Global};
-use crate::governor::{LoadError, LoadedPolicy, load, load_default};
+use crate::governor::{LoadError, LoadedPolicy, home_directory, load, load_default};
 use crate::lint::{Report, render};
 use crate::policy::CompiledPolicy;
 
@@ -211,12 +211,10 @@ fn outermost(directory: &Path) -> Option<PathBuf> {
 /// Where the ledger is that something could not be written to, why there, and the way out.
 pub(super) fn tell_ledger(directory: &Path) {
     let shown = directory.display().to_string();
-    let is_unnamed = ["XDG_STATE_HOME", "HOME"]
-        .iter()
-        .all(|name| std::env::var_os(name).is_none_or(|path| !Path::new(&path).is_absolute()));
-    let why = match directory.starts_with("/var/lib/lictor") && is_unnamed {
-        true => ", because neither $XDG_STATE_HOME nor $HOME is set",
-        false => "",
+    let state = state();
+    let why = match directory.starts_with(&state.directory) {
+        true => format!(", a place that comes from {}", state.from),
+        false => String::new(),
     };
     message!("  the ledger is in `{}`{why}", shown.escape_debug());
     message!(
@@ -224,15 +222,40 @@ pub(super) fn tell_ledger(directory: &Path) {
     );
 }
 
-/// `$XDG_STATE_HOME/lictor`, or its default.
+/// The directory that ledgers without a path of their own lie in.
 pub(super) fn state_directory() -> PathBuf {
+    state().directory
+}
+
+/// Where ledgers lie that no policy names a place for, and what that was taken from.
+#[derive(Debug)]
+pub(super) struct State {
+    pub(super) directory: PathBuf,
+    pub(super) from: &'static str,
+}
+
+/// `$XDG_STATE_HOME/lictor`, or its default below the user's home. A job without `$HOME` (cron, systemd) finds the same
+/// home in the user database, so that its record is the one of that user's terminal.
+pub(super) fn state() -> State {
     let absolute = |name: &str| {
         std::env::var_os(name)
             .map(PathBuf::from)
             .filter(|path| path.is_absolute())
     };
-    let state = absolute("XDG_STATE_HOME").or_else(|| Some(absolute("HOME")?.join(".local/state")));
-    state
-        .unwrap_or_else(|| PathBuf::from("/var/lib"))
-        .join("lictor")
+    let below_home = |home: PathBuf| home.join(".local/state");
+    let (state, from) = if let Some(state) = absolute("XDG_STATE_HOME") {
+        (state, "$XDG_STATE_HOME")
+    } else if let Some(home) = absolute("HOME") {
+        (below_home(home), "$HOME")
+    } else if let Some(home) = home_directory() {
+        let from = "the user database, because neither $XDG_STATE_HOME nor $HOME is set";
+        (below_home(home), from)
+    } else {
+        let from = "the built-in default, because neither $XDG_STATE_HOME nor $HOME is set and this user has no home";
+        (PathBuf::from("/var/lib"), from)
+    };
+    State {
+        directory: state.join("lictor"),
+        from,
+    }
 }

@@ -8,8 +8,7 @@ use serde_json::{Value as Json, json};
 
 use super::exit::Exit;
 use super::prove::LONGEST;
-use super::replace::replace;
-use super::{Failure, print_json};
+use super::{Failure, print_json, replace};
 use crate::governor::LoadedPolicy;
 use crate::lint::Options;
 use crate::lint::coverage::PointKind;

@@ -10,9 +10,8 @@ use clap::{Args, ValueEnum};
 use serde_json::{Value as Json, json};
 
 use super::exit::Exit;
-use super::replace::replace;
 use super::surroundings::Disk;
-use super::{Failure, Global, discover, print_json};
+use super::{Failure, Global, discover, print_json, replace};
 use crate::governor::{LoadError, load_unproved};
 use crate::lint::{self, Level, Options, Report, fix, render};
 use crate::policy::CompiledPolicy;

@@ -25,7 +25,6 @@ mod other_terms;
 mod prove;
 mod quick;
 mod recorded;
-mod replace;
 mod request;
 mod revoke;
 mod run;
@@ -38,7 +37,7 @@ mod test;
 use std::cell::Cell;
 use std::ffi::OsString;
 use std::os::unix::ffi::OsStrExt as _;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::error::{ContextKind, ContextValue, ErrorKind};
@@ -272,7 +271,7 @@ impl Failure {
 
     /// The reason without colours, and without the word in front of it.
     fn plain(&self) -> String {
-        let text = anstream::adapter::strip_str(&self.0).to_string();
+        let text = print::without_colors(&self.0);
         text.strip_prefix("error: ").unwrap_or(&text).to_owned()
     }
 }
@@ -281,6 +280,14 @@ impl std::fmt::Display for Failure {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(&self.0)
     }
+}
+
+/// Puts `after` in the place of a file's text, if that still is `before`.
+fn replace(file: &Path, before: &str, after: &str) -> Result<(), Failure> {
+    crate::resolve::replace(file, before, after).map_err(|why| {
+        let shown = file.display().to_string();
+        Failure::new(format!("`{}` is not changed: {why}", shown.escape_debug()))
+    })
 }
 
 /// JSON that is one line to every reader: some end a line at U+2028 or U+0085, too.

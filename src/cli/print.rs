@@ -57,6 +57,11 @@ fn write(mut to: impl Write, colors: ColorChoice, text: std::fmt::Arguments<'_>)
     };
 }
 
+/// The text without its colours, for an answer that is data.
+pub(super) fn without_colors(text: &str) -> String {
+    strip_str(text).to_string()
+}
+
 /// Prints one line of JSON.
 pub(super) fn json(json: &serde_json::Value) {
     let _ = Answers.write_all(format!("{}\n", super::json_line(json)).as_bytes());

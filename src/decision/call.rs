@@ -57,6 +57,8 @@ pub(super) struct Misfit {
     pub(super) message: String,
     /// What to do about it.
     pub(super) instead: Option<String>,
+    /// The argument that has to be given and is not: its tool, its action there, its name.
+    pub(super) missing: Option<(usize, usize, String)>,
     /// How many words were understood before it; the misfit that came furthest is the one to tell.
     pub(super) depth: usize,
 }
@@ -67,6 +69,7 @@ impl Misfit {
             reason,
             message,
             instead: None,
+            missing: None,
             depth: 0,
         }
     }
@@ -81,6 +84,12 @@ impl Misfit {
 
     pub(super) fn or(self, instead: Option<String>) -> Misfit {
         Misfit { instead, ..self }
+    }
+
+    /// Adds what to do, if nothing was said about that.
+    pub(super) fn or_instead(mut self, instead: Option<String>) -> Misfit {
+        self.instead = self.instead.or(instead);
+        self
     }
 
     pub(super) fn at(self, depth: usize) -> Misfit {
@@ -211,7 +220,11 @@ impl Call {
                     "`{}.{}` requires the argument `{}`",
                     tool.name, action.name, argument.name
                 );
-                return Err(Misfit::new(Reason::ArgumentRequired, message));
+                let missing = Some((self.tool, self.action, argument.name.clone()));
+                return Err(Misfit {
+                    missing,
+                    ..Misfit::new(Reason::ArgumentRequired, message)
+                });
             }
             if times > 1 && !argument.repeat {
                 let message = format!(

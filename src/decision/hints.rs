@@ -7,6 +7,7 @@ use super::grammar::is_option;
 use crate::path::shown;
 use crate::policy::model::{Action, Tool};
 use crate::policy::{CompiledPolicy, declaring_library, nearest};
+use crate::reason::Reason;
 
 /// Commands that are listed one by one.
 const MOST: usize = 12;
@@ -62,6 +63,15 @@ pub(super) fn for_action(tool: &Tool, name: &str) -> Option<String> {
         None => listed(&known().map(str::to_owned).collect::<Vec<_>>())
             .map(|all| format!("it has {all}")),
     }
+}
+
+/// What to do about a lone `.` that the policy refuses.
+pub(super) fn for_dot(text: &[u8], reason: Reason) -> Option<String> {
+    let is_refused = matches!(text, b"." | b"./") && reason == Reason::PathTraversalDenied;
+    is_refused.then(|| {
+        "the policy says `paths: {dot: deny}`: name the directory; without `dot`, `.` is the one that the line starts in"
+            .to_owned()
+    })
 }
 
 /// A message about words that select no action of the tools they may be for, and what to do.

@@ -7,11 +7,13 @@
 #![forbid(unsafe_code)]
 
 use super::approval::{For, is_granted, needed};
+use super::call::Misfit;
 use super::paths::{CWD, Decided};
-use super::{Context, Effect};
+use super::{Context, Effect, Request};
 use crate::path::CanonicalPath;
+use crate::policy::glob::Pattern;
 use crate::policy::matcher::ScopeId;
-use crate::policy::model::{Access, Creates, RuleEffect, Tree};
+use crate::policy::model::{Access, ArgumentKind, Creates, RuleEffect, Spelling, Tree};
 use crate::policy::{CompiledPolicy, CompiledRule, RuleId};
 use crate::reason::Reason;
 
@@ -393,6 +395,63 @@ impl Judged {
     }
 }
 
+/// Returns how to give the argument that a request lacks: as which option, or within which patterns.
+pub(super) fn how_to_give(
+    policy: &CompiledPolicy,
+    misfit: &Misfit,
+    request: &Request,
+    actor: &str,
+) -> Option<String> {
+    let (tool, action, argument) = misfit.missing.as_ref()?;
+    let (tool, action) = (*tool, *action);
+    let cwd = request.cwd.as_deref().unwrap_or(b".");
+    let here = CanonicalPath::parse(cwd, policy.switches()).ok()?;
+    let (found, of_action, number) = policy.action(tool, action)?;
+    let after = of_action.after.iter().flatten();
+    let mut declared = found.args.iter().chain(&of_action.args).chain(after);
+    let declared = declared.find(|declared| declared.name == *argument)?;
+    match (&declared.spelling, &declared.kind) {
+        (Spelling::Option { names, .. }, _) => {
+            let names: Vec<String> = names.iter().map(|name| format!("`{name}`")).collect();
+            Some(format!("give it with {}", names.join(" or ")))
+        }
+        (Spelling::Positional, ArgumentKind::Path(_)) => {
+            let about = About {
+                policy,
+                tool: u32::try_from(tool).ok()?,
+                action: number,
+                path: None,
+                actor,
+            };
+            let allowed = about.allowed_patterns(argument);
+            if allowed.is_empty() {
+                return None;
+            }
+            let is_here = |text: &&str| {
+                let pattern = Pattern::parse(text);
+                *text == "**" || pattern.is_ok_and(|pattern| pattern.matches(here.as_str()))
+            };
+            let here = match allowed.iter().any(is_here) {
+                true => "; `.` is the directory that the line starts in",
+                false => "",
+            };
+            let patterns = listed(&allowed);
+            Some(format!("name it: the policy allows {patterns}{here}"))
+        }
+        (Spelling::Positional | Spelling::Flag { .. }, _) => None,
+    }
+}
+
+/// Patterns in words: of a thousand, three are shown.
+fn listed(all: &[&str]) -> String {
+    let shown: Vec<String> = all.iter().take(3).map(|text| format!("`{text}`")).collect();
+    match all.len() {
+        0 => "no path at all".to_owned(),
+        1..=3 => shown.join(", "),
+        more => format!("{} and {} more", shown.join(", "), more.saturating_sub(3)),
+    }
+}
+
 /// Words for a judgement.
 struct About<'a> {
     policy: &'a CompiledPolicy,
@@ -446,7 +505,10 @@ impl About<'_> {
             (Some(Reason::PathOutsideAllowedScope), _) => {
                 format!(
                     "{subject} is outside what the policy allows {action}: {}",
-                    self.silent_rule().unwrap_or_else(|| self.allowed_scopes())
+                    self.silent_rule().unwrap_or_else(|| {
+                        let argument = self.path.map_or("", |path| path.argument.as_str());
+                        listed(&self.allowed_patterns(argument))
+                    })
                 )
             }
             _ => format!("no rule allows {action} to `{}`", self.actor),
@@ -517,22 +579,15 @@ impl About<'_> {
         ))
     }
 
-    fn allowed_scopes(&self) -> String {
+    fn allowed_patterns(&self, argument: &str) -> Vec<&str> {
         let context = Context::default();
-        // Names of patterns only: of a thousand, three are shown.
         let mut all: Vec<&str> = Vec::new();
-        let argument = self.path.map_or("", |path| path.argument.as_str());
         for rule in speaking(self.policy, self.tool, self.action, self.actor, &context) {
             let scopes = self.policy.scopes_for(rule, self.action, argument);
             all.extend(self.patterns(scopes.unwrap_or_default()));
         }
         all.dedup();
-        let shown: Vec<String> = all.iter().take(3).map(|text| format!("`{text}`")).collect();
-        match all.len() {
-            0 => "no path at all".to_owned(),
-            1..=3 => shown.join(", "),
-            more => format!("{} and {} more", shown.join(", "), more.saturating_sub(3)),
-        }
+        all
     }
 
     fn patterns(&self, scopes: &[ScopeId]) -> impl Iterator<Item = &str> {

@@ -341,7 +341,10 @@ pub fn decide(policy: &CompiledPolicy, request: &Request, context: &Context) -> 
     };
     let call = match parsed {
         Ok(call) => call,
-        Err(misfit) => return decision.refuse(misfit),
+        Err(misfit) => {
+            let instead = judge::how_to_give(policy, &misfit, request, &decision.asked.actor);
+            return decision.refuse(misfit.or_instead(instead));
+        }
     };
     let Some((tool, action, number)) = policy.action(call.tool, call.action) else {
         return decision.refuse(Misfit::new(
@@ -670,7 +673,8 @@ impl Decision {
                     .as_ref()?
                     .suggestion(first.text.as_deref()?, policy.switches())
             })
-            .map(|path| format!("write `{}`", path.as_str()));
+            .map(|path| format!("write `{}`", path.as_str()))
+            .or_else(|| hints::for_dot(first?.text.as_deref()?, reason));
         let mut decision = self.denied(reason, message);
         decision.reasons = reasons;
         decision.instead = suggestion;

@@ -33,6 +33,13 @@ impl LoadedPolicy {
     pub fn own_files(&self) -> impl Iterator<Item = PathBuf> + '_ {
         self.files.iter().chain([&self.ledger]).cloned()
     }
+
+    /// The ledger's directory, from the workspace, if the policy's rules let a request read or write there: nothing is
+    /// recorded in such a place, so everything is denied.
+    #[must_use]
+    pub fn ledger_in_reach(&self) -> Option<CanonicalPath> {
+        exposed(self, &Workspace::open_root(&self.workspace).ok()?)
+    }
 }
 
 /// Why a policy cannot be loaded.

@@ -32,7 +32,7 @@ use crate::reason::Reason;
 use crate::resolve::{Existing, Guarded, NewFile};
 use crate::resolve::{Host, Resolved, Workspace, WorkspaceError, resolve};
 
-pub use crate::resolve::user_id;
+pub use crate::resolve::{home_directory, user_id};
 pub use approve::{Accepted, DEFAULT_AGE, GrantError, What, Wish};
 pub use grants::{GrantView, Standing};
 pub use load::{

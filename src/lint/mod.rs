@@ -16,6 +16,7 @@ mod exposed;
 pub mod fix;
 pub mod generate;
 mod loading;
+mod misspelt;
 mod places;
 pub mod policy_tests;
 mod probe;

@@ -24,6 +24,8 @@ mod launch;
 mod new_file;
 mod pinned;
 mod program;
+#[cfg(feature = "cli")]
+mod replaced;
 mod repository;
 mod resolver;
 mod survey;
@@ -55,6 +57,8 @@ pub use launch::Launch;
 pub(crate) use new_file::{Existing, Guarded, NewFile};
 pub use pinned::MAX_PINNED_BYTES;
 pub use program::{untrusted_directory, untrusted_program};
+#[cfg(feature = "cli")]
+pub(crate) use replaced::replace;
 pub use resolver::{Found, Identity, Kind, Opened, Resolver, Root};
 pub use survey::{Surveyed, Verdict, survey};
 pub use walk::ComponentWalk;
@@ -65,6 +69,14 @@ pub use written::{Unwritten, Written};
 #[must_use]
 pub fn user_id() -> u32 {
     nix::unistd::Uid::effective().as_raw()
+}
+
+/// The effective user's home directory by the user database, if that names one and it is there.
+#[must_use]
+pub fn home_directory() -> Option<PathBuf> {
+    let entry = nix::unistd::User::from_uid(nix::unistd::Uid::effective());
+    let home = entry.ok().flatten()?.dir;
+    (home.is_absolute() && home.is_dir()).then_some(home)
 }
 
 /// What resolving needs from the process around it.

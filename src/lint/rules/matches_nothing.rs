@@ -5,12 +5,11 @@
 use std::collections::HashSet;
 
 use crate::lint::diagnostic::{Edit, Fix, Safety};
+use crate::lint::misspelt;
 use crate::lint::rule::{Findings, declare_rule};
 use crate::lint::subject::Subject;
-use crate::lint::surroundings::Kind;
 use crate::lint::yaml;
 use crate::policy::model::Access;
-use crate::policy::nearest;
 
 declare_rule! {
     /// ## What it does
@@ -55,46 +54,19 @@ pub(super) fn check(subject: &Subject<'_>, out: &mut Findings<'_>) {
             continue;
         }
         for (pattern, at) in scope.include.iter().chain(&scope.exclude) {
-            let prefix = pattern.literal_prefix();
-            if prefix.is_empty() || names.iter().any(|(name, _)| pattern.matches(name)) {
+            let Some(missing) = misspelt::missing(pattern, names) else {
                 continue;
-            }
-            // Where it first leaves what there is.
-            let mut known = String::new();
-            let mut missing = None;
-            for name in prefix.split('/') {
-                let path = crate::lint::probe::join(&known, name);
-                if names.iter().any(|(there, _)| *there == path) {
-                    known = path;
-                } else {
-                    missing = Some(name);
-                    break;
-                }
-            }
-            let siblings = names
-                .iter()
-                .filter(|(_, kind)| *kind == Kind::Directory || !pattern.reaches_down())
-                .filter_map(|(name, _)| match name.rsplit_once('/') {
-                    Some((above, name)) => (above == known).then_some(name),
-                    None => known.is_empty().then_some(name.as_str()),
-                });
-            let same = |name: &str| {
-                let mut siblings = siblings.clone();
-                siblings.find(|there| there.eq_ignore_ascii_case(name))
             };
-            let meant = missing.and_then(|name| {
-                let meant = same(name).or_else(|| nearest(name, siblings.clone()))?;
-                Some((name, meant))
-            });
+            let known = &missing.known;
             let place = if known.is_empty() {
                 "the workspace".to_owned()
             } else {
                 format!("`{known}`")
             };
             let message = format!("nothing in the workspace matches `{pattern}`");
-            out.at(*at, message, |d| match (meant, missing) {
-                (Some((name, meant)), _) => {
-                    let correct = pattern.as_str().replacen(name, meant, 1);
+            let correct = missing.corrected(pattern);
+            out.at(*at, message, |d| match (correct, &missing.name) {
+                (Some(correct), _) => {
                     d.help(format!("did you mean `{correct}`?")).fix(Fix::new(
                         Safety::Suggested,
                         format!("write `{correct}`"),
