@@ -701,7 +701,7 @@ fn a_signal_to_lictor_cancels_the_run_and_is_recorded() {
     let _stdout = first_line(&mut child);
     let pid = child.id().to_string();
     assert!(Command::new("kill").arg(pid).status().unwrap().success());
-    assert_eq!(child.wait().unwrap().code(), Some(128 + 15));
+    assert_eq!(child.wait().unwrap().signal(), Some(15));
     let outcome: Json = serde_json::from_slice(&std::fs::read(outcome).unwrap()).unwrap();
     assert_eq!(outcome["evidence"]["status"], "CANCELLED");
     assert_eq!(outcome["evidence"]["stop"]["why"], "cancelled");

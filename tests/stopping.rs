@@ -15,7 +15,11 @@ mod ordinary;
 #[expect(dead_code, reason = "the helpers of all tests of the program")]
 mod program;
 
+use std::io::Read as _;
+use std::os::unix::process::ExitStatusExt as _;
 use std::path::Path;
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::{PoisonError, RwLock, RwLockReadGuard};
 use std::time::{Duration, Instant};
 
 use program::{Answer, Place};
@@ -23,7 +27,15 @@ use serde_json::Value as Json;
 
 /// Every script may run, with a time-out of a second and a grace period of 300 ms. `{}` is what else limits it.
 fn place(limits: &str, leaks: &str) -> Place {
-    Place::with_policy(&format!(
+    Place::with_policy(&policy_of("1s", "300ms", limits, leaks))
+}
+
+fn policy(timeout: &str, grace: &str) -> String {
+    policy_of(timeout, grace, "", "")
+}
+
+fn policy_of(timeout: &str, grace: &str, limits: &str, leaks: &str) -> String {
+    format!(
         r#"version: 1
 name: stopping
 tools:
@@ -32,11 +44,11 @@ tools:
   cat: {{program: /bin/cat, actions: {{run: {{}}}}}}
 scopes: {{all: ["**"]}}
 rules:
-  - {{id: r, allow: [sh.run, python3.run], within: all, limits: {{timeout: 1s, grace: 300ms{limits}}}{leaks}}}
-  - {{id: c, allow: cat.run, limits: {{timeout: 1s, grace: 300ms{limits}}}}}
+  - {{id: r, allow: [sh.run, python3.run], within: all, limits: {{timeout: {timeout}, grace: {grace}{limits}}}{leaks}}}
+  - {{id: c, allow: cat.run, limits: {{timeout: {timeout}, grace: {grace}{limits}}}}}
 defaults: {{program_path: [/usr/bin, /bin]}}
 "#
-    ))
+    )
 }
 
 /// The promise: a call returns 2 s after timeout and grace at the latest.
@@ -56,15 +68,40 @@ fn run(place: &Place, interpreter: &str, script: &str) -> (Answer, Json) {
     (answer, evidence)
 }
 
-/// The outcome that is on record, which is the last entry but a checkpoint.
-fn outcome(place: &Place) -> Json {
+/// The outcomes that are on record.
+fn outcomes(place: &Place) -> Vec<Json> {
     let show = place.lictor(["ledger", "show", "--json"]).end();
     let lines = show
         .stdout
         .lines()
         .map(|line| serde_json::from_str::<Json>(line).unwrap());
-    let mut outcomes = lines.filter(|entry| entry["type"] == "outcome");
-    outcomes.next_back().unwrap_or_else(|| panic!("{show:?}"))
+    lines.filter(|entry| entry["type"] == "outcome").collect()
+}
+
+/// The last of them.
+fn outcome(place: &Place) -> Json {
+    outcomes(place)
+        .pop()
+        .unwrap_or_else(|| panic!("nothing is recorded"))
+}
+
+/// Waits until the record says that a run has started.
+fn wait_for_start(place: &Place) {
+    let started = || {
+        place
+            .lictor(["ledger", "show", "--json"])
+            .end()
+            .stdout
+            .contains("\"type\":\"start\"")
+    };
+    while !started() {}
+}
+
+/// Held by what makes the machine busy, and by what measures time.
+static MACHINE: RwLock<()> = RwLock::new(());
+
+fn quiet() -> RwLockReadGuard<'static, ()> {
+    MACHINE.read().unwrap_or_else(PoisonError::into_inner)
 }
 
 fn has_python() -> bool {
@@ -77,6 +114,7 @@ fn has_python() -> bool {
 
 #[test]
 fn any_signal_that_can_end_a_command_is_kept() {
+    let _quiet = quiet();
     if !has_python() {
         return;
     }
@@ -135,6 +173,7 @@ fn busy_processes_in_sessions_of_their_own_do_not_outlast_the_deadline() {
         return;
     }
     let place = plain();
+    let _busy = MACHINE.write().unwrap_or_else(PoisonError::into_inner);
     // Bounded: no child forks again, and each ends by itself.
     let busy = r#"
 import os, signal, time
@@ -162,10 +201,271 @@ while time.monotonic() < end: pass
 
 #[test]
 fn the_picture_shows_what_processes_did_before_they_were_stopped_for_it() {
+    let _quiet = quiet();
     let (_, evidence) = run(&plain(), "sh", "sleep 9 & exec sleep 8");
     let tree = evidence["tree"].as_array().unwrap();
     let shown = |wanted: &str| tree.iter().any(|process| process["command"] == wanted);
     assert!(shown("sleep 9") && shown("sleep 8"), "{evidence}");
+}
+
+/// A run of `script` that somebody else reads, or does not.
+fn start(place: &Place, script: &str, set: impl FnOnce(&mut Command)) -> Child {
+    start_with(&[], place, script, set)
+}
+
+fn start_with(
+    words: &[&str],
+    place: &Place,
+    script: &str,
+    set: impl FnOnce(&mut Command),
+) -> Child {
+    place.write("script", script);
+    let words = words.iter().chain(&["run", "--", "sh", "script"]);
+    let mut start = place.lictor(words);
+    set(&mut start.command);
+    start.command.spawn().unwrap()
+}
+
+fn send(child: &Child, signal: i32) {
+    let status = Command::new("kill")
+        .args([format!("-{signal}"), child.id().to_string()])
+        .status();
+    assert!(status.unwrap().success());
+}
+
+/// Waits for the end of `child`, and no longer than `time`.
+fn end(child: &mut Child, time: Duration) -> ExitStatus {
+    let pid = child.id();
+    let (sender, receiver) = std::sync::mpsc::channel::<()>();
+    let watch = std::thread::spawn(move || {
+        let late = receiver.recv_timeout(time) == Err(std::sync::mpsc::RecvTimeoutError::Timeout);
+        if late {
+            let _ = Command::new("kill").args(["-9", &pid.to_string()]).status();
+        }
+        late
+    });
+    let status = child.wait().unwrap();
+    drop(sender);
+    assert!(!watch.join().unwrap(), "still there after {time:?}");
+    status
+}
+
+/// What a script prints that nobody reads.
+const FLOOD: &str = "trap '' TERM; while :; do echo 0123456789012345678901234567890123456789; done";
+
+#[test]
+fn a_reader_that_stalls_holds_up_neither_the_end_nor_the_record() {
+    let _quiet = quiet();
+    let script = FLOOD.replace("done", "echo x >&2; done");
+    // Of standard output, of standard error, and of an answer that is longer than a pipe.
+    for (json, stdout, stderr) in [
+        (false, true, false),
+        (false, false, true),
+        (true, true, true),
+    ] {
+        let place = place(", output: 300KiB", "");
+        let started = Instant::now();
+        let words: &[&str] = if json { &["--json"] } else { &[] };
+        let mut child = start_with(words, &place, &script, |command| {
+            let end = |piped| if piped { Stdio::piped() } else { Stdio::null() };
+            command.stdout(end(stdout)).stderr(end(stderr));
+        });
+        end(&mut child, PROMISED);
+        assert!(started.elapsed() >= Duration::from_secs(1));
+        let outcome = outcome(&place);
+        assert_eq!(outcome["status"], "TIMEOUT", "{outcome}");
+        let held_up = outcome["events"].to_string().contains("OUTPUT_HELD_UP");
+        assert_eq!(held_up, !json, "{outcome}");
+    }
+}
+
+#[test]
+fn what_a_slow_reader_did_not_take_yet_arrives_after_the_outcome_is_recorded() {
+    let place = place("", "");
+    let script = "i=0; while [ $i -lt 60000 ]; do echo 0123456789; i=$((i+1)); done";
+    let mut child = start(&place, script, |command| {
+        command.stdout(Stdio::piped());
+    });
+    let mut output = child.stdout.take().unwrap();
+    // The outcome is there while nobody has read a byte.
+    let recorded = || !outcomes(&place).is_empty();
+    while !recorded() {
+        assert!(child.try_wait().unwrap().is_none());
+    }
+    let mut text = String::new();
+    output.read_to_string(&mut text).unwrap();
+    assert_eq!(
+        (text.len(), end(&mut child, PROMISED).code()),
+        (660_000, Some(0))
+    );
+}
+
+#[test]
+fn a_signal_ends_a_run_whose_reader_stalls_and_lictor_dies_of_it() {
+    let _quiet = quiet();
+    for signal in [2, 15] {
+        let place = place(", output: 1KiB", "");
+        let mut child = start(&place, &FLOOD.replace("trap '' TERM; ", ""), |command| {
+            command.stdout(Stdio::piped());
+        });
+        wait_for_start(&place);
+        send(&child, signal);
+        let status = end(&mut child, Duration::from_millis(900));
+        assert_eq!(status.signal(), Some(signal), "{status:?}");
+        assert_eq!(outcome(&place)["status"], "CANCELLED");
+    }
+}
+
+#[test]
+fn a_second_signal_cuts_the_grace_period_short() {
+    let _quiet = quiet();
+    let place = Place::with_policy(&policy("30s", "20s"));
+    let mut child = start(
+        &place,
+        "trap '' TERM INT; echo on; while :; do sleep 9; done",
+        |_| {},
+    );
+    let mut line = [0; 3];
+    child.stdout.take().unwrap().read_exact(&mut line).unwrap();
+    // Two of one kind may arrive as one.
+    send(&child, 15);
+    send(&child, 2);
+    let status = end(&mut child, Duration::from_secs(4));
+    assert!(matches!(status.signal(), Some(15 | 2)), "{status:?}");
+    assert_eq!(outcome(&place)["status"], "CANCELLED");
+}
+
+#[test]
+fn lictor_dies_of_the_signal_that_ended_it() {
+    let _quiet = quiet();
+    // Also those that others use for their own ends, and those without a name.
+    for signal in [1, 2, 3, 10, 12, 15, 24, 34, 64] {
+        let place = plain();
+        let mut child = start(&place, "echo on; exec sleep 9", |_| {});
+        let mut line = [0; 3];
+        child.stdout.take().unwrap().read_exact(&mut line).unwrap();
+        send(&child, signal);
+        let status = end(&mut child, Duration::from_millis(900));
+        assert_eq!(status.signal(), Some(signal), "{status:?}");
+        let outcome = outcome(&place);
+        assert_eq!(
+            (&outcome["status"], &outcome["stop"]["why"]),
+            (&"CANCELLED".into(), &"cancelled".into())
+        );
+    }
+}
+
+#[test]
+fn a_signal_that_is_ignored_at_the_start_stays_so_here_and_in_the_command() {
+    let _quiet = quiet();
+    let place = plain();
+    place.write(
+        "script",
+        "kill -HUP $PPID $$; kill -USR1 $$; grep SigIgn /proc/self/status; echo on; exec sleep 0.4",
+    );
+    let program = place
+        .lictor(["run", "--", "sh", "script"])
+        .command
+        .get_program()
+        .to_owned();
+    let shell = "trap '' HUP USR1; exec \"$0\" run -- sh script";
+    let mut command = Command::new("sh");
+    command
+        .args(["-c", shell])
+        .arg(program)
+        .current_dir(place.work())
+        .env_clear();
+    command
+        .env("PATH", "/usr/bin:/bin")
+        .env("HOME", place.root());
+    command
+        .env("XDG_STATE_HOME", place.root().join("state"))
+        .stdout(Stdio::piped());
+    let mut child = command.spawn().unwrap();
+    let mut output = child.stdout.take().unwrap();
+    let mut text = [0; 27];
+    output.read_exact(&mut text).unwrap();
+    assert_eq!(&text, b"SigIgn:\t0000000000000201\non");
+    send(&child, 1);
+    send(&child, 10);
+    assert_eq!(end(&mut child, PROMISED).code(), Some(0));
+    assert_eq!(outcome(&place)["status"], "PASS");
+}
+
+#[test]
+fn a_limit_on_the_size_of_files_denies_and_never_tears_the_record() {
+    let place = plain();
+    place.write("script", "exit 0");
+    let small = place
+        .lictor(["run", "--", "sh", "script"])
+        .end()
+        .ends_with_code(0);
+    drop(small);
+    let program = place
+        .lictor(["run", "--", "sh", "script"])
+        .command
+        .get_program()
+        .to_owned();
+    for blocks in 1..12 {
+        let shell = format!("ulimit -f {blocks}; exec \"$0\" run -- sh script");
+        let mut command = Command::new("sh");
+        command
+            .args(["-c", &shell])
+            .arg(&program)
+            .current_dir(place.work())
+            .env_clear();
+        command
+            .env("PATH", "/usr/bin:/bin")
+            .env("HOME", place.root());
+        command.env("XDG_STATE_HOME", place.root().join("state"));
+        let output = command.output().unwrap();
+        let code = output.status.code();
+        assert!(matches!(code, Some(0 | 125 | 126)), "{blocks}: {output:?}");
+    }
+    let verified = place.lictor(["ledger", "verify", "--json"]).end();
+    assert_eq!(
+        verified.json()["problems"].as_array().map(Vec::len),
+        Some(0),
+        "{verified:?}"
+    );
+}
+
+#[test]
+fn a_run_that_went_on_while_lictor_was_stopped_says_so() {
+    let _quiet = quiet();
+    let place = Place::with_policy(&policy("10s", "300ms"));
+    let mut child = start(&place, "echo on; exec sleep 0.5", |_| {});
+    let mut line = [0; 3];
+    child.stdout.take().unwrap().read_exact(&mut line).unwrap();
+    send(&child, 19);
+    send(&child, 18);
+    assert_eq!(end(&mut child, PROMISED).code(), Some(0));
+    assert!(outcome(&place)["events"].to_string().contains("CONTINUED"));
+}
+
+#[test]
+fn a_limit_has_an_exit_code_of_its_own_and_is_named() {
+    let place = Place::with_policy(&policy_of("20s", "1s", ", cpu: 200ms", ""));
+    place.write("script", "trap 'exit 0' TERM; while :; do :; done");
+    let answer = place
+        .lictor(["run", "--", "sh", "script"])
+        .end()
+        .ends_with_code(123);
+    assert!(
+        answer.stderr.starts_with("lictor: LIMIT cpu after "),
+        "{answer:?}"
+    );
+}
+
+#[test]
+fn a_reader_that_went_away_ends_the_command_as_it_would_without_lictor() {
+    let _quiet = quiet();
+    let place = Place::with_policy(&policy("20s", "300ms"));
+    let mut child = start(&place, "while :; do echo y; done", |_| {});
+    let mut line = [0; 2];
+    child.stdout.take().unwrap().read_exact(&mut line).unwrap();
+    end(&mut child, Duration::from_secs(5));
+    assert_ne!(outcome(&place)["status"], "TIMEOUT");
 }
 
 #[test]

@@ -6,6 +6,7 @@ use std::process::ExitCode;
 
 use crate::decision::{Decision, Effect};
 use crate::evidence::{Evidence, Status};
+use crate::executor::cancelled_by;
 use crate::reason::Reason;
 
 /// How the program ends.
@@ -23,6 +24,8 @@ pub(super) enum Exit {
     Unknown,
     /// `run`: the command's own code, or one that stands for how it ended.
     Command(u8),
+    /// `run`: as the signal ends it that has cancelled the run.
+    Signal(i32),
 }
 
 impl Exit {
@@ -56,16 +59,17 @@ impl Exit {
         };
         match (evidence.status, evidence.exit_code) {
             (Status::Timeout, _) => Exit::Command(124),
+            (Status::Limit, _) => Exit::Command(123),
+            (Status::Cancelled, _) => match cancelled_by() {
+                Some(signal) => Exit::Signal(signal),
+                None => of_signal(evidence.stop.signals.first().map(|sent| sent.signal)),
+            },
             (Status::SpawnFailed | Status::Lost, _) => Exit::Command(125),
             (Status::Pass, _) => Exit::Command(0),
             // A failure that its own code does not tell of, such as processes left behind.
             (Status::Fail, None | Some(0)) => Exit::Command(1),
             (_, Some(code)) if code != 0 => Exit::Command(u8::try_from(code & 0xff).unwrap_or(1)),
-            (_, _) => of_signal(
-                evidence
-                    .signal
-                    .or(evidence.stop.signals.last().map(|sent| sent.signal)),
-            ),
+            (_, _) => of_signal(evidence.signal),
         }
     }
 }
@@ -79,6 +83,8 @@ impl From<Exit> for ExitCode {
             Exit::CouldNot => 2,
             Exit::Ask => 3,
             Exit::Command(code) => code,
+            // Only if the signal does not end this program, which is the first of its PID namespace.
+            Exit::Signal(signal) => 128_u8.saturating_add(u8::try_from(signal).unwrap_or(0)),
         })
     }
 }

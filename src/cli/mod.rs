@@ -46,7 +46,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use exit::Exit;
 use print::json as print_json;
 
-use crate::executor::Posix;
+use crate::executor::{Posix, die_of, outlive_file_limits};
 
 /// Decides what may run on which paths, runs it contained, and records it.
 #[derive(Parser, Debug)]
@@ -66,11 +66,12 @@ Exit codes:
   3  a person has to be asked
   4  unknown: a cap was reached
 `run` ends with the command's own code, or with
+  123  a limit other than time ended the command
   124  timed out
   125  lictor failed, the outcome is not recorded, or processes may be left
   126  denied, or not approved
   127  program not found
-  128+n  the command died of signal n";
+  128+n  the command died of signal n, or lictor did, which that signal told to end";
 
 /// Flags that stand before or after the command.
 #[derive(Args, Debug)]
@@ -143,9 +144,16 @@ enum Command {
 /// Runs the program. A mistake in it that ends in a panic is "could not decide", never another answer.
 #[must_use]
 pub fn main() -> ExitCode {
+    outlive_file_limits();
     let words = discover::words();
     let is_run = Cell::new(quick::named(&words) == Some(quick::Named::Run));
-    guarded(&is_run, || command(&words, &is_run))
+    guarded(&is_run, || {
+        let exit = command(&words, &is_run);
+        if let Exit::Signal(signal) = exit {
+            die_of(signal);
+        }
+        exit.into()
+    })
 }
 
 /// Returns the exit code of `command`, or the one for a failure of this program itself if it panics.
@@ -173,7 +181,7 @@ fn guarded(is_run: &Cell<bool>, command: impl FnOnce() -> ExitCode) -> ExitCode 
     })
 }
 
-fn command(words: &[OsString], is_run: &Cell<bool>) -> ExitCode {
+fn command(words: &[OsString], is_run: &Cell<bool>) -> Exit {
     let executor = run::executor_ahead(words);
     let cli = match quick::read(words).map_or_else(|| Cli::try_parse_from(words), Ok) {
         Ok(cli) => cli,
@@ -184,7 +192,7 @@ fn command(words: &[OsString], is_run: &Cell<bool>) -> ExitCode {
                 Exit::Good
             };
             print::usage(&with_tip(error, words));
-            return print::end(exit, false).into();
+            return print::end(exit, false);
         }
     };
     is_run.set(matches!(cli.command, Command::Run(_)));
@@ -201,7 +209,7 @@ fn command(words: &[OsString], is_run: &Cell<bool>) -> ExitCode {
         message!("{failure}");
         Exit::CouldNot
     });
-    print::end(exit, is_run.get()).into()
+    print::end(exit, is_run.get())
 }
 
 fn done(cli: Cli, executor: Posix) -> Result<Exit, Failure> {

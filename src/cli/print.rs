@@ -6,14 +6,16 @@
 #![forbid(unsafe_code)]
 
 use std::io::{self, ErrorKind, IsTerminal as _, Stdout, Write};
+use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::OnceLock;
+use std::time::Instant;
 
 use anstream::adapter::strip_str;
 use anstream::{AutoStream, ColorChoice};
 
 use super::Color;
 use super::exit::Exit;
-use crate::executor::was_closed;
+use crate::executor::{Stream, wait_writable, was_closed, write_briefly};
 
 /// Prints a line of an answer.
 macro_rules! answer {
@@ -38,6 +40,14 @@ macro_rules! message_part {
 
 /// The first thing that could not be printed, and why.
 static LOST: OnceLock<String> = OnceLock::new();
+
+/// Until when it is waited for whoever reads what is printed; else without end.
+static UNTIL: OnceLock<Instant> = OnceLock::new();
+
+/// From now on readers are waited for until then only.
+pub(super) fn wait_until(until: Instant) {
+    let _ = UNTIL.set(until);
+}
 
 pub(super) fn answer(text: std::fmt::Arguments<'_>) {
     write(Answers, AutoStream::choice(&io::stdout()), text);
@@ -84,8 +94,11 @@ pub(super) fn end(exit: Exit, is_run: bool) -> Exit {
         return exit;
     };
     // Where this cannot be printed either, the code alone has to say it.
-    let _ = io::stderr().write_all(format!("error: {lost}\n").as_bytes());
-    if is_run {
+    let _ = Messages.write_all(format!("error: {lost}\n").as_bytes());
+    if matches!(exit, Exit::Signal(_)) {
+        // Whoever has ended this program knows that it has not printed all.
+        exit
+    } else if is_run {
         Exit::Command(125)
     } else {
         Exit::CouldNot
@@ -102,7 +115,10 @@ pub(super) struct Messages;
 
 impl Write for Answers {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        remembered("standard output", 1, || io::stdout().write(bytes))
+        remembered("standard output", 1, || match UNTIL.get() {
+            Some(until) => write_until(io::stdout().as_fd(), bytes, *until),
+            None => io::stdout().write(bytes),
+        })
     }
 
     fn flush(&mut self) -> io::Result<()> {
@@ -115,11 +131,48 @@ impl Write for Answers {
 
 impl Write for Messages {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        remembered("standard error", 2, || io::stderr().write(bytes))
+        remembered("standard error", 2, || match UNTIL.get() {
+            Some(until) => write_until(io::stderr().as_fd(), bytes, *until),
+            None => io::stderr().write(bytes),
+        })
     }
 
     fn flush(&mut self) -> io::Result<()> {
         Ok(())
+    }
+}
+
+/// Writes as much of `bytes` as its reader takes until then, and all of it or an error.
+fn write_until(fd: BorrowedFd<'_>, bytes: &[u8], until: Instant) -> io::Result<usize> {
+    let mut left = bytes;
+    loop {
+        left = left.get(write_briefly(fd, left)?..).unwrap_or_default();
+        if left.is_empty() {
+            return Ok(bytes.len());
+        }
+        if Instant::now() >= until {
+            return Err(not_taken(left.len()));
+        }
+        wait_writable(&[fd], None, until);
+    }
+}
+
+/// Why `count` bytes were dropped.
+pub(super) fn not_taken(count: usize) -> io::Error {
+    let why =
+        format!("its reader did not take the last {count} bytes in time, and they were dropped");
+    io::Error::new(ErrorKind::TimedOut, why)
+}
+
+/// Passes `bytes` on to a stream that a command wrote to: as much of it as can be now.
+pub(super) fn pass_on(stream: Stream, bytes: &[u8]) -> io::Result<usize> {
+    match stream {
+        Stream::Stdout => remembered("standard output", 1, || {
+            write_briefly(io::stdout().as_fd(), bytes)
+        }),
+        Stream::Stderr => remembered("standard error", 2, || {
+            write_briefly(io::stderr().as_fd(), bytes)
+        }),
     }
 }
 
@@ -140,6 +193,29 @@ fn remembered<T>(
         let _ = LOST.set(format!("{name} cannot be written: {why}"));
     }
     done
+}
+
+/// The name of a stream, as messages have it.
+pub(super) fn name_of(stream: Stream) -> &'static str {
+    match stream {
+        Stream::Stdout => "standard output",
+        Stream::Stderr => "standard error",
+    }
+}
+
+/// The descriptor that the output of a stream goes to.
+pub(super) fn descriptor_of(stream: Stream) -> Box<dyn AsFd> {
+    match stream {
+        Stream::Stdout => Box::new(io::stdout()),
+        Stream::Stderr => Box::new(io::stderr()),
+    }
+}
+
+/// Notes that `count` bytes of a stream were dropped, if there are any.
+pub(super) fn dropped(stream: Stream, count: usize) {
+    if count > 0 {
+        let _ = remembered(name_of(stream), 0, || Err::<(), _>(not_taken(count)));
+    }
 }
 
 /// The descriptor of standard output, for who waits until nobody reads it any more.

@@ -3,21 +3,24 @@
 #![forbid(unsafe_code)]
 
 use std::ffi::{OsStr, OsString};
-use std::io::Write;
+use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
 use clap::Args;
 use serde_json::{Value as Json, json};
 
 use super::exit::Exit;
-use super::print::{Answers, Messages};
+use super::print;
 use super::quick::{self, Named};
 use super::request::RequestArgs;
 use super::{Failure, Global, discover, granted, print_json};
 use crate::decision::Effect;
-use crate::evidence::{EmptyProof, Evidence, Level, Process, Status};
-use crate::executor::{CancelToken, Observer, Posix, Stream, cancel_on_signals};
+use crate::evidence::{EmptyProof, Event, Evidence, Level, Process, Status};
+use crate::executor::{
+    CancelToken, Flow, Observer, Posix, Stream, cancel_on_signals, times_continued, wait_writable,
+};
 use crate::governor::{Governor, Ran};
 
 #[derive(Args, Debug)]
@@ -78,12 +81,19 @@ pub(super) fn main(command: Run, global: &Global, executor: Posix) -> Result<Exi
     let mut observer = PassThrough {
         cancel: CancelToken::new(),
         silent: global.json,
+        out: Outlet::new(Stream::Stdout),
+        err: Outlet::new(Stream::Stderr),
     };
     cancel_on_signals(&observer.cancel)
         .map_err(|error| Failure::new(format!("signals cannot be watched: {error}")))?;
     let context = governor.context(&actor);
     let report_file = command.report_file.as_deref().map(OsStr::as_bytes);
     let ran = governor.run_reporting(&request, &context, report_file, &mut observer);
+    // It is on record. What is left to be told waits for its readers no longer than the run could have taken.
+    let until = last_word(&ran);
+    observer.flush(until);
+    observer.drop_rest();
+    print::wait_until(until);
 
     let kept = match (outcome, &command.outcome) {
         (Some(new), Some(path)) => {
@@ -139,10 +149,121 @@ fn to_json(governor: &Governor, ran: &Ran) -> Json {
     })
 }
 
-/// Passes output on as it comes.
+/// How long readers are waited for: the call returns 2 s after timeout and grace at the latest.
+fn last_word(ran: &Ran) -> Instant {
+    const AFTER_ALL: Duration = Duration::from_millis(1200);
+    let now = Instant::now();
+    let left = match (&ran.evidence, ran.decision.terms()) {
+        // Whoever has cancelled it waits for the end.
+        (Some(evidence), _) if evidence.status == Status::Cancelled => HELD_UP_TIME,
+        (Some(evidence), Some(terms)) => terms
+            .limits
+            .timeout
+            .saturating_add(terms.limits.grace)
+            .saturating_add(AFTER_ALL)
+            .saturating_sub(Duration::from_millis(evidence.duration_ms)),
+        _ => AFTER_ALL,
+    };
+    now.checked_add(left).unwrap_or(now)
+}
+
+/// Time for a reader that is only slow, before it is noted that it held the run up.
+const HELD_UP_TIME: Duration = Duration::from_millis(100);
+
+/// Passes output on as it comes. Never waits for who reads it: what cannot be passed on yet is kept, and the stream held
+/// up.
 struct PassThrough {
     cancel: CancelToken,
     silent: bool,
+    out: Outlet,
+    err: Outlet,
+}
+
+/// One stream, and what of it was not passed on yet.
+struct Outlet {
+    stream: Stream,
+    to: Box<dyn AsFd>,
+    kept: Vec<u8>,
+    /// Nobody reads it any more.
+    closed: bool,
+}
+
+impl Outlet {
+    fn new(stream: Stream) -> Outlet {
+        Outlet {
+            to: print::descriptor_of(stream),
+            stream,
+            kept: Vec::new(),
+            closed: false,
+        }
+    }
+
+    fn pass_on(&mut self, bytes: &[u8]) {
+        if self.closed {
+            return;
+        }
+        let done = match self.kept.is_empty() {
+            true => self.written(bytes),
+            false => 0,
+        };
+        self.kept
+            .extend_from_slice(bytes.get(done..).unwrap_or_default());
+    }
+
+    fn go_on(&mut self) {
+        let kept = std::mem::take(&mut self.kept);
+        let done = match kept.is_empty() {
+            true => 0,
+            false => self.written(&kept),
+        };
+        self.kept = kept;
+        self.kept.drain(..done.min(self.kept.len()));
+    }
+
+    /// Returns how much of `bytes` is through with, all of it if nobody reads it.
+    fn written(&mut self, bytes: &[u8]) -> usize {
+        print::pass_on(self.stream, bytes).unwrap_or_else(|_| {
+            self.closed = true;
+            bytes.len()
+        })
+    }
+
+    fn held_up(&self) -> Option<BorrowedFd<'_>> {
+        (!self.kept.is_empty()).then(|| self.to.as_fd())
+    }
+}
+
+impl PassThrough {
+    /// Waits until everything is passed on, until then, or until somebody wants this program to end.
+    fn flush(&mut self, until: Instant) {
+        let was_cancelled = self.cancel.is_cancelled();
+        loop {
+            self.go_on();
+            let held_up: Vec<_> = [&self.out, &self.err]
+                .into_iter()
+                .filter_map(Outlet::held_up)
+                .collect();
+            let is_enough = match was_cancelled {
+                true => self.cancel.is_urgent(),
+                false => self.cancel.is_cancelled(),
+            };
+            if held_up.is_empty() || is_enough || Instant::now() >= until {
+                return;
+            }
+            let bell = match was_cancelled {
+                true => self.cancel.urgent(),
+                false => self.cancel.cancelled(),
+            };
+            wait_writable(&held_up, bell, until);
+        }
+    }
+
+    fn drop_rest(&mut self) {
+        for outlet in [&mut self.out, &mut self.err] {
+            let rest = std::mem::take(&mut outlet.kept);
+            print::dropped(outlet.stream, rest.len());
+        }
+    }
 }
 
 impl Observer for PassThrough {
@@ -150,11 +271,50 @@ impl Observer for PassThrough {
         if self.silent {
             return;
         }
-        // What cannot be passed on changes nothing about the run; it is told at the end.
-        let _ = match stream {
-            Stream::Stdout => Answers.write_all(bytes).and_then(|()| Answers.flush()),
-            Stream::Stderr => Messages.write_all(bytes),
+        match stream {
+            Stream::Stdout => self.out.pass_on(bytes),
+            Stream::Stderr => self.err.pass_on(bytes),
+        }
+    }
+
+    fn flow(&self, stream: Stream) -> Flow<'_> {
+        let outlet = match stream {
+            Stream::Stdout => &self.out,
+            Stream::Stderr => &self.err,
         };
+        match outlet.held_up() {
+            Some(until) => Flow::HeldUp(until),
+            None if outlet.closed => Flow::Closed,
+            None => Flow::Open,
+        }
+    }
+
+    fn go_on(&mut self) {
+        self.out.go_on();
+        self.err.go_on();
+    }
+
+    fn events(&mut self) -> Vec<Event> {
+        let soon = Instant::now().checked_add(HELD_UP_TIME);
+        self.flush(soon.unwrap_or_else(Instant::now));
+        let mut events = Vec::new();
+        for outlet in [&self.out, &self.err]
+            .into_iter()
+            .filter(|outlet| !outlet.kept.is_empty())
+        {
+            let (name, count) = (print::name_of(outlet.stream), outlet.kept.len());
+            let about =
+                format!("the reader of {name} had not taken {count} bytes when the run was over");
+            events.push(Event::new("OUTPUT_HELD_UP", about));
+        }
+        let times = times_continued();
+        if times > 0 {
+            let about = format!(
+                "lictor was told to go on {times} times: if it was stopped, the command and the clock went on"
+            );
+            events.push(Event::new("CONTINUED", about));
+        }
+        events
     }
 
     fn cancellation(&self) -> Option<CancelToken> {
@@ -207,7 +367,7 @@ fn tell(ran: &Ran, governor: &Governor) {
             let which = evidence
                 .limit
                 .as_ref()
-                .map(|limit| format!(" ({})", limit.escape_debug()))
+                .map(|limit| format!(" {}", limit.escape_debug()))
                 .unwrap_or_default();
             message!("lictor: {}{which} after {secs}", evidence.status.code());
         }

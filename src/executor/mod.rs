@@ -10,6 +10,7 @@
 // No `forbid(unsafe_code)`: it could not be lifted for `posix::sys`, the one file with unsafe code.
 
 use std::fmt;
+use std::os::fd::BorrowedFd;
 use std::path::PathBuf;
 
 use crate::evidence::{Containment, Event, Evidence, Level};
@@ -32,10 +33,13 @@ pub use cancel::CancelToken;
 pub use dry_run::DryRun;
 #[cfg(feature = "cli")]
 pub(crate) use git::file_at;
-#[cfg(all(target_os = "linux", feature = "cli"))]
-pub(crate) use posix::was_closed;
 #[cfg(target_os = "linux")]
 pub use posix::{LimitTrial, Posix, Trial, cancel_on_signals, init};
+#[cfg(all(target_os = "linux", feature = "cli"))]
+pub(crate) use posix::{
+    cancelled_by, die_of, outlive_file_limits, times_continued, wait_writable, was_closed,
+    write_briefly,
+};
 pub use signing::CommandHolder;
 
 /// Something that can run commands.
@@ -220,16 +224,46 @@ impl From<&Launch> for BuiltFor {
 /// }
 /// ```
 pub trait Observer {
-    /// The command wrote `bytes`. Called as they arrive; until it returns nothing more is read, but
-    /// the clock goes on.
+    /// The command wrote `bytes`. Called as they arrive; until it returns nothing more is read and no cancellation
+    /// passed on, but the clock goes on.
     fn output(&mut self, stream: Stream, bytes: &[u8]) {
         let _ = (stream, bytes);
+    }
+
+    /// What is done with more of `stream`. While it is held up nothing of it is read, so that the command waits as for
+    /// any slow reader; the clock and the end of the run do not, and what is left then comes all the same.
+    fn flow(&self, stream: Stream) -> Flow<'_> {
+        let _ = stream;
+        Flow::Open
+    }
+
+    /// What a stream was held up by is ready, perhaps.
+    fn go_on(&mut self) {}
+
+    /// What this observer has to say in the evidence. Asked once, when the run is over.
+    fn events(&mut self) -> Vec<Event> {
+        Vec::new()
     }
 
     /// What can cancel this run. Asked once, before the command starts.
     fn cancellation(&self) -> Option<CancelToken> {
         None
     }
+}
+
+/// What an observer does with the output of a stream.
+#[derive(Clone, Copy, Debug)]
+#[expect(
+    clippy::exhaustive_enums,
+    reason = "a backend has to know each of them"
+)]
+pub enum Flow<'a> {
+    /// Takes it.
+    Open,
+    /// Takes more when this can be written to.
+    HeldUp(BorrowedFd<'a>),
+    /// Wants no more: the command is to see that nobody reads.
+    Closed,
 }
 
 /// Watches nothing.

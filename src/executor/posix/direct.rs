@@ -96,7 +96,8 @@ fn run(
         if !ending.tick(now, &mut group) {
             break false;
         }
-        wait(&streams, &group, &ending, cpu.next_look(), cancel.as_ref());
+        let look = cpu.next_look();
+        wait(&streams, &group, &ending, look, cancel.as_ref(), &*observer);
         streams.pump(observer);
     };
 
@@ -116,6 +117,7 @@ fn run(
     let paths = launch.hidden.iter().chain(&launch.read_only);
     let mut events = mounts::nothing_protected(paths.map(PathBuf::as_path));
     events.extend(parts.unseen());
+    events.extend(observer.events());
     let (stdout, stderr) = streams.finish();
     let used = usage.user.saturating_add(usage.system);
     let is_over = parts.stop.why == Some(StopReason::Limit)
@@ -298,14 +300,16 @@ fn wait(
     ending: &Ending,
     look: Option<Instant>,
     cancel: Option<&CancelToken>,
+    observer: &dyn Observer,
 ) {
     let mut until = [ending.wake_at(), look].into_iter().flatten().min();
-    let mut fds: Vec<_> = streams.fds().collect();
+    let mut fds: Vec<PollFd<'_>> = streams.fds(observer).collect();
+    let readable = |fd| PollFd::from_borrowed_fd(fd, PollFlags::IN);
     if group.ended.is_none() {
-        fds.push(group.pidfd.as_fd());
+        fds.push(readable(group.pidfd.as_fd()));
     }
     if ending.is_ending() {
-        fds.extend(group.watched.iter().map(AsFd::as_fd));
+        fds.extend(group.watched.iter().map(|fd| readable(fd.as_fd())));
     }
     if let Some(token) = cancel {
         let bell = if token.is_cancelled() {
@@ -314,15 +318,11 @@ fn wait(
             token.cancelled()
         };
         match bell {
-            Some(bell) if !token.is_urgent() => fds.push(bell),
+            Some(bell) if !token.is_urgent() => fds.push(readable(bell)),
             Some(_) => {}
             None => until = super::no_bell(until),
         }
     }
-    let mut fds: Vec<PollFd<'_>> = fds
-        .into_iter()
-        .map(|fd| PollFd::from_borrowed_fd(fd, PollFlags::IN))
-        .collect();
     poll::wait(&mut fds, until);
 }
 

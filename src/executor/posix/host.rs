@@ -216,6 +216,7 @@ impl EmptyTree for Helped {
         events.extend(finished.events);
         streams.drain(finished.proof != EmptyProof::None, observer);
         let (stdout, stderr) = streams.finish();
+        events.extend(observer.events());
         let limit = finished.limit.or_else(|| {
             let too_large = finished.ended == Some(Ended::Killed(SIGXFSZ));
             (too_large && launch.limits.file_size_bytes.is_some()).then(|| "file_size".to_owned())
@@ -274,7 +275,7 @@ fn follow(
                 let _ = channel.send(&ToHelper::Hurry, &[]);
             }
         }
-        wait(channel, streams, cancel, until);
+        wait(channel, streams, cancel, until, &*observer);
         streams.pump(observer);
         if poll::is_readable(channel.as_fd()) {
             return match channel.receive::<FromHelper>() {
@@ -290,24 +291,27 @@ fn follow(
     }
 }
 
-fn wait(channel: &Channel, streams: &Streams, cancel: Option<&CancelToken>, until: Instant) {
+fn wait(
+    channel: &Channel,
+    streams: &Streams,
+    cancel: Option<&CancelToken>,
+    until: Instant,
+    observer: &dyn Observer,
+) {
     let mut until = Some(until);
-    let mut fds: Vec<_> = streams.fds().collect();
-    fds.push(channel.as_fd());
+    let mut fds: Vec<PollFd<'_>> = streams.fds(observer).collect();
+    let readable = |fd| PollFd::from_borrowed_fd(fd, PollFlags::IN);
+    fds.push(readable(channel.as_fd()));
     if let Some(token) = cancel.filter(|token| !token.is_urgent()) {
         match if token.is_cancelled() {
             token.urgent()
         } else {
             token.cancelled()
         } {
-            Some(bell) => fds.push(bell),
+            Some(bell) => fds.push(readable(bell)),
             None => until = super::no_bell(until),
         }
     }
-    let mut fds: Vec<PollFd<'_>> = fds
-        .into_iter()
-        .map(|fd| PollFd::from_borrowed_fd(fd, PollFlags::IN))
-        .collect();
     poll::wait(&mut fds, until);
 }
 

@@ -64,9 +64,13 @@ mod tree;
 mod verdict;
 mod wire;
 
+#[cfg(feature = "cli")]
+pub(crate) use poll::wait_writable;
 pub use signals::cancel_on_signals;
 #[cfg(feature = "cli")]
-pub(crate) use sys::was_closed;
+pub(crate) use signals::{cancelled_by, times_continued};
+#[cfg(feature = "cli")]
+pub(crate) use sys::{die_of, outlive_file_limits, was_closed, write_briefly};
 
 /// Takes over if this process was started to be a helper; returns at once otherwise.
 ///

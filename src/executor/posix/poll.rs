@@ -20,6 +20,17 @@ pub(super) fn wait(fds: &mut [PollFd<'_>], until: Option<Instant>) {
     }
 }
 
+/// Waits until one of `fds` can be written to, or `bell` can be read, or until `until`.
+#[cfg(feature = "cli")]
+pub(crate) fn wait_writable(fds: &[BorrowedFd<'_>], bell: Option<BorrowedFd<'_>>, until: Instant) {
+    let mut fds: Vec<PollFd<'_>> = fds
+        .iter()
+        .map(|fd| PollFd::from_borrowed_fd(*fd, PollFlags::OUT))
+        .collect();
+    fds.extend(bell.map(|fd| PollFd::from_borrowed_fd(fd, PollFlags::IN)));
+    wait(&mut fds, Some(until));
+}
+
 /// Whether `fd` is readable or at its end now.
 pub(super) fn is_readable(fd: BorrowedFd<'_>) -> bool {
     let mut fds = [PollFd::from_borrowed_fd(fd, PollFlags::IN)];

@@ -1,9 +1,10 @@
-//! The signals by which a person or a job system ends this process: they end the run instead.
+//! The signals by which a person or a job system ends this process: they end the run first.
 
 #![forbid(unsafe_code)]
 
 use std::io;
 use std::sync::OnceLock;
+use std::sync::atomic::{AtomicI32, AtomicU32, Ordering};
 
 use super::sys;
 use crate::executor::CancelToken;
@@ -11,7 +12,17 @@ use crate::executor::CancelToken;
 /// What the handler cancels. A handler can be handed nothing, so it looks here.
 static TOKEN: OnceLock<CancelToken> = OnceLock::new();
 
-/// Makes `SIGINT`, `SIGTERM` and `SIGHUP` cancel runs that watch `token`, for the rest of the process.
+/// The first signal that came.
+static FIRST: AtomicI32 = AtomicI32::new(0);
+
+/// How often this process was told to go on.
+static CONTINUED: AtomicU32 = AtomicU32::new(0);
+
+/// Makes `SIGINT`, `SIGTERM`, `SIGHUP` and every other signal that would end this process cancel runs that watch
+/// `token`, for the rest of the process. A second one ends the run at once, and this process, by that signal, if it is
+/// not through with it within 3 s: a disk may not answer.
+///
+/// A signal that is ignored stays ignored (`nohup`), and one that has a handler keeps it. `SIGALRM` is used up.
 ///
 /// For programs whose one purpose is a run, like `lictor run`. A second call with another token changes
 /// nothing.
@@ -21,14 +32,41 @@ static TOKEN: OnceLock<CancelToken> = OnceLock::new();
 /// When a handler cannot be set.
 pub fn cancel_on_signals(token: &CancelToken) -> io::Result<()> {
     let _ = TOKEN.set(token.clone());
-    for signal in [libc::SIGINT, libc::SIGTERM, libc::SIGHUP] {
+    for signal in sys::ending_signals() {
         sys::on_signal(signal, cancel)?;
     }
-    Ok(())
+    sys::on_signal(libc::SIGCONT, went_on)?;
+    sys::on_alarm(tick)
 }
 
-extern "C" fn cancel(_: libc::c_int) {
+/// The signal that has cancelled the run.
+#[cfg(feature = "cli")]
+pub(crate) fn cancelled_by() -> Option<i32> {
+    Some(FIRST.load(Ordering::Relaxed)).filter(|signal| *signal != 0)
+}
+
+/// How often this process was sent `SIGCONT`.
+#[cfg(feature = "cli")]
+pub(crate) fn times_continued() -> u32 {
+    CONTINUED.load(Ordering::Relaxed)
+}
+
+extern "C" fn cancel(signal: libc::c_int) {
+    let _ = FIRST.compare_exchange(0, signal, Ordering::Relaxed, Ordering::Relaxed);
     if let Some(token) = TOKEN.get() {
         token.cancel();
+        if token.is_urgent() {
+            sys::end_soon();
+        }
+    }
+}
+
+extern "C" fn went_on(_: libc::c_int) {
+    CONTINUED.fetch_add(1, Ordering::Relaxed);
+}
+
+extern "C" fn tick(_: libc::c_int) {
+    if sys::is_over() {
+        sys::die_of(FIRST.load(Ordering::Relaxed));
     }
 }

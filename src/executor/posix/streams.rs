@@ -3,7 +3,7 @@
 #![forbid(unsafe_code)]
 
 use std::io;
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, OwnedFd};
 use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags};
@@ -13,7 +13,7 @@ use rustix::pipe::{PipeFlags, fcntl_setpipe_size, pipe_with};
 use super::capture::Capture;
 use super::poll;
 use crate::evidence::Output;
-use crate::executor::{Observer, Stream};
+use crate::executor::{Flow, Observer, Stream};
 use crate::policy::terms::Limits;
 
 /// Capacity asked for a pipe: what an unprivileged process may have. A writer that fills a pipe
@@ -74,17 +74,34 @@ impl Streams {
         Ok((streams, WriteEnds { stdout, stderr }))
     }
 
-    /// What to poll.
-    pub(super) fn fds(&self) -> impl Iterator<Item = BorrowedFd<'_>> {
-        self.sources
-            .iter()
-            .filter_map(|source| source.fd.as_ref().map(AsFd::as_fd))
+    /// What to poll: what there may be to read, or what holds that up.
+    pub(super) fn fds<'a>(
+        &'a self,
+        observer: &'a dyn Observer,
+    ) -> impl Iterator<Item = PollFd<'a>> {
+        self.sources.iter().filter_map(|source| {
+            let fd = source.fd.as_ref()?;
+            Some(match observer.flow(source.stream) {
+                Flow::Open | Flow::Closed => PollFd::from_borrowed_fd(fd.as_fd(), PollFlags::IN),
+                Flow::HeldUp(until) => PollFd::from_borrowed_fd(until, PollFlags::OUT),
+            })
+        })
     }
 
-    /// Takes what has arrived, one chunk of each stream.
+    /// Takes what has arrived, one chunk of each stream that is not held up.
     pub(super) fn pump(&mut self, observer: &mut dyn Observer) {
+        observer.go_on();
         for source in &mut self.sources {
-            source.take(&mut self.buffer, observer);
+            match observer.flow(source.stream) {
+                Flow::Open => {
+                    source.take(&mut self.buffer, observer);
+                }
+                Flow::HeldUp(_) => {}
+                Flow::Closed => {
+                    source.take_what_is_there(&mut self.buffer, observer);
+                    source.fd = None;
+                }
+            }
         }
     }
 
@@ -98,13 +115,15 @@ impl Streams {
             return;
         }
         let until = super::stop::later(Instant::now(), UNPROVEN_DRAIN);
-        while self.fds().next().is_some() && Instant::now() < until {
-            let mut fds: Vec<PollFd<'_>> = self
-                .fds()
-                .map(|fd| PollFd::from_borrowed_fd(fd, PollFlags::IN))
+        while self.sources.iter().any(|source| source.fd.is_some()) && Instant::now() < until {
+            let open = self.sources.iter().filter_map(|source| source.fd.as_ref());
+            let mut fds: Vec<PollFd<'_>> = open
+                .map(|fd| PollFd::from_borrowed_fd(fd.as_fd(), PollFlags::IN))
                 .collect();
             poll::wait(&mut fds, Some(until));
-            self.pump(observer);
+            for source in &mut self.sources {
+                source.take(&mut self.buffer, observer);
+            }
         }
     }
 

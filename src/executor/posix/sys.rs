@@ -600,21 +600,151 @@ fn check(error: libc::c_int) -> io::Result<()> {
     }
 }
 
-/// Sets a handler; system calls that it interrupts go on by themselves.
+/// The signals by which others end a process, real-time ones included: not those of its own faults, and not `SIGALRM`,
+/// by which it limits its own waiting.
+pub(super) fn ending_signals() -> impl Iterator<Item = libc::c_int> {
+    use libc::{SIGHUP, SIGINT, SIGIO, SIGPROF, SIGPWR, SIGQUIT};
+    use libc::{SIGTERM, SIGUSR1, SIGUSR2, SIGVTALRM, SIGXCPU};
+    [SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGUSR1, SIGUSR2]
+        .into_iter()
+        .chain([SIGXCPU, SIGVTALRM, SIGPROF, SIGIO, SIGPWR])
+        .chain(34..=64)
+}
+
+/// Sets a handler where the signal would have its default action; system calls that it interrupts go on by themselves.
 pub(super) fn on_signal(
     signal: libc::c_int,
     handler: extern "C" fn(libc::c_int),
 ) -> io::Result<()> {
+    match disposition(signal) {
+        Some(libc::SIG_DFL) => handle(signal, handler, libc::SA_RESTART),
+        _ => Ok(()),
+    }
+}
+
+/// Sets the handler of `SIGALRM`, which interrupts system calls.
+pub(super) fn on_alarm(handler: extern "C" fn(libc::c_int)) -> io::Result<()> {
+    handle(libc::SIGALRM, handler, 0)?;
+    let alarm = nix::sys::signal::SigSet::from_iter([nix::sys::signal::Signal::SIGALRM]);
+    let unblock = nix::sys::signal::SigmaskHow::SIG_UNBLOCK;
+    Ok(nix::sys::signal::sigprocmask(unblock, Some(&alarm), None)?)
+}
+
+fn handle(
+    signal: libc::c_int,
+    handler: extern "C" fn(libc::c_int),
+    flags: libc::c_int,
+) -> io::Result<()> {
     // SAFETY: an all-zero `sigaction` is a valid one: no flags, an empty mask.
     let mut action: libc::sigaction = unsafe { std::mem::zeroed() };
     action.sa_sigaction = handler as libc::sighandler_t;
-    action.sa_flags = libc::SA_RESTART;
-    // SAFETY: `action` outlives the call. The only handler, in `signals`, does an atomic addition and a
-    // `write`, which a handler may do.
+    action.sa_flags = flags;
+    // SAFETY: `action` outlives the call. The handlers are in `signals`. They use atomic numbers and the system calls
+    // `write`, `setitimer`, `clock_gettime`, `sigaction` and `raise`, which a handler may do.
     let done = unsafe { libc::sigaction(signal, &raw const action, std::ptr::null_mut()) };
     if done == 0 {
         Ok(())
     } else {
         Err(io::Error::last_os_error())
     }
+}
+
+/// When this process has to be over, in milliseconds of the clock since boot; 0 for never.
+static OVER_AT: AtomicU64 = AtomicU64::new(0);
+
+/// Time for this process to end a run and record it, when it was told twice to end.
+const LAST_TIME_MS: u64 = 3000;
+
+fn now_ms() -> u64 {
+    let now = rustix::time::clock_gettime(rustix::time::ClockId::Boottime);
+    let seconds = u64::try_from(now.tv_sec).unwrap_or_default();
+    let millis = u64::try_from(now.tv_nsec).unwrap_or_default() / 1_000_000;
+    seconds.saturating_mul(1000).saturating_add(millis)
+}
+
+/// Sets the time from which on [`is_over`] is true, and lets alarms come until then.
+pub(super) fn end_soon() {
+    let over = now_ms().saturating_add(LAST_TIME_MS);
+    let _ = OVER_AT.compare_exchange(0, over, Ordering::Relaxed, Ordering::Relaxed);
+    alarms(ALARM_MS);
+}
+
+/// Returns true if this process has to be over.
+pub(super) fn is_over() -> bool {
+    let over = OVER_AT.load(Ordering::Relaxed);
+    over != 0 && now_ms() >= over
+}
+
+/// How often a write that waits is interrupted.
+const ALARM_MS: u16 = 10;
+
+/// Makes the kernel send `SIGALRM` every so many milliseconds; 0 for no more.
+fn alarms(every_ms: u16) {
+    let time = libc::timeval {
+        tv_sec: 0,
+        tv_usec: libc::suseconds_t::from(every_ms).saturating_mul(1000),
+    };
+    let timer = libc::itimerval {
+        it_interval: time,
+        it_value: time,
+    };
+    // SAFETY: `timer` outlives the call, and the old one is not asked for.
+    unsafe { libc::setitimer(libc::ITIMER_REAL, &raw const timer, ptr::null_mut()) };
+}
+
+/// Writes what can be written of `bytes` within some 10 ms, whatever `fd` is, and returns how much that was. Only where
+/// [`on_alarm`] has set a handler.
+///
+/// A terminal or a pipe can take a part and then wait for its reader; to make it not wait would change it for
+/// everybody who has it open.
+///
+/// # Errors
+///
+/// Those of `write`.
+#[cfg(feature = "cli")]
+pub(crate) fn write_briefly(fd: BorrowedFd<'_>, bytes: &[u8]) -> io::Result<usize> {
+    let mut poll = libc::pollfd {
+        fd: fd.as_raw_fd(),
+        events: libc::POLLOUT,
+        revents: 0,
+    };
+    // SAFETY: `poll` outlives the call.
+    if unsafe { libc::poll(&raw mut poll, 1, 0) } <= 0 {
+        return Ok(0);
+    }
+    alarms(ALARM_MS);
+    let written = rustix::io::write(fd, bytes);
+    if OVER_AT.load(Ordering::Relaxed) == 0 {
+        alarms(0);
+    }
+    // Told twice to end between the two: the alarms must go on.
+    if OVER_AT.load(Ordering::Relaxed) != 0 {
+        alarms(ALARM_MS);
+    }
+    match written {
+        Err(rustix::io::Errno::INTR | rustix::io::Errno::AGAIN) => Ok(0),
+        written => Ok(written?),
+    }
+}
+
+/// Ends this process by `signal`, so that whoever waits for it sees that. Returns if the signal does not end it.
+pub(crate) fn die_of(signal: libc::c_int) {
+    // SAFETY: sets no handler; the set is initialised before it is used; `raise` has no precondition.
+    unsafe {
+        libc::signal(signal, libc::SIG_DFL);
+        let mut set = MaybeUninit::uninit();
+        libc::sigemptyset(set.as_mut_ptr());
+        libc::sigaddset(set.as_mut_ptr(), signal);
+        // No image of this process is to be left anywhere: it has seen keys.
+        libc::prctl(libc::PR_SET_DUMPABLE, 0, 0, 0, 0);
+        libc::pthread_sigmask(libc::SIG_UNBLOCK, set.as_ptr(), ptr::null_mut());
+        libc::raise(signal);
+    }
+}
+
+/// A file that reaches a limit is an error of the write to it, and not the end of this process.
+#[cfg(feature = "cli")]
+pub(crate) fn outlive_file_limits() {
+    // SAFETY: sets no handler.
+    unsafe { libc::signal(libc::SIGXFSZ, libc::SIG_IGN) };
 }
