@@ -32,8 +32,8 @@ const MAX_COMMAND: usize = 200;
 /// Bytes that [`MAX_COMMAND`] characters can take.
 const MAX_COMMAND_BYTES: u64 = 800;
 
-/// Time for one command line. It takes microseconds.
-const COMMAND_TIME: Duration = Duration::from_millis(50);
+/// Time for one command line, once there is somebody to read it. It takes microseconds on a quiet machine.
+const COMMAND_TIME: Duration = Duration::from_millis(80);
 
 /// Time for all command lines of a picture together.
 const PICTURE_TIME: Duration = Duration::from_millis(200);
@@ -302,6 +302,7 @@ fn commands(pids: Vec<i32>) -> Vec<Option<String>> {
         let (sender, receiver) = mpsc::channel();
         let (pids, next) = (std::sync::Arc::clone(&pids), found.len());
         let reader = std::thread::Builder::new().spawn(move || {
+            let _ = sender.send(None);
             for pid in pids.iter().skip(next) {
                 if sender.send(command(*pid)).is_err() {
                     return;
@@ -311,6 +312,8 @@ fn commands(pids: Vec<i32>) -> Vec<Option<String>> {
         if reader.is_err() {
             break;
         }
+        // The first word says that it runs; on a busy machine that may take longest.
+        let _ = receiver.recv_timeout(PICTURE_TIME);
         // Whoever does not answer is passed over, with the thread that waits for it.
         loop {
             let left = until.saturating_duration_since(Instant::now());
