@@ -16,10 +16,10 @@ use std::path::{Path, PathBuf};
 
 use data_encoding::HEXLOWER;
 use lictor::ledger::merkle::{Tree, leaf_hash};
-use lictor::ledger::note::{Checkpoint, Signer};
+use lictor::ledger::note::{Checkpoint, Signer, Verifier};
 use lictor::ledger::prove::prove;
 use lictor::ledger::show::{Filter, show};
-use lictor::ledger::verify::{Report, Resume, Verdict, VerifyOptions, verify};
+use lictor::ledger::verify::{Grade, Report, Resume, Verdict, VerifyOptions, verify};
 use lictor::ledger::{Draft, Kind, Ledger, Options, RunId};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
@@ -387,6 +387,9 @@ fn numbers_too_large_names_used_twice_and_other_bytes_are_tampering_in_any_line(
     let fixture = Fixture::new(4, &options);
     let good = fixture.lines(0);
     let nested = "[".repeat(2000) + &"]".repeat(2000);
+    // The end of the line: half of its code, and what closes it.
+    let end = good[2].trim_end();
+    let end = end.split_at(end.len() - 18).1;
     for (from, to) in [
         ("\"seq\":2,", "\"seq\":18446744073709551615,".to_owned()),
         ("\"seq\":2,", "\"seq\":18446744073709551618,".to_owned()),
@@ -407,10 +410,10 @@ fn numbers_too_large_names_used_twice_and_other_bytes_are_tampering_in_any_line(
         ("\"n\":1", "\"n\":18446744073709551616".to_owned()),
         ("\"n\":1", "\"n\":\"\u{7f}\"".to_owned()),
         ("\"n\":1", "\"n\":\"\u{85}\"".to_owned()),
-        ("\"n\":1}", "\"n\":1}\r".to_owned()),
-        ("\"n\":1}", "\"n\":1} ".to_owned()),
-        ("\"n\":1}", "\"n\":1}{}".to_owned()),
-        ("\"n\":1}", "\"n\":1".to_owned()),
+        (end, format!("{end}\r")),
+        (end, format!("{end} ")),
+        (end, format!("{end}{{}}")),
+        (end, end.trim_end_matches('}').to_owned()),
     ] {
         let text = good.concat();
         assert_eq!(text.matches(from).count(), 1, "{from}");
@@ -799,9 +802,390 @@ fn a_clock_that_went_back_is_recorded_and_warned_about_and_order_is_by_number() 
             + 1]
     );
     let report = fixture.verify();
-    assert_eq!((report.verdict, report.unsigned_tail), (Verdict::Signed, 0));
+    // Nobody with the key wrote the line of the future.
+    let found = (report.verdict, report.unsigned_tail, report.adopted);
+    assert_eq!(found, (Verdict::Adopted, 0, 1));
     assert!(
         report.warnings.iter().any(|text| text.contains("clock")),
         "{report:#?}"
     );
+}
+
+/// A closed ledger of several files and an anchor of it, and a state that was made when the files had settled: right
+/// after a change nobody can tell by a file's times if it is changed again.
+fn settled() -> (Fixture, String, Resume) {
+    let fixture = Fixture::new(40, &short());
+    assert!(fixture.segment(2).exists());
+    let anchor = fs::read_to_string(fixture.root().join("checkpoint")).unwrap();
+    let started = std::time::Instant::now();
+    loop {
+        let state = Resume::parse(&since_state(&fixture, vec![anchor.clone()])).unwrap();
+        let report = fixture.verify_with(&since(&state, vec![anchor.clone()]));
+        if report.verdict == Verdict::Continued {
+            return (fixture, anchor, state);
+        }
+        assert_eq!(report.verdict, Verdict::Anchored, "{report:#?}");
+        assert!(started.elapsed().as_secs() < 30, "{report:#?}");
+    }
+}
+
+fn short() -> Options {
+    let mut options = Options::default();
+    options.segment_bytes = 4000;
+    options
+}
+
+fn since_state(fixture: &Fixture, anchors: Vec<String>) -> String {
+    let mut options = VerifyOptions::default();
+    options.resumable = true;
+    options.anchors = anchors;
+    fixture.verify_with(&options).resume.unwrap().text()
+}
+
+#[test]
+fn a_verification_that_goes_on_says_what_it_did_not_read_and_does_not_call_it_anchored() {
+    let (fixture, anchor, state) = settled();
+    for entries in [0, 0, 0, 1, 30] {
+        fixture.write(100..100 + entries, &short());
+        let report = fixture.verify_with(&since(&state, vec![anchor.clone()]));
+        assert_eq!(report.verdict, Verdict::Continued, "{report:#?}");
+        assert!(report.unread > 0 && report.unread < state.entries());
+        assert!(report.not_proven[0].contains("were not read this time"));
+        assert_eq!(report.anchored, 0);
+        assert!(!report.reaches(Grade::Anchored) && report.reaches(Grade::Signed));
+        assert_eq!(report.entries, fixture.verify().entries);
+        assert_eq!(report.root, fixture.verify().root);
+        // Read as a whole it is anchored, and held to the state all the same.
+        let mut whole = since(&state, vec![anchor.clone()]);
+        whole.whole = true;
+        let report = fixture.verify_with(&whole);
+        assert_eq!((report.verdict, report.unread), (Verdict::Anchored, 0));
+        assert!(report.reaches(Grade::Anchored));
+    }
+    // A file that only looks otherwise is read, and then nothing is left unread.
+    let file = fs::File::options()
+        .write(true)
+        .open(fixture.segment(0))
+        .unwrap();
+    file.set_modified(std::time::SystemTime::UNIX_EPOCH)
+        .unwrap();
+    let report = fixture.verify_with(&since(&state, vec![anchor]));
+    assert_eq!((report.verdict, report.unread), (Verdict::Anchored, 0));
+}
+
+#[test]
+fn whatever_is_done_to_a_file_that_was_verified_before_is_found_by_the_next_verification() {
+    let (fixture, anchor, state) = settled();
+    let good = fs::read(fixture.segment(0)).unwrap();
+    let mut changed = good.clone();
+    changed[good.len() / 2] ^= 1;
+    for (what, bytes) in [
+        ("emptied", Vec::new()),
+        ("cut", good[..good.len() - 1].to_vec()),
+        ("changed", changed),
+        ("longer", [&good[..], b"x"].concat()),
+        ("another", fs::read(fixture.segment(1)).unwrap()),
+    ] {
+        for in_place in [true, false] {
+            if in_place {
+                fs::write(fixture.segment(0), &bytes).unwrap();
+            } else {
+                put(&fixture.segment(0), &bytes);
+            }
+            for anchors in [vec![], vec![anchor.clone()]] {
+                let report = fixture.verify_with(&since(&state, anchors));
+                assert!(
+                    !report.verdict.is_intact(),
+                    "{what} {in_place}: {report:#?}"
+                );
+            }
+            // Also after somebody recorded more.
+            if let Ok(ledger) = Ledger::open(&fixture.root(), &short()) {
+                ledger.commit(vec![Draft::new(Kind::Observed)]).unwrap();
+                drop(ledger);
+            }
+            let report = fixture.verify_with(&since(&state, vec![]));
+            assert!(
+                !report.verdict.is_intact(),
+                "{what} {in_place}: {report:#?}"
+            );
+            put(&fixture.segment(0), &good);
+        }
+    }
+    fs::remove_file(fixture.segment(0)).unwrap();
+    let report = fixture.verify_with(&since(&state, vec![anchor]));
+    assert_eq!(report.verdict, Verdict::Tampered, "{report:#?}");
+}
+
+#[test]
+fn a_quiet_ledger_is_no_tampered_one_however_often_it_is_verified_and_nor_is_a_busy_one() {
+    for segment_bytes in [1 << 26, 4000] {
+        let mut options = Options::default();
+        options.segment_bytes = segment_bytes;
+        let fixture = Fixture::new(30, &options);
+        let mut state = None;
+        for entries in [0, 0, 0, 1, 0, 0, 0, 20, 0, 0] {
+            if entries > 0 {
+                fixture.write(0..entries, &options);
+            }
+            state = Some(next(&fixture, state));
+        }
+        // Beside writers that come and go.
+        std::thread::scope(|scope| {
+            let writers: Vec<_> = (0..4)
+                .map(|_| scope.spawn(|| (0..15).for_each(|_| fixture.write(0..2, &options))))
+                .collect();
+            while writers.iter().any(|writer| !writer.is_finished()) {
+                state = Some(next(&fixture, state.take()));
+            }
+        });
+        next(&fixture, state);
+    }
+}
+
+/// Verifies what is new, and returns where that ended.
+#[track_caller]
+fn next(fixture: &Fixture, state: Option<Resume>) -> Resume {
+    let mut options = VerifyOptions::default();
+    options.since = state;
+    options.resumable = true;
+    let report = fixture.verify_with(&options);
+    assert!(report.verdict.is_intact(), "{report:#?}");
+    Resume::parse(&report.resume.unwrap().text()).unwrap()
+}
+
+/// Lines that nobody with the key wrote, behind the first `keep` of a ledger.
+fn forge(fixture: &Fixture, keep: usize, lines: u64) {
+    let kept = &fixture.lines(0)[..keep];
+    let mut forger = Forger::behind(kept);
+    for n in 0..lines {
+        forger.line("observed", &format!(",\"forged\":{n}"));
+    }
+    put(&fixture.segment(0), kept.concat() + &forger.text);
+}
+
+#[test]
+fn nobody_signs_what_somebody_without_the_key_wrote_as_if_he_knew_it() {
+    // All but the first line is made anew, and what would tell is taken away.
+    let fixture = Fixture::signed(12);
+    forge(&fixture, 1, 14);
+    fixture.remove(&["checkpoint", "state"]);
+    assert_eq!(fixture.verify().verdict, Verdict::Unsigned);
+    fixture.write(0..1, &Options::default());
+    let report = fixture.verify();
+    assert_eq!(
+        (report.verdict, report.adopted),
+        (Verdict::Adopted, 14),
+        "{report:#?}"
+    );
+    assert!(!report.reaches(Grade::Signed) && !report.reaches(Grade::Anchored));
+    assert!(report.not_proven[0].contains("nobody knows who wrote entries 1 to 14"));
+    assert!(
+        report
+            .warnings
+            .iter()
+            .any(|text| text.contains("`state` is missing")),
+        "{report:#?}"
+    );
+    // It stays so.
+    fixture.write(1..3, &Options::default());
+    assert_eq!(fixture.verify().verdict, Verdict::Adopted);
+    assert_eq!(fixture.verify().adopted, 14);
+}
+
+#[test]
+fn a_forged_end_is_adopted_by_name_whoever_goes_on_behind_it() {
+    // A writer that comes, with and without the note of the last one; one that is there already.
+    for state in [true, false] {
+        let fixture = Fixture::signed(3);
+        let anchor = fs::read_to_string(fixture.root().join("checkpoint")).unwrap();
+        forge(&fixture, fixture.lines(0).len(), 5);
+        if !state {
+            fixture.remove(&["state"]);
+        }
+        let before = fixture.against(&anchor);
+        assert_eq!(
+            (before.verdict, before.unsigned_tail),
+            (Verdict::Anchored, 5)
+        );
+        fixture.write(0..1, &Options::default());
+        let after = fixture.against(&anchor);
+        assert_eq!(
+            (after.verdict, after.adopted),
+            (Verdict::Anchored, 5),
+            "{after:#?}"
+        );
+        assert!(
+            after
+                .not_proven
+                .iter()
+                .any(|text| text.contains("entries 5 to 9"))
+        );
+        assert_eq!(fixture.verify().verdict, Verdict::Adopted);
+    }
+    let fixture = Fixture::signed(3);
+    let there = Ledger::open(&fixture.root(), &Options::default()).unwrap();
+    there.commit(vec![Draft::new(Kind::Observed)]).unwrap();
+    let lines = fixture.lines(0);
+    let mut forger = Forger::behind(&lines);
+    forger.line("grant", ",\"grant\":\"g\",\"change\":\"made\"");
+    let mut file = fs::File::options()
+        .append(true)
+        .open(fixture.segment(0))
+        .unwrap();
+    std::io::Write::write_all(&mut file, forger.text.as_bytes()).unwrap();
+    there.commit(vec![Draft::new(Kind::Observed)]).unwrap();
+    there.close().unwrap();
+    assert_eq!(fixture.verify().verdict, Verdict::Adopted);
+    assert_eq!(fixture.verify().adopted, 1);
+    // A line with the code of another ledger is no better.
+    let (fixture, other) = (Fixture::signed(3), Fixture::signed(9));
+    let lines = fixture.lines(0);
+    let mut forger = Forger::behind(&lines);
+    let code = other.lines(0)[1]
+        .rsplit_once(",\"mac\"")
+        .unwrap()
+        .1
+        .to_owned();
+    let code = code.trim_end().trim_end_matches('}').to_owned();
+    forger.line("observed", &format!(",\"n\":7,\"mac\"{code}"));
+    put(&fixture.segment(0), lines.concat() + &forger.text);
+    fixture.write(0..1, &Options::default());
+    assert_eq!(fixture.verify().adopted, 1);
+}
+
+#[test]
+fn the_ledgers_key_hands_over_to_no_key_that_somebody_else_named() {
+    let fixture = Fixture::signed(3);
+    let lines = fixture.lines(0);
+    let bytes = lines.concat().len();
+    let mut forger = Forger::behind(&lines);
+    let theirs = Signer::new(forger.origin(), &[9; 32]).unwrap();
+    let key = json!(theirs.verifier().to_string());
+    let before = json!([{"segment": "000000000000.jsonl", "bytes": bytes, "torn_bytes": 0}]);
+    forger.segment(1, &key, &before);
+    put(&fixture.segment(1), &forger.text);
+    for _ in 0..2 {
+        Ledger::open(&fixture.root(), &Options::default()).unwrap_err();
+        assert_eq!(fixture.lines(1).len(), 1, "nothing is signed");
+        fs::remove_file(fixture.root().join("state")).ok();
+    }
+}
+
+#[test]
+fn what_is_missing_beside_the_segments_is_said_by_the_next_writer_and_told() {
+    let note = |fixture: &Fixture| fs::read(fixture.root().join("checkpoint")).unwrap();
+    #[track_caller]
+    fn check(change: impl Fn(&Fixture), expected: &str) {
+        let fixture = Fixture::signed(3);
+        let old = fs::read(fixture.root().join("checkpoint")).unwrap();
+        fixture.write(3..5, &Options::default());
+        fs::write(fixture.root().join("old"), old).unwrap();
+        change(&fixture);
+        fixture.write(5..6, &Options::default());
+        let report = fixture.verify();
+        assert_eq!(report.verdict, Verdict::Signed, "{report:#?}");
+        let told = report.warnings.iter().any(|text| text.contains(expected));
+        assert!(told, "{expected}: {report:#?}");
+        // Once.
+        let lines = fixture.lines(0).concat();
+        assert_eq!(lines.matches("side_files").count(), 1, "{lines}");
+        fixture.write(6..7, &Options::default());
+        assert_eq!(fixture.lines(0).concat().matches("side_files").count(), 1);
+    }
+    check(|fixture| fixture.remove(&["state"]), "`state` is missing");
+    check(
+        |fixture| fixture.remove(&["checkpoint"]),
+        "`checkpoint` is missing",
+    );
+    check(
+        |fixture| {
+            let old = fs::read(fixture.root().join("old")).unwrap();
+            fs::write(fixture.root().join("checkpoint"), old).unwrap();
+        },
+        "`checkpoint` is older",
+    );
+    check(
+        |fixture| fs::write(fixture.root().join("state"), "junk").unwrap(),
+        "`state` is damaged",
+    );
+    check(
+        |fixture| {
+            let other = Fixture::signed(5);
+            fs::copy(other.root().join("state"), fixture.root().join("state")).unwrap();
+        },
+        "`state` does not carry the code of this ledger",
+    );
+    // One that nobody signed keeps the writer out, as it makes verification fail.
+    let fixture = Fixture::signed(3);
+    let text = String::from_utf8(note(&fixture)).unwrap();
+    let (head, _) = text.split_once("\n\n").unwrap();
+    let forged = Signer::new(head.lines().next().unwrap(), &[9; 32]).unwrap();
+    let lines = fixture.lines(0);
+    let note = forged.sign(&Forger::behind(&lines).head());
+    fs::write(fixture.root().join("checkpoint"), note).unwrap();
+    assert_eq!(fixture.verify().verdict, Verdict::Tampered);
+    Ledger::open(&fixture.root(), &Options::default()).unwrap_err();
+    // Nothing is said of a ledger that has just begun, or whose writer was killed.
+    let fixture = Fixture::signed(0);
+    let ledger = Ledger::open(&fixture.root(), &Options::default()).unwrap();
+    ledger.commit(vec![Draft::new(Kind::Observed)]).unwrap();
+    std::mem::forget(ledger);
+    fixture.write(0..1, &Options::default());
+    assert!(!fixture.lines(0).concat().contains("side_files"));
+    assert_eq!(fixture.verify().verdict, Verdict::Signed);
+}
+
+#[test]
+fn a_text_that_is_redacted_does_not_vouch_for_a_state() {
+    let mut options = Options::default();
+    options.redact = vec!["token".to_owned()];
+    let fixture = Fixture::new(2, &options);
+    let path = fixture.root().join("state");
+    let text = fs::read_to_string(&path).unwrap();
+    let (json, _) = text.split_once('\n').unwrap();
+    let mut state: Value = serde_json::from_str(json).unwrap();
+    state["grants"] = json!({"g": {"id": "g", "uses": null, "spent": 0, "until": null, "revoked": false, "entry": "token"}});
+    let forged = state.to_string();
+    // What is redacted gets an HMAC, in a ledger that everybody may read.
+    let ledger = Ledger::open(&fixture.root(), &options).unwrap();
+    ledger
+        .commit(vec![
+            Draft::new(Kind::Observed).with("text", forged.clone()),
+        ])
+        .unwrap();
+    ledger.close().unwrap();
+    let lines = fixture.lines(0).concat();
+    let (_, code) = lines.split_once("\"hmac\":\"").unwrap();
+    let (code, _) = code.split_once('"').unwrap();
+    fs::write(&path, format!("{forged}\n{code}\n")).unwrap();
+    let ledger = Ledger::open(&fixture.root(), &options).unwrap();
+    assert!(ledger.grants().unwrap().is_empty());
+}
+
+#[test]
+fn what_is_required_bounds_the_tail_that_nobody_signed_and_can_name_the_key() {
+    let fixture = Fixture::signed(3);
+    let anchor = fs::read_to_string(fixture.root().join("checkpoint")).unwrap();
+    forge(&fixture, fixture.lines(0).len(), 512);
+    assert!(fixture.verify().reaches(Grade::Signed));
+    forge(&fixture, fixture.lines(0).len(), 1);
+    let report = fixture.verify();
+    assert_eq!(
+        (report.verdict, report.unsigned_tail),
+        (Verdict::Signed, 513)
+    );
+    assert!(!report.reaches(Grade::Signed) && report.reaches_within(Grade::Signed, 513));
+    assert!(!fixture.against(&anchor).reaches(Grade::Anchored));
+    let with_key = |key: &Verifier| {
+        let mut options = VerifyOptions::default();
+        options.key = Some(key.clone());
+        fixture.verify_with(&options).verdict
+    };
+    let lines = fixture.lines(0);
+    let first: Value = serde_json::from_str(&lines[0]).unwrap();
+    let own = Verifier::parse(first["key"].as_str().unwrap()).unwrap();
+    assert_eq!(with_key(&own), Verdict::Signed);
+    let other = Signer::new(first["origin"].as_str().unwrap(), &[9; 32]).unwrap();
+    assert_eq!(with_key(other.verifier()), Verdict::SplitView);
 }

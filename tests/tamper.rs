@@ -9,12 +9,14 @@
 )]
 
 use std::fs;
-use std::os::unix::fs::FileExt;
+use std::os::unix::fs::{FileExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
-use lictor::ledger::verify::{Report, Verdict, VerifyOptions, verify};
+use lictor::ledger::note::{Verifier, peek};
+use lictor::ledger::verify::{Grade, Report, Resume, Verdict, VerifyOptions, verify};
 use lictor::ledger::{Draft, Kind, Ledger, Options, RunId};
 use serde_json::json;
+use sha2::{Digest, Sha256};
 use tempfile::TempDir;
 
 const POLICY: &str = "00000000000000000000000000000000000000000000000000000000000000aa";
@@ -594,4 +596,354 @@ fn an_outcome_is_recorded_once() {
     let (_, reservation) = ledger.commit_reserving(vec![decision, start]).unwrap();
     ledger.finish(reservation, vec![outcome.clone()]).unwrap();
     assert!(ledger.commit(vec![outcome]).is_err());
+}
+
+/// The files of a ledger, by their names below its directory.
+type Files = std::collections::BTreeMap<String, Vec<u8>>;
+
+/// A closed ledger of several short files, with one of its checkpoints and its side files from halfway.
+struct Base {
+    files: Files,
+    /// `checkpoint` and `state` when half of it was written.
+    earlier: Files,
+    anchors: [String; 2],
+    since: Resume,
+    key: Verifier,
+}
+
+const SEGMENTS: &str = "segments/";
+
+impl Base {
+    fn new() -> Base {
+        let place = tempfile::tempdir().unwrap();
+        let dir = place.path();
+        let write = |runs| {
+            let ledger = Ledger::open(dir, &short()).unwrap();
+            fill(&ledger, runs);
+            ledger.close().unwrap();
+            fs::read_to_string(dir.join("checkpoint")).unwrap()
+        };
+        let half = write(3);
+        let earlier = read_files(dir);
+        let end = write(6);
+        let mut options = VerifyOptions::default();
+        options.resumable = true;
+        let report = verify(dir, &options, &mut |_, _| {}).unwrap();
+        let files = read_files(dir);
+        let first: serde_json::Value = serde_json::from_slice(&lines_of(&files)[0]).unwrap();
+        let side = |name: &String| matches!(name.as_str(), "checkpoint" | "state");
+        Base {
+            earlier: earlier.into_iter().filter(|(name, _)| side(name)).collect(),
+            anchors: [half, end],
+            since: Resume::parse(&report.resume.unwrap().text()).unwrap(),
+            key: Verifier::parse(first["key"].as_str().unwrap()).unwrap(),
+            files,
+        }
+    }
+}
+
+fn short() -> Options {
+    let mut options = Options::default();
+    options.segment_bytes = 1200;
+    options
+}
+
+fn read_files(dir: &Path) -> Files {
+    let mut files = Files::new();
+    for below in ["", SEGMENTS] {
+        for found in fs::read_dir(dir.join(below)).unwrap() {
+            let found = found.unwrap();
+            if found.file_type().unwrap().is_file() {
+                let name = format!("{below}{}", found.file_name().to_str().unwrap());
+                files.insert(name, fs::read(found.path()).unwrap());
+            }
+        }
+    }
+    files
+}
+
+fn write_files(dir: &Path, files: &Files) {
+    fs::create_dir_all(dir.join(SEGMENTS)).unwrap();
+    fs::set_permissions(dir, fs::Permissions::from_mode(0o700)).unwrap();
+    for (name, bytes) in files {
+        fs::write(dir.join(name), bytes).unwrap();
+        fs::set_permissions(dir.join(name), fs::Permissions::from_mode(0o600)).unwrap();
+    }
+}
+
+fn segment_names(files: &Files) -> Vec<String> {
+    let names = files.keys().filter(|name| name.starts_with(SEGMENTS));
+    names.cloned().collect()
+}
+
+fn split(bytes: &[u8]) -> Vec<Vec<u8>> {
+    let lines = bytes.split_inclusive(|byte| *byte == b'\n');
+    lines.map(<[u8]>::to_vec).collect()
+}
+
+fn lines_of(files: &Files) -> Vec<Vec<u8>> {
+    let names = segment_names(files);
+    names.iter().flat_map(|name| split(&files[name])).collect()
+}
+
+/// The lines in their files with numbers and digests that fit, as anybody can compute them.
+fn rechained(files: &Files) -> Files {
+    let mut files = files.clone();
+    let (mut prev, mut seq) = ("0".repeat(64), 0);
+    for name in segment_names(&files) {
+        let mut whole = Vec::new();
+        for line in split(&files[&name]) {
+            let text = String::from_utf8_lossy(&line).into_owned();
+            let tail = text
+                .split_once("\",\"ts\":")
+                .map(|(_, tail)| tail.to_owned());
+            let line = tail.map_or(text, |tail| {
+                format!("{{\"v\":1,\"seq\":{seq},\"prev\":\"{prev}\",\"ts\":{tail}")
+            });
+            prev = hex(&Sha256::digest(&line));
+            seq += 1;
+            whole.extend(line.into_bytes());
+        }
+        files.insert(name, whole);
+    }
+    files
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// Everything that is done to the segments, each by its name.
+fn mutations(base: &Files, other: &Files) -> Vec<(String, Files)> {
+    let mut made = vec![("nothing".to_owned(), base.clone())];
+    let names = segment_names(base);
+    let others = lines_of(other);
+    let mut nth = 0;
+    for name in &names {
+        let lines = split(&base[name]);
+        let with = |lines: &[Vec<u8>]| {
+            let mut files = base.clone();
+            files.insert(name.clone(), lines.concat());
+            files
+        };
+        for at in 0..lines.len() {
+            let mut add = |what: &str, lines: &[Vec<u8>]| {
+                let files = with(lines);
+                made.push((format!("{what} {nth}, chained anew"), rechained(&files)));
+                made.push((format!("{what} {nth}"), files));
+            };
+            let mut changed = lines.clone();
+            changed.remove(at);
+            add("line dropped", &changed);
+            let mut changed = lines.clone();
+            changed.insert(at, lines[at].clone());
+            add("line doubled", &changed);
+            if at + 1 < lines.len() {
+                let mut changed = lines.clone();
+                changed.swap(at, at + 1);
+                add("line exchanged with the next", &changed);
+            }
+            let mut changed = lines.clone();
+            changed[at] = others[nth % others.len()].clone();
+            add("line of another ledger", &changed);
+            for (what, from, to) in [
+                ("clock set back", "\"ts\":\"2", "\"ts\":\"1"),
+                ("other boot", "\"boot\":\"", "\"boot\":\"a"),
+                ("other key", "\"key\":\"", "\"key\":\"x"),
+                ("other code", "\"mac\":\"", "\"mac\":\"0"),
+                ("other status", "\"status\":\"PASS", "\"status\":\"FAIL"),
+            ] {
+                let text = String::from_utf8_lossy(&lines[at]);
+                if text.contains(from) {
+                    let mut changed = lines.clone();
+                    changed[at] = text.replacen(from, to, 1).into_bytes();
+                    add(what, &changed);
+                }
+            }
+            // Cut inside of the line and behind it, with and without the files behind.
+            for length in [0, 1, lines[at].len() / 2, lines[at].len() - 1] {
+                let mut files = base.clone();
+                let bytes = [&lines[..at].concat()[..], &lines[at][..length]].concat();
+                files.insert(name.clone(), bytes);
+                made.push((format!("cut in line {nth} after {length}"), files.clone()));
+                files.retain(|file, _| !file.starts_with(SEGMENTS) || file <= name);
+                made.push((format!("all cut in line {nth} after {length}"), files));
+            }
+            nth += 1;
+        }
+        let mut files = base.clone();
+        files.remove(name);
+        made.push((format!("{name} removed"), files));
+        let mut files = base.clone();
+        files.insert(name.clone(), other.get(name).cloned().unwrap_or_default());
+        made.push((format!("{name} of another ledger"), files));
+        for to in &names {
+            let mut files = base.clone();
+            files.insert(to.clone(), base[name].clone());
+            made.push((format!("{name} copied to {to}"), files.clone()));
+            files.insert(name.clone(), base[to].clone());
+            made.push((format!("{name} exchanged with {to}"), files));
+        }
+    }
+    made
+}
+
+/// What is done to the files beside them.
+fn side_states(base: &Base, other: &Files, files: &Files) -> Vec<(&'static str, Files)> {
+    let with = |checkpoint: Option<&Vec<u8>>, state: Option<&Vec<u8>>| {
+        let mut files = files.clone();
+        for (name, bytes) in [("checkpoint", checkpoint), ("state", state)] {
+            match bytes {
+                Some(bytes) => files.insert(name.to_owned(), bytes.clone()),
+                None => files.remove(name),
+            };
+        }
+        files
+    };
+    let pair = |files: &Files| (files["checkpoint"].clone(), files["state"].clone());
+    let (own, own_state) = pair(&base.files);
+    let (old, old_state) = pair(&base.earlier);
+    let (strange, strange_state) = pair(other);
+    let junk = b"junk\n".to_vec();
+    vec![
+        ("as they were", files.clone()),
+        ("none", with(None, None)),
+        ("no state", with(Some(&own), None)),
+        ("no checkpoint", with(None, Some(&own_state))),
+        ("earlier ones", with(Some(&old), Some(&old_state))),
+        ("an earlier checkpoint alone", with(Some(&old), None)),
+        (
+            "of another ledger",
+            with(Some(&strange), Some(&strange_state)),
+        ),
+        ("exchanged", with(Some(&own_state), Some(&own))),
+        ("junk", with(Some(&junk), Some(&junk))),
+    ]
+}
+
+/// How much a report says of a ledger.
+fn rank(report: &Report) -> u8 {
+    match report.verdict.is_intact() {
+        false => 0,
+        true if report.reaches_within(Grade::Anchored, u64::MAX) => 3,
+        true if report.reaches_within(Grade::Signed, u64::MAX) => 2,
+        true => 1,
+    }
+}
+
+#[test]
+fn nothing_that_is_done_to_a_ledger_gets_a_better_grade_than_it_deserves_in_any_mode() {
+    let base = Base::new();
+    let other = Base::new().files;
+    let original = lines_of(&base.files);
+    assert!(segment_names(&base.files).len() > 2 && original.len() < 30);
+    let all = mutations(&base.files, &other);
+    let cases: Vec<_> = all.iter().enumerate().collect();
+    let modes: Vec<VerifyOptions> = {
+        let with = |change: &dyn Fn(&mut VerifyOptions)| {
+            let mut options = VerifyOptions::default();
+            change(&mut options);
+            options
+        };
+        let [half, end] = base.anchors.clone();
+        vec![
+            with(&|_| {}),
+            with(&|options| options.anchors = vec![half.clone()]),
+            with(&|options| options.anchors = vec![half.clone(), end.clone()]),
+            with(&|options| options.since = Some(base.since.clone())),
+            with(&|options| {
+                options.since = Some(base.since.clone());
+                options.anchors = vec![end.clone()];
+            }),
+            with(&|options| {
+                options.key = Some(base.key.clone());
+                options.whole = true;
+            }),
+        ]
+    };
+    std::thread::scope(|scope| {
+        for part in cases.chunks(cases.len().div_ceil(4)) {
+            let (base, other, original, modes) = (&base, &other, &original, &modes);
+            scope.spawn(move || {
+                for (_, (what, files)) in part {
+                    for (beside, files) in side_states(base, other, files) {
+                        let what = format!("{what}; beside it: {beside}");
+                        check_case(&what, &files, original, modes, base);
+                    }
+                }
+            });
+        }
+    });
+}
+
+#[track_caller]
+fn check_case(
+    what: &str,
+    files: &Files,
+    original: &[Vec<u8>],
+    modes: &[VerifyOptions],
+    base: &Base,
+) {
+    let place = tempfile::tempdir().unwrap();
+    let dir = place.path();
+    write_files(dir, files);
+    let number = |n: usize| u64::try_from(n).unwrap();
+    // So many lines at the beginning are as they were.
+    let now = lines_of(files);
+    let same = now.iter().zip(original).take_while(|(a, b)| a == b).count();
+    let is_base = files == &base.files;
+    let reports: Vec<Report> = modes
+        .iter()
+        .map(|options| verify(dir, options, &mut |_, _| {}).unwrap())
+        .collect();
+    for (options, report) in modes.iter().zip(&reports) {
+        let named = report.verdict == Verdict::Missing || !report.problems.is_empty();
+        assert!(report.verdict.is_intact() || named, "{what}: {report:#?}");
+        if is_base {
+            assert!(rank(report) >= 2, "{what}: {report:#?}");
+        }
+        if !report.verdict.is_intact() {
+            continue;
+        }
+        // Nothing is vouched for that is not as it was.
+        let vouched = report.signed.max(report.anchored);
+        assert!(vouched <= number(same), "{what}: {options:?} {report:#?}");
+        for anchor in &options.anchors {
+            let covered = peek(anchor.as_bytes()).unwrap().size;
+            assert!(covered <= number(same), "{what}: {options:?} {report:#?}");
+        }
+        if options.since.is_some() {
+            assert_eq!(same, original.len(), "{what}: {options:?} {report:#?}");
+        }
+    }
+    // The next writer makes it no better, and says what it found.
+    let before = &reports[0];
+    let Ok(ledger) = Ledger::open(dir, &short()) else {
+        return;
+    };
+    ledger.commit(vec![Draft::new(Kind::Observed)]).unwrap();
+    ledger.close().unwrap();
+    let after = verify_dir(dir);
+    if before.verdict == Verdict::Missing {
+        let said = after.warnings.iter().any(|text| text.contains("`state`"));
+        assert!(said, "{what}: {after:#?}");
+        return;
+    }
+    let foreign = before.entries.saturating_sub(number(same));
+    assert!(
+        rank(&after)
+            <= rank(before).max(if foreign == 0 && rank(before) > 0 {
+                2
+            } else {
+                0
+            }),
+        "{what}: {before:#?} {after:#?}"
+    );
+    if after.verdict.is_intact() {
+        assert!(after.adopted >= foreign, "{what}: {before:#?} {after:#?}");
+        let lost = files.get("state") != base.files.get("state")
+            && files.get("state") != base.earlier.get("state");
+        let said = after.warnings.iter().any(|text| text.contains("`state`"));
+        assert!(said || !lost, "{what}: {after:#?}");
+    }
 }

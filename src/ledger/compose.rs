@@ -5,6 +5,8 @@
 
 #![forbid(unsafe_code)]
 
+use std::borrow::Cow;
+
 use jiff::Timestamp;
 
 use super::LedgerError;
@@ -13,6 +15,7 @@ use super::entry::{Kind, MAX_INTEGER, Prepared, Stamp, prepare, write_line, writ
 use super::head::Head;
 use super::holder::SIGN_WAIT;
 use super::keys::Signers;
+use super::mac::MacKey;
 use super::note::{Checkpoint, signed_note};
 use super::queue::Batch;
 use super::redact::Redactor;
@@ -28,6 +31,7 @@ pub(super) struct Composed {
 /// Puts lines together.
 pub(super) struct Composer<'a> {
     signers: Signers<'a>,
+    mac: &'a MacKey,
     boot: &'a str,
     bytes: Vec<u8>,
     pub(super) head: Head,
@@ -44,12 +48,14 @@ impl<'a> Composer<'a> {
     pub(super) fn new(
         head: &Head,
         signers: Signers<'a>,
+        mac: &'a MacKey,
         origin: &str,
         boot: &'a str,
     ) -> Result<Composer<'a>, LedgerError> {
         let now = Timestamp::now();
         let mut lines = Composer {
             signers,
+            mac,
             boot,
             bytes: Vec::new(),
             head: head.clone(),
@@ -80,7 +86,8 @@ impl<'a> Composer<'a> {
                     .entries
                     .iter()
                     .any(|other| other.kind == Kind::Start && other.run == Some(run));
-                if ended.contains(&run) || !(starts || self.head.open.contains_key(&run)) {
+                let is_known = self.head.open.contains_key(&run) || self.head.lost.contains(&run);
+                if ended.contains(&run) || !(starts || is_known) {
                     return Err(LedgerError::RunEnded { run });
                 }
                 ended.push(run);
@@ -114,28 +121,21 @@ impl<'a> Composer<'a> {
             boot: self.boot,
         };
         let start = self.bytes.len();
-        match self.clock_back_us.take() {
-            Some(back) => {
-                let mut entry = entry.clone();
-                entry
-                    .tail
-                    .extend_from_slice(format!(",\"clock_back_us\":{back}").as_bytes());
-                write_line(
-                    &mut self.bytes,
-                    self.head.seq(),
-                    &self.head.prev,
-                    &stamp,
-                    &entry,
-                );
-            }
-            None => write_line(
-                &mut self.bytes,
-                self.head.seq(),
-                &self.head.prev,
-                &stamp,
-                entry,
-            ),
+        let mut entry = Cow::Borrowed(entry);
+        if let Some(back) = self.clock_back_us.take() {
+            let field = format!(",\"clock_back_us\":{back}");
+            entry.to_mut().tail.extend_from_slice(field.as_bytes());
         }
+        if entry.kind == Kind::Outcome && entry.run.is_some_and(|run| self.head.lost.contains(&run))
+        {
+            entry
+                .to_mut()
+                .tail
+                .extend_from_slice(b",\"after_lost\":true");
+        }
+        let (seq, prev) = (self.head.seq(), self.head.prev);
+        write_line(&mut self.bytes, seq, &prev, &stamp, &entry);
+        self.mac.seal(&mut self.bytes, start);
         let line = self.bytes.get(start..).unwrap_or(&[]);
         self.head.extend(&mut self.decoder, line)
     }

@@ -146,7 +146,7 @@ impl Elsewhere {
     ) -> Result<String, LedgerError> {
         let end = lock(&self.writer).end_to_keep();
         let note = signed.and_then(|()| self.ask(holder, &end));
-        let writer = lock(&self.writer);
+        let mut writer = lock(&self.writer);
         match note {
             Ok(note) => writer.write_side_files(Some(&note)).map(|()| note),
             Err(error) => {

@@ -27,7 +27,8 @@ pub const MAX_LINE_BYTES: usize = 65_535;
 /// The largest integer written, 2^53 − 1: beyond it, readers that use doubles disagree.
 pub const MAX_INTEGER: u64 = (1 << 53) - 1;
 
-/// Bytes kept for what comes before a body. The longest possible head is 272 bytes.
+/// Bytes kept for what comes before a body and behind it. The longest possible head is 272 bytes, and
+/// [`TAIL_NAMES`] with what they name take 105.
 const HEAD_BYTES: usize = 512;
 
 /// Texts longer than this are cut, in bytes.
@@ -44,6 +45,10 @@ const MAX_DEPTH: usize = 32;
 
 /// The names that a body must not use: they come first in every line.
 pub const HEAD_NAMES: [&str; 8] = ["v", "seq", "prev", "ts", "mono_us", "boot", "type", "run"];
+
+/// The names that the ledger itself puts behind a body: how far the clock went back, an outcome that came after its
+/// run was given up, and the code of whoever wrote the line.
+pub const TAIL_NAMES: [&str; 3] = ["clock_back_us", "after_lost", "mac"];
 
 /// What an entry is about. The name is the entry's `type`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -251,7 +256,7 @@ pub(super) struct Prepared {
 /// Encodes the body of a draft.
 ///
 /// # Errors
-/// The body uses one of [`HEAD_NAMES`] or a name that is not plain ASCII, or a start, stop or outcome names no run.
+/// The body uses one of [`HEAD_NAMES`] or [`TAIL_NAMES`] or a name that is not plain ASCII, or a start, stop or outcome names no run.
 pub(super) fn prepare(draft: &Draft, redactor: &Redactor) -> Result<Prepared, DraftError> {
     if draft.run.is_none() && matches!(draft.kind, Kind::Start | Kind::Stop | Kind::Outcome) {
         return Err(DraftError::NoRun {
@@ -260,7 +265,7 @@ pub(super) fn prepare(draft: &Draft, redactor: &Redactor) -> Result<Prepared, Dr
     }
     let mut fields = Vec::with_capacity(draft.body.len());
     for (key, value) in &draft.body {
-        if HEAD_NAMES.contains(&key.as_str()) {
+        if HEAD_NAMES.contains(&key.as_str()) || TAIL_NAMES.contains(&key.as_str()) {
             return Err(DraftError::HeadName { key: key.clone() });
         }
         let plain = |b: u8| b.is_ascii_graphic() && b != b'"' && b != b'\\';
@@ -299,7 +304,7 @@ pub(super) fn prepare(draft: &Draft, redactor: &Redactor) -> Result<Prepared, Dr
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum DraftError {
-    /// The body uses a name that belongs to the head of every line.
+    /// The body uses a name that is the ledger's own.
     #[error("`{}` is not free for the body of an entry", key.escape_debug())]
     HeadName {
         /// The name.

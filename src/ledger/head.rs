@@ -6,7 +6,7 @@
 
 #![forbid(unsafe_code)]
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use data_encoding::HEXLOWER;
 use serde::{Deserialize, Serialize};
@@ -17,8 +17,9 @@ use super::decode::{Decoder, Line};
 use super::entry::{Kind, RunId, hex, sha256};
 use super::grants::Grants;
 use super::keys::Keys;
+use super::mac::MacKey;
 use super::merkle::{Hash, Tree, leaf_hash};
-use super::note::{self, Signer, Verifier};
+use super::note::{self, Checkpoint, Signer, Verifier};
 use super::owner::{Observer, Owner};
 use super::redact::hmac;
 use super::segment::{Ended, MAX_TORN_BYTES, SegmentBody, Torn, Zeros, zeros};
@@ -26,6 +27,15 @@ use super::store::{Store, segment_name};
 
 /// Bytes read at once.
 const BLOCK_BYTES: u64 = 1 << 20;
+
+/// The status of a run whose owner is gone.
+pub(super) const LOST: &str = "LOST";
+
+/// Returns true if an outcome is not its run's own: the next writer found that nobody looks after the run any more.
+/// Evidence always says how long a run took.
+pub(super) fn gives_up(line: &Line<'_>) -> bool {
+    line.plain("status") == Some(LOST) && line.field("duration_ms").is_none()
+}
 
 /// The end of a ledger, as far as it has been read.
 #[derive(Clone, Debug, PartialEq)]
@@ -54,12 +64,19 @@ pub(super) struct Head {
     pub(super) handover: Option<Verifier>,
     /// How many entries the last checkpoint that was seen covers.
     pub(super) signed: u64,
+    /// How many entries only somebody with the ledger's key can have written: a code or a checkpoint says so.
+    pub(super) trusted: u64,
+    /// All keys that first lines named.
+    pub(super) keys: Vec<Verifier>,
     /// Time of the last entry.
     pub(super) last_ts: String,
     /// Digest of the policy that the last `policy` entry is about; empty before the first.
     pub(super) policy: String,
     /// Runs that were started and have no outcome.
     pub(super) open: BTreeMap<RunId, OpenRun>,
+    /// Runs that were declared lost since this process began to read: whoever looks after one may still tell how it
+    /// ended.
+    pub(super) lost: BTreeSet<RunId>,
     pub(super) grants: Grants,
 }
 
@@ -73,12 +90,13 @@ pub(super) struct OpenRun {
 }
 
 impl OpenRun {
-    /// Whether it is certain that nobody looks after it any more.
-    pub(super) fn is_gone(&self, here: &Observer) -> bool {
-        match &self.owner {
-            Some(owner) => owner.is_gone(&self.boot, here),
-            None => here.is_restarted_since(&self.boot),
-        }
+    /// Returns true if it is certain that nobody looks after it any more. `store` is where its owner left a mark.
+    pub(super) fn is_gone(&self, here: &Observer, store: &dyn Store) -> bool {
+        let owner = self.owner.as_ref();
+        owner.is_some_and(|owner| {
+            let mark = owner.mark.as_ref().and_then(|mark| store.is_marked(mark));
+            owner.is_gone(&self.boot, here, mark)
+        })
     }
 }
 
@@ -98,9 +116,12 @@ impl Head {
             key: None,
             handover: None,
             signed: 0,
+            trusted: 0,
+            keys: Vec::new(),
             last_ts: String::new(),
             policy: String::new(),
             open: BTreeMap::new(),
+            lost: BTreeSet::new(),
             grants: Grants::default(),
         }
     }
@@ -116,6 +137,7 @@ impl Head {
     pub(super) fn catch_up(
         &mut self,
         store: &dyn Store,
+        mac: &MacKey,
         at_size: &mut dyn FnMut(&Tree),
     ) -> Result<(), LedgerError> {
         loop {
@@ -128,7 +150,7 @@ impl Head {
                 }
                 return self.damaged("the segment is gone");
             };
-            let whole = self.read_lines(store, bytes, at_size)?;
+            let whole = self.read_lines(store, mac, bytes, at_size)?;
             if whole < bytes {
                 self.tear(store, bytes)?;
             }
@@ -146,11 +168,11 @@ impl Head {
 
     /// Reads what it can without the lock, so that little is left to be read with it. What does not fit is
     /// left for [`Head::catch_up`]: somebody may just be writing it.
-    pub(super) fn follow(&mut self, store: &dyn Store) {
+    pub(super) fn follow(&mut self, store: &dyn Store, mac: &MacKey) {
         if self.torn.is_none()
             && let Ok(Some(bytes)) = store.segment_bytes(self.segment)
         {
-            self.read_lines(store, bytes, &mut |_| {}).ok();
+            self.read_lines(store, mac, bytes, &mut |_| {}).ok();
         }
     }
 
@@ -181,6 +203,7 @@ impl Head {
     /// Extends the head by a line that will be at its end: nothing is written that could not be read.
     pub(super) fn extend(&mut self, decoder: &mut Decoder, line: &[u8]) -> Result<(), LedgerError> {
         if self.read_line(decoder, line)? {
+            self.trusted = self.seq();
             Ok(())
         } else {
             self.damaged("the line could not be read again")
@@ -202,6 +225,7 @@ impl Head {
     fn read_lines(
         &mut self,
         store: &dyn Store,
+        mac: &MacKey,
         bytes: u64,
         at_size: &mut dyn FnMut(&Tree),
     ) -> Result<u64, LedgerError> {
@@ -238,6 +262,9 @@ impl Head {
                 if !self.read_line(&mut decoder, line)? {
                     let behind = rest.get(done.saturating_add(line.len())..).unwrap_or(&[]);
                     return self.lost_bytes(line, behind);
+                }
+                if mac.fits(line) {
+                    self.trusted = self.seq();
                 }
                 at_size(&self.tree);
                 done = done.saturating_add(line.len());
@@ -301,6 +328,11 @@ impl Head {
                 if old != key && self.handover.is_none() {
                     self.handover = old;
                 }
+                if let Some(key) = &key
+                    && !self.keys.contains(key)
+                {
+                    self.keys.push(key.clone());
+                }
                 self.key = key;
                 self.origin = body.origin;
             }
@@ -321,7 +353,10 @@ impl Head {
                 );
             }
             (Kind::Outcome, Some(run)) => {
-                self.open.remove(&run);
+                self.lost.remove(&run);
+                if self.open.remove(&run).is_some() && gives_up(line) {
+                    self.lost.insert(run);
+                }
             }
             (Kind::Policy, _) => {
                 let digest = line.plain("policy").unwrap_or_default();
@@ -349,6 +384,7 @@ impl Head {
                     && checkpoint.root == self.tree.root() =>
             {
                 self.signed = checkpoint.size;
+                self.trusted = self.trusted.max(checkpoint.size);
                 Ok(())
             }
             Ok(_) => self.damaged("the checkpoint is of another history"),
@@ -396,7 +432,7 @@ impl Head {
 
 /// The file `state`: a head, so that the next process need not read the ledger from its beginning.
 ///
-/// It is only believed with an HMAC under the ledger's secret, and only if the last line is still where
+/// It is only believed with an HMAC under the ledger's key, and only if the last line is still where
 /// it says.
 #[derive(Debug, Serialize, Deserialize)]
 struct State {
@@ -410,22 +446,58 @@ struct State {
     peaks: Vec<String>,
     origin: String,
     key: Option<String>,
+    keys: Vec<String>,
     handover: Option<String>,
     signed: u64,
     last_ts: String,
     policy: String,
     open: Vec<(String, OpenRun)>,
     grants: Grants,
+    kept: Kept,
+}
+
+/// The file `checkpoint` as the writer of a state left it.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Kept {
+    /// How many entries it covers; 0 if there was none.
+    pub(super) size: u64,
+    /// Digest of its text, in hex.
+    pub(super) sha256: String,
+}
+
+impl Kept {
+    /// The file with the text `note`, which says `checkpoint`.
+    pub(super) fn of(note: Option<&[u8]>, checkpoint: Option<&Checkpoint>) -> Kept {
+        match (note, checkpoint) {
+            (Some(note), Some(checkpoint)) => Kept {
+                size: checkpoint.size,
+                sha256: hex(&sha256(note)),
+            },
+            _ => Kept::default(),
+        }
+    }
+}
+
+/// What became of the file `state`.
+#[derive(Debug)]
+pub(super) enum Stated {
+    /// It is where the ledger ended.
+    Stands(Box<Head>, Kept),
+    /// It is of a version before this one: everything is read again, and that is all.
+    Before,
+    /// It does not count, and this is why.
+    Lost(&'static str),
 }
 
 impl Head {
-    /// The text of the file `state`. Only a head between two lines of its segment has one.
-    pub(super) fn state(&self, secret: &[u8; 32]) -> Option<Vec<u8>> {
-        if self.torn.is_some() || self.offset == 0 {
+    /// The text of the file `state`. Only a head between two lines of its segment has one, and only if all of it
+    /// was written with the ledger's key.
+    pub(super) fn state(&self, mac: &MacKey, kept: &Kept) -> Option<Vec<u8>> {
+        if self.torn.is_some() || self.offset == 0 || self.trusted < self.seq() {
             return None;
         }
         let state = State {
-            v: 1,
+            v: 2,
             segment: self.segment,
             offset: self.offset,
             lines: self.lines,
@@ -435,6 +507,7 @@ impl Head {
             peaks: self.tree.peaks().iter().map(|hash| hex(hash)).collect(),
             origin: self.origin.clone(),
             key: self.key.as_ref().map(ToString::to_string),
+            keys: self.keys.iter().map(ToString::to_string).collect(),
             handover: self.handover.as_ref().map(ToString::to_string),
             signed: self.signed,
             last_ts: self.last_ts.clone(),
@@ -445,32 +518,51 @@ impl Head {
                 .map(|(run, open)| (run.to_string(), open.clone()))
                 .collect(),
             grants: self.grants.clone(),
+            kept: kept.clone(),
         };
         let json = serde_json::to_string(&state).ok()?;
-        Some(format!("{json}\n{}\n", hex(&hmac(secret, json.as_bytes()))).into_bytes())
+        Some(format!("{json}\n{}\n", hex(&mac.of(json.as_bytes()))).into_bytes())
     }
 
     /// The head in the file `state`, if it is one of ours and the ledger still has its last line.
-    pub(super) fn from_state(bytes: &[u8], keys: &Keys, store: &dyn Store) -> Option<Head> {
-        let (json, mac) = std::str::from_utf8(bytes)
-            .ok()?
-            .strip_suffix('\n')?
-            .split_once('\n')?;
-        if mac != hex(&hmac(&keys.secret, json.as_bytes())) {
-            return None;
+    pub(super) fn from_state(bytes: &[u8], keys: &Keys, store: &dyn Store) -> Stated {
+        let text = std::str::from_utf8(bytes).ok();
+        let parts = text.and_then(|text| text.strip_suffix('\n')?.split_once('\n'));
+        let Some((json, code)) = parts else {
+            return Stated::Lost("is damaged");
+        };
+        if code != hex(&keys.mac().of(json.as_bytes())) {
+            return match code == hex(&hmac(&keys.secret, json.as_bytes())) {
+                true => Stated::Before,
+                false => Stated::Lost("does not carry the code of this ledger"),
+            };
         }
+        match Head::parse_state(json, keys) {
+            None => Stated::Lost("is of another version"),
+            Some((head, _)) if !head.last_line_stands(store) => {
+                Stated::Lost("speaks of entries that the ledger does not have")
+            }
+            Some((head, kept)) => Stated::Stands(Box::new(head), kept),
+        }
+    }
+
+    fn parse_state(json: &str, keys: &Keys) -> Option<(Head, Kept)> {
         let state: State = serde_json::from_str(json)
             .ok()
-            .filter(|state: &State| state.v == 1)?;
+            .filter(|state: &State| state.v == 2)?;
         let peaks: Option<Vec<Hash>> = state.peaks.iter().map(|hash| unhex(hash)).collect();
         // Mostly the key at hand: then there is no point of the curve to be found anew.
         let own = keys.signer.as_ref().map(Signer::verifier);
         let own = own.map(|own| (own.to_string(), own));
-        let verifier = |key: Option<String>| match (key, &own) {
-            (Some(key), Some((text, own))) if key == *text => Some(Some((*own).clone())),
-            (Some(key), _) => Verifier::parse(&key).ok().map(Some),
-            (None, _) => Some(None),
+        let one = |key: String| match &own {
+            Some((text, own)) if key == *text => Some((*own).clone()),
+            _ => Verifier::parse(&key).ok(),
         };
+        let verifier = |key: Option<String>| match key {
+            Some(key) => one(key).map(Some),
+            None => Some(None),
+        };
+        let all: Option<Vec<Verifier>> = state.keys.into_iter().map(one).collect();
         let open: Option<BTreeMap<RunId, OpenRun>> = state
             .open
             .into_iter()
@@ -489,12 +581,15 @@ impl Head {
             key: verifier(state.key)?,
             handover: verifier(state.handover)?,
             signed: state.signed,
+            trusted: state.size,
+            keys: all?,
             last_ts: state.last_ts,
             policy: state.policy,
             open: open?,
+            lost: BTreeSet::new(),
             grants: state.grants,
         };
-        head.last_line_stands(store).then_some(head)
+        Some((head, state.kept))
     }
 
     fn last_line_stands(&self, store: &dyn Store) -> bool {

@@ -10,6 +10,7 @@ use std::sync::Arc;
 
 use super::entry::hex;
 use super::holder::KeyHolder;
+use super::mac::MacKey;
 use super::note::{Signer, Verifier};
 
 /// The secrets of one ledger.
@@ -18,7 +19,7 @@ pub(super) struct Keys {
     pub(super) signer: Option<Signer>,
     /// The signer before, while the ledger changes from one to the other.
     pub(super) previous: Option<Signer>,
-    /// For redaction, and to recognise files that only this ledger's writers can have written.
+    /// For redaction; [`Keys::mac`] follows from it.
     pub(super) secret: [u8; 32],
 }
 
@@ -70,6 +71,11 @@ impl Keys {
             previous: None,
             secret: self.secret,
         }
+    }
+
+    /// The key of the codes in lines.
+    pub(super) fn mac(&self) -> MacKey {
+        MacKey::new(&self.secret)
     }
 
     /// Reads the file's text.

@@ -36,6 +36,7 @@ mod grants;
 mod head;
 pub mod holder;
 mod keys;
+mod mac;
 pub mod merkle;
 mod names;
 pub mod note;
@@ -69,7 +70,8 @@ pub use self::approve::GrantEntry;
 pub use self::blobs::kept_output;
 use self::elsewhere::Elsewhere;
 pub use self::entry::{
-    Draft, DraftError, HEAD_NAMES, Kind, MAX_INTEGER, MAX_LINE_BYTES, NotARunId, RunId, text_value,
+    Draft, DraftError, HEAD_NAMES, Kind, MAX_INTEGER, MAX_LINE_BYTES, NotARunId, RunId, TAIL_NAMES,
+    text_value,
 };
 use self::entry::{Prepared, prepare};
 pub use self::grants::{Grant, recorded_grants};
@@ -81,8 +83,8 @@ pub use self::queue::Reservation;
 use self::queue::{Batch, Purpose, Queue};
 pub use self::redact::REDACTED_KEY;
 use self::redact::Redactor;
-use self::store::{FileStore, SideFile, Store};
-use self::writer::{Writer, leave_gap};
+use self::store::{FileStore, Store};
+use self::writer::{Opening, Writer, leave_gap};
 use crate::policy::CompiledPolicy;
 use crate::reason::Reason;
 use crate::text::escaped;
@@ -199,11 +201,19 @@ impl Ledger {
     /// # Errors
     /// As [`Ledger::open`].
     pub fn open_store(store: Arc<dyn Store>, options: &Options) -> Result<Ledger, LedgerError> {
-        let (writer, secret) = Writer::open(&store, options)?;
+        Ledger::open_for(store, options, Opening::Record).map(|(ledger, _)| ledger)
+    }
+
+    fn open_for(
+        store: Arc<dyn Store>,
+        options: &Options,
+        opening: Opening,
+    ) -> Result<(Ledger, Vec<String>), LedgerError> {
+        let (writer, secret, missing) = Writer::open(&store, options, opening)?;
         let redactor = Redactor::new(secret, &options.redact)
             .map_err(|pattern| LedgerError::Pattern { pattern })?;
         let writer = Arc::new(Mutex::new(writer));
-        Ok(Ledger {
+        let ledger = Ledger {
             elsewhere: Arc::new(Elsewhere::new(Arc::clone(&writer), options)),
             redactor,
             keeps_output: options.keep_output,
@@ -213,14 +223,16 @@ impl Ledger {
             queue: Queue::default(),
             writer,
             store,
-        })
+        };
+        Ok((ledger, missing))
     }
 
     /// Makes everything anew that is made from the segments: `checkpoint`, `state`, and `tile/` if it is there.
+    /// Returns which of the first two were missing or did not count, one sentence each.
     ///
     /// # Errors
     /// The ledger is not intact, or as [`Ledger::open`].
-    pub fn reindex(dir: &Path, options: &Options) -> Result<(), LedgerError> {
+    pub fn reindex(dir: &Path, options: &Options) -> Result<Vec<String>, LedgerError> {
         let report = verify::verify(dir, &verify::VerifyOptions::default(), &mut |_, _| {});
         let report = report.map_err(|error| LedgerError::Io {
             doing: "verify the ledger",
@@ -237,10 +249,7 @@ impl Ledger {
         }
         let store = FileStore::open(dir, options.allow_unsafe_filesystem)
             .map_err(|error| LedgerError::io("open the ledger's directory", &error))?;
-        store
-            .remove(SideFile::State)
-            .map_err(|error| LedgerError::io("remove an old index", &error))?;
-        let ledger = Ledger::open_store(Arc::new(store), options)?;
+        let (ledger, missing) = Ledger::open_for(Arc::new(store), options, Opening::Anew)?;
         match ledger.elsewhere.holder() {
             Some(holder) => ledger.elsewhere.keep_end(&*holder, Ok(())).map(|_| ())?,
             // Without anybody who could sign, the file `checkpoint` stays as it is.
@@ -256,7 +265,7 @@ impl Ledger {
                 why: error.to_string(),
             })?;
         }
-        Ok(())
+        Ok(missing)
     }
 
     /// Records `drafts` as consecutive lines. When it returns, they survive a crash of the machine.
@@ -364,7 +373,9 @@ impl Ledger {
     #[must_use]
     pub fn owner_fields(&self) -> Map<String, Value> {
         let mut fields = Map::new();
-        if let Ok(owner) = serde_json::to_value(self.owner.get_or_init(Owner::this)) {
+        if let Ok(owner) =
+            serde_json::to_value(self.owner.get_or_init(|| Owner::this(self.store.mark())))
+        {
             fields.insert("owner".to_owned(), owner);
         }
         fields

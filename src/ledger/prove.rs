@@ -87,8 +87,11 @@ pub enum ProofError {
 /// # Errors
 /// There is no such entry, or nothing signs it.
 pub fn prove(dir: &Path, index: u64) -> Result<String, ProofError> {
-    let note = checkpoint(dir)?;
-    let checkpoint = note::peek(&note)?;
+    let snapshot = Snapshot::of(dir)?.ok_or(ProofError::Missing)?;
+    let keys = named_keys(&snapshot)?;
+    let note = checkpoint_of(snapshot)?;
+    // A proof that does not hold is not given away, and neither is one for a checkpoint that nobody signed.
+    let (checkpoint, _) = note::open(&note, &keys)?;
     if index >= checkpoint.size {
         return Err(ProofError::NotCovered {
             index,
@@ -118,6 +121,7 @@ fn may_not_write(error: &io::Error) -> bool {
     )
 }
 
+/// The proof that tiles give, checked: tiles that were changed, or are not up to date, are made anew.
 fn proof_from_tiles(
     dir: &Path,
     index: u64,
@@ -126,12 +130,23 @@ fn proof_from_tiles(
 ) -> Result<Vec<Hash>, ProofError> {
     let tiles = Tiles::new(dir, checkpoint.size);
     let mut nodes = |level, index| tiles.node(level, index);
-    let up_to_date =
-        merkle::root(checkpoint.size, &mut nodes).is_ok_and(|root| root == checkpoint.root);
-    if !up_to_date {
-        write_tiles(dir, dir, note, None)?;
+    if let Ok(Some(proof)) = checked(index, checkpoint, &mut nodes) {
+        return Ok(proof);
     }
-    merkle::inclusion_proof(index, checkpoint.size, &mut nodes)?.ok_or(ProofError::Differs)
+    write_tiles(dir, dir, note, None)?;
+    checked(index, checkpoint, &mut nodes)?.ok_or(ProofError::Differs)
+}
+
+/// A proof that leads from the leaf to the root that was signed; `None` if these nodes give none.
+fn checked(
+    index: u64,
+    checkpoint: &Checkpoint,
+    nodes: &mut dyn FnMut(u32, u64) -> io::Result<Hash>,
+) -> io::Result<Option<Vec<Hash>>> {
+    let leaf = nodes(0, index)?;
+    let proof = merkle::inclusion_proof(index, checkpoint.size, nodes)?;
+    let (size, root) = (checkpoint.size, &checkpoint.root);
+    Ok(proof.filter(|proof| merkle::includes(&leaf, index, size, root, proof)))
 }
 
 /// The same without tiles, in one pass over the entries and in the memory of a few hashes.
@@ -316,7 +331,10 @@ pub fn entry(dir: &Path, index: u64) -> Result<Vec<u8>, ProofError> {
 /// # Errors
 /// There is no ledger.
 pub fn keys(dir: &Path) -> Result<Vec<Verifier>, ProofError> {
-    let snapshot = Snapshot::of(dir)?.ok_or(ProofError::Missing)?;
+    Ok(named_keys(&Snapshot::of(dir)?.ok_or(ProofError::Missing)?)?)
+}
+
+fn named_keys(snapshot: &Snapshot) -> io::Result<Vec<Verifier>> {
     let mut keys: Vec<Verifier> = Vec::new();
     for segment in &snapshot.segments {
         let body = segment
@@ -339,7 +357,10 @@ pub fn keys(dir: &Path) -> Result<Vec<Verifier>, ProofError> {
 /// # Errors
 /// There is none.
 pub fn checkpoint(dir: &Path) -> Result<Vec<u8>, ProofError> {
-    let snapshot = Snapshot::of(dir)?.ok_or(ProofError::Missing)?;
+    checkpoint_of(Snapshot::of(dir)?.ok_or(ProofError::Missing)?)
+}
+
+fn checkpoint_of(snapshot: Snapshot) -> Result<Vec<u8>, ProofError> {
     let note = snapshot.checkpoint.ok_or(ProofError::Unsigned)?;
     note.map_err(|why| ProofError::Io(std::io::Error::other(format!("`checkpoint` {why}"))))
 }

@@ -12,10 +12,11 @@ use std::path::Path;
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
 use jiff::{Timestamp, Unit, Zoned};
+use memchr::memchr;
 use serde_json::Value;
 
 use super::decode::{Decoder, Line, Malformed};
-use super::entry::{Kind, RunId};
+use super::entry::{Kind, MAX_LINE_BYTES, RunId};
 use super::snapshot::{SnapSegment, Snapshot};
 use super::store::read_full;
 
@@ -147,7 +148,7 @@ fn asked(entry: &Value) -> Option<&Value> {
 }
 
 /// What a person wants to see of an entry, in this order.
-const SUMMARY_FIELDS: [&str; 23] = [
+const SUMMARY_FIELDS: [&str; 26] = [
     "effect",
     "status",
     "reason",
@@ -169,6 +170,9 @@ const SUMMARY_FIELDS: [&str; 23] = [
     "note",
     "to",
     "lost",
+    "side_files",
+    "adopted",
+    "after_lost",
     "segment",
     "message",
 ];
@@ -286,10 +290,9 @@ impl Iterator for Entries {
                     return Some(Err(error));
                 }
             };
-            let end = byte.saturating_add(u64::try_from(text.len()).unwrap_or(0));
             self.at = Place {
                 segment: lines.segment.number,
-                byte: end,
+                byte: lines.at.saturating_sub(lines.unread()),
                 line: lines.number,
             };
             let entry = match self.decoder.decode(&text) {
@@ -395,38 +398,46 @@ impl Lines {
         }
     }
 
-    /// The next line and where it begins. What a crash tore is not a line.
+    /// The next line and where it begins. What a crash tore is not a line. Of one that is longer than any, only so much
+    /// is given as shows that.
     fn next(&mut self) -> io::Result<Option<(u64, Vec<u8>)>> {
+        let start = self.at.saturating_sub(self.unread());
+        let mut line = Vec::new();
         loop {
             let rest = self.block.get(self.used..).unwrap_or(&[]);
-            if let Some(end) = rest.iter().position(|byte| *byte == b'\n') {
-                let line = rest.get(..=end).unwrap_or(&[]).to_vec();
-                let unread = u64::try_from(rest.len()).unwrap_or(0);
-                let byte = self.at.saturating_sub(unread);
-                self.used = self.used.saturating_add(line.len());
+            let end = memchr(b'\n', rest).map(|end| end.saturating_add(1));
+            let part = rest.get(..end.unwrap_or(rest.len())).unwrap_or(&[]);
+            let room = MAX_LINE_BYTES.saturating_add(1).saturating_sub(line.len());
+            line.extend_from_slice(part.get(..room).unwrap_or(part));
+            self.used = self.used.saturating_add(part.len());
+            if end.is_some() {
                 self.number = self.number.saturating_add(1);
-                return Ok(Some((byte, line)));
+                return Ok(Some((start, line)));
             }
-            self.block.drain(..self.used);
-            self.used = 0;
-            let Some(opened) = &self.segment.opened else {
-                return Ok(None);
-            };
-            let left =
-                usize::try_from(self.segment.valid.saturating_sub(self.at)).unwrap_or(usize::MAX);
-            let old = self.block.len();
-            self.block
-                .resize(old.saturating_add(left.min(BLOCK_BYTES)), 0);
-            let got = read_full(
-                &opened.file,
-                self.at,
-                self.block.get_mut(old..).unwrap_or(&mut []),
-            )?;
-            self.block.truncate(old.saturating_add(got));
-            if got == 0 {
+            if !self.fill()? {
                 return Ok(None);
             }
-            self.at = self.at.saturating_add(u64::try_from(got).unwrap_or(0));
         }
+    }
+
+    /// How much of the block has not been given out.
+    fn unread(&self) -> u64 {
+        u64::try_from(self.block.len().saturating_sub(self.used)).unwrap_or(0)
+    }
+
+    /// Reads the next block; false where there is none.
+    fn fill(&mut self) -> io::Result<bool> {
+        self.block.clear();
+        self.used = 0;
+        let Some(opened) = &self.segment.opened else {
+            return Ok(false);
+        };
+        let left =
+            usize::try_from(self.segment.valid.saturating_sub(self.at)).unwrap_or(usize::MAX);
+        self.block.resize(left.min(BLOCK_BYTES), 0);
+        let got = read_full(&opened.file, self.at, &mut self.block)?;
+        self.block.truncate(got);
+        self.at = self.at.saturating_add(u64::try_from(got).unwrap_or(0));
+        Ok(got > 0)
     }
 }

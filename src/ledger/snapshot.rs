@@ -9,6 +9,7 @@ use std::collections::HashMap;
 use std::io;
 use std::path::Path;
 
+use memchr::{memchr, memrchr};
 use sha2::{Digest, Sha256};
 
 use super::keys::Keys;
@@ -177,10 +178,11 @@ impl SnapSegment {
 
 /// The description at the beginning of a segment, if there is a whole one.
 pub(super) fn first_line(segment: &ReadSegment) -> io::Result<Option<SegmentBody>> {
-    let mut line = vec![0; super::MAX_LINE_BYTES];
+    let length = usize::try_from(segment.bytes).unwrap_or(usize::MAX);
+    let mut line = vec![0; length.min(super::MAX_LINE_BYTES)];
     let got = read_full(&segment.file, 0, &mut line)?;
-    let end = line.iter().take(got).position(|byte| *byte == b'\n');
-    let Some(line) = end.and_then(|end| line.get(..=end)) else {
+    line.truncate(got);
+    let Some(line) = memchr(b'\n', &line).and_then(|end| line.get(..=end)) else {
         return Ok(None);
     };
     let mut decoder = super::decode::Decoder::new();
@@ -192,7 +194,7 @@ pub(super) fn first_line(segment: &ReadSegment) -> io::Result<Option<SegmentBody
 
 /// The end of the last whole line; `None` if it is not to be found where a crash could have left it.
 fn last_line_end(segment: &ReadSegment) -> io::Result<Option<u64>> {
-    const STEP: u64 = 64 << 10;
+    const STEP: u64 = 1 << 20;
     let mut end = segment.bytes;
     while end > 0 {
         if segment.bytes.saturating_sub(end) > MAX_TORN_BYTES {
@@ -202,7 +204,7 @@ fn last_line_end(segment: &ReadSegment) -> io::Result<Option<u64>> {
         let mut block = vec![0; usize::try_from(end.saturating_sub(from)).unwrap_or(0)];
         let got = read_full(&segment.file, from, &mut block)?;
         block.truncate(got);
-        if let Some(at) = block.iter().rposition(|byte| *byte == b'\n') {
+        if let Some(at) = memrchr(b'\n', &block) {
             let end = from.saturating_add(u64::try_from(at).unwrap_or(0));
             return Ok(Some(end.saturating_add(1)));
         }

@@ -78,6 +78,12 @@ impl Stats {
 
     fn outcome(&mut self, entry: &Value) {
         count(&mut self.runs, &entry["status"]);
+        // It was counted as lost when a later writer gave it up.
+        if entry["after_lost"] == true
+            && let Some(lost) = self.runs.get_mut("LOST")
+        {
+            *lost = lost.saturating_sub(1);
+        }
         let containment = &entry["containment"];
         count(&mut self.containment, &containment["level"]);
         self.unproved = self

@@ -4,7 +4,7 @@
 //! a trait so that tests can fail each call in turn, and forget what was never made durable.
 //!
 //! ```text
-//! <ledger>/lock   segments/000000000000.jsonl …   checkpoint   checkpoint.spare   state   key   blobs/ab/<sha256>
+//! <ledger>/lock   alive   segments/000000000000.jsonl …   checkpoint   checkpoint.spare   state   key   blobs/ab/<sha256>
 //! ```
 //!
 //! One of the places that name `rustix`: `O_NOFOLLOW`, directory descriptors, `statfs` and `fallocate`
@@ -12,6 +12,7 @@
 
 #![forbid(unsafe_code)]
 
+mod alive;
 mod lock;
 mod reading;
 mod spare;
@@ -23,12 +24,13 @@ use std::os::fd::OwnedFd;
 use std::os::unix::fs::{DirBuilderExt, FileExt};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
 use rustix::fs::{AtFlags, Dir, FallocateFlags, FileType, Mode, OFlags, Stat};
 use rustix::io::Errno;
 
+use self::alive::Held;
 use self::lock::LockState;
 use self::spare::{Installed, SPARE, Spare};
 
@@ -193,6 +195,18 @@ pub trait Store: Send + Sync + fmt::Debug {
         let _ = (sha256, bytes);
         Err(io::ErrorKind::Unsupported.into())
     }
+
+    /// The mark by which others see that this process is alive, for as long as the store is open; `None` where none
+    /// can be had. Needs no lock.
+    fn mark(&self) -> Option<Mark> {
+        None
+    }
+
+    /// Returns true if a process holds `mark`, false if none does; `None` where that is not known.
+    fn is_marked(&self, mark: &Mark) -> Option<bool> {
+        let _ = mark;
+        None
+    }
 }
 
 /// Whether the new content of a side file has to be the one that survives a crash of the machine.
@@ -217,6 +231,9 @@ pub struct FileStore {
     open: Mutex<Option<(u64, Arc<File>, Identity)>>,
     /// A spare can be had here.
     has_spare: bool,
+    /// Locks on this filesystem count for everybody.
+    is_local: bool,
+    alive: OnceLock<Option<Held>>,
     spare: Mutex<Option<Spare>>,
     /// A file was freed that had a name.
     freed: AtomicBool,
@@ -267,6 +284,8 @@ impl FileStore {
             lock: Arc::default(),
             open: Mutex::new(None),
             has_spare: same_device && unsafe_filesystem(filesystem).is_none(),
+            is_local: unsafe_filesystem(filesystem).is_none(),
+            alive: OnceLock::new(),
             spare: Mutex::new(None),
             freed: AtomicBool::new(false),
         })
@@ -461,6 +480,20 @@ impl Store for FileStore {
         rustix::fs::renameat(&directory, &staged, &directory, sha256)?;
         Ok(rustix::fs::fsync(&directory)?)
     }
+
+    fn mark(&self) -> Option<Mark> {
+        let take = || Held::take(&self.root).filter(|_| self.is_local);
+        let held = self.alive.get_or_init(take);
+        held.as_ref().map(|held| held.mark.clone())
+    }
+
+    fn is_marked(&self, mark: &Mark) -> Option<bool> {
+        let own = self.alive.get().and_then(Option::as_ref);
+        if own.is_some_and(|held| held.mark == *mark) {
+            return Some(true);
+        }
+        alive::is_held(&self.root, mark).filter(|_| self.is_local)
+    }
 }
 
 /// The directory that an output is in: the first two digits of its digest.
@@ -534,8 +567,9 @@ pub fn signer_file(directory: &Path) -> io::Result<Option<String>> {
         .map_err(|_| io::Error::new(io::ErrorKind::InvalidData, "not UTF-8"))
 }
 
+pub use self::alive::Mark;
 pub use self::lock::PATIENCE;
-pub(super) use self::reading::{ReadSegment, Reading, SegmentFile};
+pub(super) use self::reading::{FileStamp, ReadSegment, Reading, SegmentFile};
 
 /// The file name of a segment, for example `000000000000.jsonl`.
 #[must_use]
@@ -572,8 +606,14 @@ pub(super) fn read_full(file: &impl ReadAt, offset: u64, buffer: &mut [u8]) -> i
     Ok(done)
 }
 
-/// The largest side file that is read: a state of a million open runs would be smaller.
-const MAX_SIDE_FILE_BYTES: u64 = 64 << 20;
+/// How much of a side file is read. A state of a million open runs is smaller than this, and a note or a key much
+/// smaller.
+fn most_bytes(file: SideFile) -> u64 {
+    match file {
+        SideFile::State | SideFile::Gap | SideFile::Ballast => 64 << 20,
+        SideFile::Checkpoint | SideFile::Key | SideFile::Signer | SideFile::Unanswered => 1 << 20,
+    }
+}
 
 fn read_side_file(root: &OwnedFd, file: SideFile) -> io::Result<Option<Vec<u8>>> {
     use std::io::Read;
@@ -589,7 +629,7 @@ fn read_side_file(root: &OwnedFd, file: SideFile) -> io::Result<Option<Vec<u8>>>
     // One byte more than there is: then the second read finds the end.
     let length = usize::try_from(stat.st_size).unwrap_or(0).saturating_add(1);
     let mut bytes = Vec::with_capacity(length.min(1 << 20));
-    opened.take(MAX_SIDE_FILE_BYTES).read_to_end(&mut bytes)?;
+    opened.take(most_bytes(file)).read_to_end(&mut bytes)?;
     Ok(Some(bytes))
 }
 

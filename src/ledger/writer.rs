@@ -4,6 +4,7 @@
 
 #![forbid(unsafe_code)]
 
+mod opening;
 mod signing;
 
 use std::io;
@@ -13,14 +14,16 @@ use std::time::{Duration, Instant};
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
+pub(super) use self::opening::Opening;
+use self::opening::{Found, look};
 use super::compose::{Composed, Composer};
 use super::entry::{Draft, Kind, Prepared, RunId, hex, prepare};
 use super::grants::Grant;
-use super::head::Head;
+use super::head::{Head, Kept, LOST};
 use super::holder::KeyHolder;
 use super::keys::{Keys, random};
-use super::merkle::Tree;
-use super::note::{self, Checkpoint};
+use super::mac::MacKey;
+use super::note;
 use super::owner::Observer;
 use super::queue::{Batch, Purpose};
 use super::redact::Redactor;
@@ -54,6 +57,9 @@ pub(super) struct Writer {
     /// Where the ledger ended in the segment before, until the one that was begun has a line.
     left: Option<Head>,
     keys: Keys,
+    mac: MacKey,
+    /// The file `checkpoint` as this process last saw or wrote it.
+    kept: Kept,
     /// Who holds keys elsewhere: first the one that signs from now on, if `held`, then those before it.
     holders: Vec<Arc<dyn KeyHolder>>,
     /// The key is held elsewhere.
@@ -77,15 +83,17 @@ pub(super) struct Writer {
 }
 
 impl Writer {
-    /// Opens or makes the ledger in `store`; also returns the secret for redaction.
+    /// Opens or makes the ledger in `store`. Also returns the secret for redaction, and which side files did not count;
+    /// with [`Opening::Anew`] all lines are read, and no line says so.
     pub(super) fn open(
         store: &Arc<dyn Store>,
         options: &Options,
-    ) -> Result<(Writer, [u8; 32]), LedgerError> {
+        opening: Opening,
+    ) -> Result<(Writer, [u8; 32], Vec<String>), LedgerError> {
         lock_store(&**store, options.lock_wait)?;
-        let opened = Writer::open_locked(store, options);
+        let opened = Writer::open_locked(store, options, opening);
         store.unlock();
-        let (mut writer, wrote) = opened?;
+        let (mut writer, wrote, missing) = opened?;
         if wrote {
             writer.sync()?;
             // What could not be recorded is recorded now.
@@ -94,47 +102,20 @@ impl Writer {
                 .map_err(|error| LedgerError::io("remove the file `gap`", &error))?;
         }
         let secret = writer.keys.secret;
-        Ok((writer, secret))
+        Ok((writer, secret, missing))
     }
 
     fn open_locked(
         store: &Arc<dyn Store>,
         options: &Options,
-    ) -> Result<(Writer, bool), LedgerError> {
-        let read = |file| {
-            store
-                .read(file)
-                .map_err(|error| LedgerError::io("read a file of the ledger", &error))
-        };
-        let segments = store
-            .segments()
-            .map_err(|error| LedgerError::io("list the segments", &error))?;
-        let keys = match read_keys(&**store)? {
-            Some(keys) => keys,
-            None if segments.is_empty() => make_keys(&**store, options)?,
-            None => return Err(key_error("is missing")),
-        };
-        let checkpoint = match read(SideFile::Checkpoint)? {
-            Some(note) => Some(read_checkpoint(&note)?),
-            None => None,
-        };
-        let state =
-            read(SideFile::State)?.and_then(|state| Head::from_state(&state, &keys, &**store));
-        let mut head = state.unwrap_or_else(Head::new);
-        let compare = |tree: &Tree, found: &mut Option<bool>| {
-            if let Some(checkpoint) = &checkpoint
-                && checkpoint.size == tree.size()
-            {
-                *found = Some(checkpoint.root == tree.root());
-            }
-        };
-        check_complete(&segments)?;
-        let mut stands = None;
-        compare(&head.tree, &mut stands);
-        head.catch_up(&**store, &mut |tree| compare(tree, &mut stands))?;
-        if let Some(checkpoint) = &checkpoint {
-            check_checkpoint(checkpoint, &head, stands)?;
-        }
+        opening: Opening,
+    ) -> Result<(Writer, bool, Vec<String>), LedgerError> {
+        let Found {
+            keys,
+            head,
+            kept,
+            missing,
+        } = look(store, options, opening)?;
         let held = options.holder.is_some();
         let name = match (&options.holder, &keys.signer) {
             (Some(holder), _) => Some(holder.verifier().name().to_owned()),
@@ -159,7 +140,9 @@ impl Writer {
             store: Arc::clone(store),
             head,
             left: None,
+            mac: keys.mac(),
             keys,
+            kept,
             holders: options
                 .holder
                 .iter()
@@ -179,9 +162,19 @@ impl Writer {
             checkpoints: 0,
         };
         writer.take_back_key(options)?;
+        let is_new = writer.head.seq() == 0;
+        let adopting = writer.adopt()?;
         let settling = writer.settle_key_or_wait()?;
         let mut batch = Batch::new(Purpose::End, false);
-        for draft in writer.opening(read(SideFile::Gap)?) {
+        let said: &[String] = if opening == Opening::Anew {
+            &[]
+        } else {
+            &missing
+        };
+        let gap = store
+            .read(SideFile::Gap)
+            .map_err(|error| LedgerError::io("read a file of the ledger", &error))?;
+        for draft in writer.opening(gap, said) {
             batch.push(prepare(&draft, &Redactor::none())?, &draft);
         }
         let wrote = !batch.entries.is_empty() || writer.head.seq() == 0;
@@ -198,16 +191,58 @@ impl Writer {
                 return Err(error.clone());
             }
         }
-        Ok((writer, wrote || settling))
+        if is_new {
+            // From here on a ledger without this file is one that lost it.
+            writer.sync()?;
+            writer.write_state().ok();
+        }
+        Ok((writer, wrote || settling || adopting, missing))
     }
 
-    /// What the next writer says first: what could not be recorded, and which runs are lost.
-    fn opening(&self, gap: Option<Vec<u8>>) -> Vec<Draft> {
+    /// Says which entries somebody without the ledger's key may have written, before anything is signed behind them.
+    /// The lock is held. Returns true if there are any.
+    fn adopt(&mut self) -> Result<bool, LedgerError> {
+        let (from, to) = (self.head.trusted, self.head.seq());
+        if from >= to || self.poisoned.is_some() {
+            return Ok(false);
+        }
+        if self.head.handover.is_some() && self.head.key != self.named() {
+            // What comes next is the old key's signature under the new one.
+            return Err(LedgerError::Damaged {
+                segment: segment_name(self.head.segment),
+                line: 1,
+                byte: 0,
+                what: "the segment names a key, and nobody with the ledger's key wrote that"
+                    .to_owned(),
+            });
+        }
+        if self.head.torn.is_some() {
+            self.begin_segment()?;
+        }
+        let adopted = json!({"from": from, "to": to.saturating_sub(1)});
+        let draft = Draft::new(Kind::Gap).with("adopted", adopted).with(
+            "why",
+            "nobody with the ledger's key wrote these entries, or a version that left no code in them",
+        );
+        let mut lines = self.composer()?;
+        lines.push(&prepare(&draft, &Redactor::none())?)?;
+        let composed = lines.finish();
+        self.append(&composed.bytes, true)?;
+        self.head = composed.head;
+        self.unsigned = true;
+        Ok(true)
+    }
+
+    /// What the next writer says first: what was lost, what could not be recorded, and which runs are lost.
+    fn opening(&self, gap: Option<Vec<u8>>, missing: &[String]) -> Vec<Draft> {
         let mut drafts = Vec::new();
         for (run, open) in &self.head.open {
-            if open.is_gone(&self.here) {
-                drafts.push(Draft::new(Kind::Outcome).of(*run).with("status", "LOST"));
+            if open.is_gone(&self.here, &*self.store) {
+                drafts.push(Draft::new(Kind::Outcome).of(*run).with("status", LOST));
             }
+        }
+        if !missing.is_empty() {
+            drafts.push(Draft::new(Kind::Gap).with("side_files", missing));
         }
         if let Some(gap) = gap {
             let lines: Vec<Value> = String::from_utf8_lossy(&gap)
@@ -277,11 +312,11 @@ impl Writer {
 
     /// Takes the lock, and reads on while it waits.
     fn lock(&mut self, wait: Duration) -> Result<(), LedgerError> {
-        let (store, head) = (&*self.store, &mut self.head);
+        let (store, head, mac) = (&*self.store, &mut self.head, &self.mac);
         let mut next = None;
         let mut moves = || {
             let before = (head.offset, next);
-            head.follow(store);
+            head.follow(store, mac);
             next = store
                 .segment_bytes(head.segment.saturating_add(1))
                 .ok()
@@ -296,11 +331,15 @@ impl Writer {
     /// Reads what others wrote since the last time, a new key included. The lock is held.
     fn catch_up(&mut self) -> Result<(), LedgerError> {
         self.leave_empty_segment();
-        self.head.catch_up(&*self.store, &mut |_| {})?;
-        if self.head.key != self.named() {
+        self.head.catch_up(&*self.store, &self.mac, &mut |_| {})?;
+        let is_other = self.head.key != self.named();
+        if is_other {
             // Somebody who was told of another key came later, and is right.
             self.held = false;
             self.keys = read_keys(&*self.store)?.ok_or_else(|| key_error("is missing"))?;
+        }
+        self.adopt()?;
+        if is_other {
             self.settle_key()?;
         }
         Ok(())
@@ -462,7 +501,13 @@ impl Writer {
     }
 
     fn composer(&self) -> Result<Composer<'_>, LedgerError> {
-        Composer::new(&self.head, self.signers(), &self.origin, &self.here.boot)
+        Composer::new(
+            &self.head,
+            self.signers(),
+            &self.mac,
+            &self.origin,
+            &self.here.boot,
+        )
     }
 
     /// A checkpoint over everything, unless the last line is one.
@@ -588,7 +633,7 @@ impl Writer {
     }
 
     fn write_state(&self) -> io::Result<()> {
-        match self.head.state(&self.keys.secret) {
+        match self.head.state(&self.mac, &self.kept) {
             Some(state) => self.store.overwrite(SideFile::State, &state),
             None => Ok(()),
         }
@@ -596,12 +641,15 @@ impl Writer {
 
     /// Everything they speak of is durable already: a crash must not leave a checkpoint of lines that are gone.
     /// `note` is that over everything, if the key is held elsewhere.
-    pub(super) fn write_side_files(&self, note: Option<&str>) -> Result<(), LedgerError> {
+    pub(super) fn write_side_files(&mut self, note: Option<&str>) -> Result<(), LedgerError> {
         let failed = |error: io::Error| LedgerError::io("write a file of the ledger", &error);
         let note = match self.signers().at_hand() {
             Some(signer) => Some(signer.sign(&self.end())),
             None => note.map(str::to_owned),
         };
+        let kept = note
+            .as_ref()
+            .map(|note| Kept::of(Some(note.as_bytes()), Some(&self.end())));
         let staged = match note {
             Some(note) => Some(
                 self.store
@@ -611,25 +659,26 @@ impl Writer {
             None => None,
         };
         lock_store(&*self.store, self.lock_wait)?;
-        let installed = self.install_side_files(staged.as_deref());
-        self.store.unlock();
+        let store = Arc::clone(&self.store);
+        let installed = self.install_side_files(staged.as_deref().zip(kept));
+        store.unlock();
         installed
             .and_then(|()| self.store.sync_names())
             .map_err(failed)
     }
 
     /// Another process may have signed more in the meantime; then its files stay.
-    fn install_side_files(&self, checkpoint: Option<&str>) -> io::Result<()> {
-        let newest = self
-            .store
-            .read(SideFile::Checkpoint)?
-            .and_then(|note| note::peek(&note).ok());
-        let newer = newest.is_some_and(|newest| newest.size > self.head.seq());
+    fn install_side_files(&mut self, checkpoint: Option<(&str, Kept)>) -> io::Result<()> {
+        let newest = self.store.read(SideFile::Checkpoint)?;
+        let head = newest.as_deref().and_then(|note| note::peek(note).ok());
+        self.kept = Kept::of(newest.as_deref(), head.as_ref());
+        let newer = self.kept.size > self.head.seq();
         match checkpoint {
-            Some(staged) if newer => self.store.discard(staged)?,
-            Some(staged) => {
+            Some((staged, _)) if newer => self.store.discard(staged)?,
+            Some((staged, kept)) => {
                 self.store
                     .install(staged, SideFile::Checkpoint, Durability::Cache)?;
+                self.kept = kept;
             }
             None => {}
         }
@@ -705,66 +754,6 @@ fn new_origin(options: &Options) -> Result<String, LedgerError> {
     }
     let random = random().map_err(|why| LedgerError::Key { why })?;
     Ok(format!("lictor/{}", hex(random.get(..8).unwrap_or(&[]))))
-}
-
-/// Makes the keys of a new ledger, durable before anything names them.
-fn make_keys(store: &dyn Store, options: &Options) -> Result<Keys, LedgerError> {
-    let failed = |why| LedgerError::Key { why };
-    let origin = new_origin(options)?;
-    let keys = Keys::generate(&origin, options.sign && options.holder.is_none()).map_err(failed)?;
-    replace(store, SideFile::Key, keys.text().as_bytes())
-        .map_err(|error| LedgerError::io("write the ledger's key", &error))?;
-    Ok(keys)
-}
-
-fn read_checkpoint(note: &[u8]) -> Result<Checkpoint, LedgerError> {
-    note::peek(note).map_err(|error| checkpoint_damage(&format!("{error}")))
-}
-
-/// The ledger must be at least as long as its checkpoint says, and the same up to there.
-fn check_checkpoint(
-    checkpoint: &Checkpoint,
-    head: &Head,
-    stands: Option<bool>,
-) -> Result<(), LedgerError> {
-    if checkpoint.size > head.seq() {
-        return Err(checkpoint_damage(&format!(
-            "the ledger has {} entries, the checkpoint covers {}",
-            head.seq(),
-            checkpoint.size
-        )));
-    }
-    // A checkpoint from before the state was checked when the state was written.
-    if checkpoint.origin != head.origin || stands == Some(false) {
-        return Err(checkpoint_damage("the checkpoint is of another history"));
-    }
-    Ok(())
-}
-
-/// Segments are numbered from 0 without a hole.
-fn check_complete(segments: &[u64]) -> Result<(), LedgerError> {
-    match segments
-        .iter()
-        .zip(0_u64..)
-        .find(|(segment, expected)| *segment != expected)
-    {
-        None => Ok(()),
-        Some((_, missing)) => Err(LedgerError::Damaged {
-            segment: segment_name(missing),
-            line: 1,
-            byte: 0,
-            what: "the segment is missing".to_owned(),
-        }),
-    }
-}
-
-fn checkpoint_damage(what: &str) -> LedgerError {
-    LedgerError::Damaged {
-        segment: SideFile::Checkpoint.name().to_owned(),
-        line: 1,
-        byte: 0,
-        what: what.to_owned(),
-    }
 }
 
 /// Takes the lock without a head that could follow: that others get on is seen by the length of the files.

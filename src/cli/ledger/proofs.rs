@@ -13,7 +13,7 @@ use crate::cli::exit::Exit;
 use crate::cli::{Failure, Global, print_json};
 use crate::governor::with_signer;
 use crate::ledger::note::{self, Verifier};
-use crate::ledger::prove;
+use crate::ledger::prove::{self, ProofError};
 use crate::ledger::{Ledger, Options};
 use crate::resolve::read_file;
 
@@ -126,6 +126,8 @@ pub(super) fn prove(args: &Prove, directory: &Path) -> Result<Exit, Failure> {
     let proof = prove::prove(directory, args.seq).map_err(failed)?;
     if let Some(file) = &args.entry {
         let entry = prove::entry(directory, args.seq).map_err(failed)?;
+        let keys = prove::keys(directory).map_err(failed)?;
+        prove::check_proof(&proof, &entry, &keys).map_err(|_| failed(ProofError::Differs))?;
         NewFile::create(file, directory)?.keep(&entry)?;
     }
     let out = args
@@ -188,15 +190,19 @@ pub(super) fn check_proof(args: &CheckProof, global: &Global) -> Result<Exit, Fa
 
 pub(super) fn reindex(_: &Reindex, directory: &Path, global: &Global) -> Result<Exit, Failure> {
     look(directory)?;
-    Ledger::reindex(directory, &Options::default()).map_err(|error| {
+    let missing = Ledger::reindex(directory, &Options::default()).map_err(|error| {
         Failure::new(format!(
             "ledger `{}` is left as it is: {error}",
             named(directory)
         ))
     })?;
     if global.json {
-        print_json(&json!({"v": 1, "path": directory.display().to_string()}));
+        let path = directory.display().to_string();
+        print_json(&json!({"v": 1, "path": path, "missing": missing}));
     } else {
+        for what in &missing {
+            message!("note: {what}");
+        }
         answer!("made anew from the segments of {}", named(directory));
     }
     Ok(Exit::Good)

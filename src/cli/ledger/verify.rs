@@ -12,17 +12,22 @@ use super::file::NewFile;
 use super::{named, why_missing};
 use crate::cli::exit::Exit;
 use crate::cli::{Failure, Global, print, print_json};
-use crate::ledger::verify::{Grade, Report, Resume, Verdict, VerifyOptions, verify};
+use crate::ledger::note::Verifier;
+use crate::ledger::verify::{Grade, MAX_TAIL, Report, Resume, Verdict, VerifyOptions, verify};
 use crate::resolve::read_file;
 
-/// The most bytes of an anchor or a state: far more than any has.
+/// The most bytes of an anchor: far more than any has.
 const MOST_BYTES: usize = 1024 * 1024;
+
+/// The most bytes of a state. It names every run that was allowed and not started, in some 100 bytes.
+const MOST_STATE_BYTES: usize = 256 * 1024 * 1024;
 
 #[derive(Args, Debug)]
 #[command(after_help = "\
-Verdicts: ANCHORED consistent with a checkpoint that was kept elsewhere; SIGNED the last checkpoint's
-signature holds; UNSIGNED the chain holds, nothing is signed; TORN_TAIL as these, and a crash tore the end;
-TAMPERED; ROLLED_BACK shorter than a checkpoint says; SPLIT_VIEW another history than an anchor says;
+Verdicts: ANCHORED consistent with a checkpoint that was kept elsewhere; CONTINUED what was read continues what
+an earlier verification found; SIGNED the last checkpoint's signature holds; ADOPTED as SIGNED, but nobody knows
+who wrote some entries that it covers; UNSIGNED the chain holds, nothing is signed; TORN_TAIL as SIGNED or
+UNSIGNED, and a crash tore the end; TAMPERED; ROLLED_BACK shorter than a checkpoint says; SPLIT_VIEW another history than an anchor says;
 MISSING there is none.
 
 Exit codes: 0 intact, and at least what `--require` says; 1 not; 2 it could not be verified.
@@ -33,18 +38,25 @@ pub(super) struct Verify {
     /// A checkpoint that was kept elsewhere; repeat for several
     #[arg(long, value_name = "FILE")]
     anchor: Vec<PathBuf>,
-    /// Go on where an earlier verification ended; the file is made by the first one and rewritten by each
-    /// that finds the record intact. Keep it where those who write the record cannot write
+    /// Go on in the file that an earlier verification ended in; older files are read if they look otherwise than
+    /// then. STATE is made by the first one and rewritten by each that finds the record intact. Keep it where those
+    /// who write the record cannot write
     #[arg(long, value_name = "STATE")]
     since: Option<PathBuf>,
-    /// The least that ends with 0
+    /// A key that a checkpoint of the record has to be signed by, as `ledger key show` printed it
+    #[arg(long, value_name = "KEY")]
+    key: Option<String>,
+    /// The least that ends with 0; with `anchored` everything is read
     #[arg(long, value_name = "GRADE")]
     require: Option<Required>,
+    /// How many entries may follow what is signed or anchored for `--require` to hold
+    #[arg(long, value_name = "N", default_value_t = MAX_TAIL)]
+    max_tail: u64,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 enum Required {
-    /// A checkpoint's signature holds
+    /// A checkpoint's signature holds, and it is known who wrote what it covers
     Signed,
     /// Consistent with a checkpoint that was kept elsewhere
     Anchored,
@@ -63,6 +75,9 @@ pub(super) fn main(args: &Verify, directory: &Path, global: &Global) -> Result<E
         options.since = state(file)?;
         options.resumable = true;
     }
+    options.whole = args.require == Some(Required::Anchored);
+    let key = args.key.as_deref().map(|key| Verifier::parse(key.trim()));
+    options.key = key.transpose().map_err(Failure::new)?;
     let mut progress = Progress::default();
     let report = verify(directory, &options, &mut |done, total| {
         progress.tell(done, total)
@@ -77,12 +92,12 @@ pub(super) fn main(args: &Verify, directory: &Path, global: &Global) -> Result<E
     if global.json {
         print_json(&serde_json::to_value(&report).unwrap_or(Json::Null));
     } else {
-        print_report(directory, &report, options.since.as_ref());
+        print_report(directory, &report);
     }
     let is_enough = match args.require {
         None => true,
-        Some(Required::Signed) => report.reaches(Grade::Signed),
-        Some(Required::Anchored) => report.reaches(Grade::Anchored),
+        Some(Required::Signed) => report.reaches_within(Grade::Signed, args.max_tail),
+        Some(Required::Anchored) => report.reaches_within(Grade::Anchored, args.max_tail),
     };
     if report.verdict.is_intact() && !is_enough {
         message!("lictor: {}", too_little(args, &report));
@@ -110,13 +125,25 @@ fn state(file: &Path) -> Result<Option<Resume>, Failure> {
         );
         return Ok(None);
     }
-    let bytes = read_file(file, MOST_BYTES).map_err(|why| failed(&why))?;
+    let bytes = read_file(file, MOST_STATE_BYTES).map_err(|why| failed(&why))?;
     let text = String::from_utf8(bytes).map_err(|error| failed(&error))?;
     Ok(Some(Resume::parse(&text).map_err(|error| failed(&error))?))
 }
 
 fn too_little(args: &Verify, report: &Report) -> String {
+    let covered = report.signed.max(report.anchored);
     let what = match args.require {
+        _ if report.unsigned_tail > args.max_tail && covered > 0 => {
+            return format!(
+                "{} with {} entries behind what is signed is less than what is required: `--max-tail` allows {}",
+                report.verdict.name(),
+                report.unsigned_tail,
+                args.max_tail
+            );
+        }
+        Some(Required::Signed) if report.adopted > 0 => {
+            "nobody knows who wrote some of its entries"
+        }
         Some(Required::Anchored) if args.anchor.is_empty() => {
             "it is not anchored: give a checkpoint that was kept elsewhere with `--anchor`"
         }
@@ -157,10 +184,11 @@ impl Progress {
     }
 }
 
-fn print_report(directory: &Path, report: &Report, since: Option<&Resume>) {
-    let again = since.map_or_else(String::new, |since| {
-        format!(", {} of them verified before", since.entries())
-    });
+fn print_report(directory: &Path, report: &Report) {
+    let again = match report.unread {
+        0 => String::new(),
+        unread => format!(", {unread} of them not read this time"),
+    };
     answer!(
         "{}  {} entries in {}{again}",
         report.verdict.name(),

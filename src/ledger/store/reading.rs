@@ -5,19 +5,23 @@
 
 #![forbid(unsafe_code)]
 
+use std::collections::BTreeSet;
 use std::fs::{File, TryLockError};
 use std::io;
 use std::os::fd::OwnedFd;
+use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use jiff::Timestamp;
 use rustix::fs::{AtFlags, Dir, FileType, Mode, OFlags};
 use rustix::io::Errno;
+use serde::{Deserialize, Serialize};
 
 use super::{
-    Identity, MAX_SIDE_FILE_BYTES, ReadAt, SideFile, check_file, file_oddity, identity,
-    list_segments, read_full, read_side_file, refused, segment_name, segment_number, shelf,
+    Identity, ReadAt, SideFile, check_file, file_oddity, identity, list_segments, most_bytes,
+    read_full, read_side_file, refused, segment_name, segment_number, shelf,
 };
 
 /// More names than this say nothing more.
@@ -37,6 +41,50 @@ pub(in super::super) struct ReadSegment {
     pub(in super::super) bytes: u64,
     /// What is odd about the file though it can be read.
     pub(in super::super) odd: Option<&'static str>,
+    pub(in super::super) stamp: FileStamp,
+}
+
+/// What a file looks like from outside. Whoever writes to it changes the last two, and can set only one of them back.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(in super::super) struct FileStamp {
+    bytes: u64,
+    /// In decimal digits: it may be more than a JSON number holds.
+    inode: String,
+    /// Seconds and nanoseconds since 1970.
+    modified: (i64, i64),
+    changed: (i64, i64),
+    /// Seconds since 1970 when it was looked at.
+    seen: i64,
+}
+
+impl FileStamp {
+    fn of(file: &File) -> io::Result<FileStamp> {
+        let found = file.metadata()?;
+        Ok(FileStamp {
+            bytes: found.len(),
+            inode: found.ino().to_string(),
+            modified: (found.mtime(), found.mtime_nsec()),
+            changed: (found.ctime(), found.ctime_nsec()),
+            seen: Timestamp::now().as_second(),
+        })
+    }
+
+    /// Returns true if a later change would have got another time: clocks of files tick slowly.
+    pub(in super::super) fn is_settled(&self) -> bool {
+        self.seen.saturating_sub(self.changed.0) > 1
+    }
+
+    /// Returns true if nobody has written to the file since it looked like `earlier`.
+    pub(in super::super) fn is_as(&self, earlier: &FileStamp) -> bool {
+        earlier.is_settled()
+            && (self.bytes, &self.inode, self.modified, self.changed)
+                == (
+                    earlier.bytes,
+                    &earlier.inode,
+                    earlier.modified,
+                    earlier.changed,
+                )
+    }
 }
 
 /// One file, opened each time that something of it is read: a ledger that has crashed a thousand times has
@@ -120,6 +168,7 @@ impl Reading {
         if FileType::from_raw_mode(stat.st_mode) != FileType::RegularFile {
             return Ok(Err("is not a regular file"));
         }
+        let stamp = FileStamp::of(&file)?;
         let odd = file_oddity(&stat, 0o640);
         let bytes = u64::try_from(stat.st_size).unwrap_or(0);
         let file = SegmentFile {
@@ -127,7 +176,12 @@ impl Reading {
             name: segment_name(segment),
             identity: identity(&stat),
         };
-        Ok(Ok(ReadSegment { file, bytes, odd }))
+        Ok(Ok(ReadSegment {
+            file,
+            bytes,
+            odd,
+            stamp,
+        }))
     }
 
     pub(in super::super) fn read(&self, file: SideFile) -> io::Result<Option<Vec<u8>>> {
@@ -154,7 +208,7 @@ impl Reading {
             return Ok(Some(Err("is not a regular file")));
         }
         let mut bytes = Vec::new();
-        opened.take(MAX_SIDE_FILE_BYTES).read_to_end(&mut bytes)?;
+        opened.take(most_bytes(file)).read_to_end(&mut bytes)?;
         Ok(Some(Ok(bytes)))
     }
 
@@ -176,16 +230,17 @@ impl Reading {
 
     /// The first few names in `segments` that are no segment's, escaped, in order.
     pub(in super::super) fn strangers(&self) -> io::Result<Vec<String>> {
-        let mut names = Vec::new();
+        let mut names = BTreeSet::new();
         for entry in Dir::read_from(&*self.segments)? {
             let name = entry?.file_name().to_bytes().to_vec();
             if segment_number(&name).is_none() && !matches!(&*name, b"." | b"..") {
-                names.push(String::from_utf8_lossy(&name).escape_debug().to_string());
+                names.insert(String::from_utf8_lossy(&name).escape_debug().to_string());
+                if names.len() > MAX_STRANGERS {
+                    names.pop_last();
+                }
             }
         }
-        names.sort_unstable();
-        names.truncate(MAX_STRANGERS);
-        Ok(names)
+        Ok(names.into_iter().collect())
     }
 
     /// Whether a side file is there, readable or not.

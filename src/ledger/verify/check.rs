@@ -6,6 +6,8 @@
 
 #![forbid(unsafe_code)]
 
+mod conclude;
+
 use std::collections::BTreeMap;
 
 use super::super::decode::Line;
@@ -19,7 +21,7 @@ use super::super::store::segment_name;
 use super::meaning::Meaning;
 use super::resume::Resume;
 use super::scan::{Says, Scanned, Seen, Unread};
-use super::{LeftBehind, Problem, Report, TornEnd, Verdict};
+use super::{Problem, TornEnd};
 
 /// More problems than this say nothing more.
 const MAX_PROBLEMS: usize = 100;
@@ -72,8 +74,6 @@ struct ZerosAt {
     told: bool,
 }
 
-const SHORTER: &str = "the ledger is shorter than it was when it was verified";
-
 /// What is known of the chain at the last line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Link {
@@ -108,12 +108,23 @@ pub(super) struct Checker {
     in_force: Vec<(u64, Option<Verifier>)>,
     /// The key changed: the next line has to be a checkpoint by this one.
     handover: Option<Verifier>,
+    /// The key that somebody wrote down, and if a checkpoint here is signed by it.
+    pinned: Option<Verifier>,
+    is_pinned: bool,
     signed: u64,
     anchored: u64,
+    /// Entries from before, which were not read now.
+    unread: u64,
+    /// An anchor agrees with what was found when those were read.
+    agrees: bool,
+    /// Entries that a writer went on behind without knowing who wrote them: from, to.
+    adopted: Vec<(u64, u64)>,
+    /// What writers found missing beside the segments.
+    missing: Vec<String>,
     marks: BTreeMap<u64, Option<Hash>>,
     /// Roots that an earlier verification compared with checkpoints.
     known: BTreeMap<u64, Hash>,
-    meaning: Meaning<Place>,
+    meaning: Meaning,
     last_ts: [u8; 27],
     clock_backs: u64,
     torn: Vec<TornEnd>,
@@ -127,17 +138,15 @@ pub(super) struct Checker {
 }
 
 impl Checker {
-    /// A checker that goes on where another one ended.
+    /// A checker that goes on in the last file that another one read.
     pub(super) fn resume(state: &Resume, marks: Vec<u64>) -> Option<Checker> {
         let mut checker = Checker::new(marks);
         checker.tree = state.tree()?;
         checker.hash = unhex(&state.hash)?;
         checker.next_seq = checker.tree.size();
-        checker.index = state.segment;
-        checker.file = Named::Segment(state.segment);
-        checker.lines = state.lines;
-        checker.last = checker.place(state.lines, state.offset);
-        checker.origin = Some(state.origin.clone());
+        checker.unread = checker.next_seq;
+        checker.ended.clone_from(&state.ended);
+        checker.origin.clone_from(&state.origin);
         let keys: Result<Vec<Verifier>, NoteError> =
             state.keys.iter().map(|key| Verifier::parse(key)).collect();
         checker.keys = keys.ok()?;
@@ -150,36 +159,33 @@ impl Checker {
             checker.in_force.push((*size, key));
         }
         checker.signed = state.signed;
+        checker.is_pinned = state.is_pinned;
+        checker.adopted.clone_from(&state.adopted);
         checker.torn.clone_from(&state.torn);
         for (size, root) in &state.known {
             checker.known.insert(*size, unhex(root)?);
         }
-        checker.meaning = Meaning::resume(state, checker.last)?;
+        checker.meaning = Meaning::resume(state)?;
         checker.last_ts = state.last_ts.as_bytes().try_into().ok()?;
-        checker.segments = state.segment.saturating_add(1);
+        checker.segments = state.segment;
         checker.mark();
         Some(checker)
     }
 
-    /// Where another checker can go on; `None` where there is nothing to go on from.
-    pub(super) fn resume_point(&self) -> Option<Resume> {
-        let unaccounted = self.torn.iter().any(|torn| !torn.accounted);
-        if unaccounted || self.lines == 0 || self.handover.is_some() {
+    /// Where another checker can go on, if this one has not entered the last file yet; `None` where a key still has to
+    /// hand over.
+    pub(super) fn resume_point(&self, segment: usize) -> Option<Resume> {
+        if self.handover.is_some() {
             return None;
         }
-        let last = self.ended.last()?;
-        let known = self.marks.keys().copied();
-        let known = known.filter_map(|size| Some((size, hex(&self.root_at(size)?))));
         let mut state = Resume {
-            v: 1,
-            segment: self.index,
-            offset: last.bytes,
-            lines: self.lines,
-            last_byte: self.last.byte,
+            v: 2,
+            segment: u64::try_from(segment).ok()?,
             size: self.tree.size(),
             peaks: self.tree.peaks().iter().map(|hash| hex(hash)).collect(),
             hash: hex(&self.hash),
-            origin: self.origin.clone()?,
+            ended: self.ended.clone(),
+            origin: self.origin.clone(),
             keys: self.keys.iter().map(ToString::to_string).collect(),
             signs: self.key.is_some(),
             in_force: self
@@ -188,13 +194,23 @@ impl Checker {
                 .map(|(size, key)| (*size, key.as_ref().map(ToString::to_string)))
                 .collect(),
             signed: self.signed,
+            is_pinned: self.is_pinned,
+            adopted: self.adopted.clone(),
             torn: self.torn.clone(),
-            known: known.collect(),
             last_ts: String::from_utf8_lossy(&self.last_ts).into_owned(),
             ..Resume::default()
         };
         self.meaning.save(&mut state);
         Some(state)
+    }
+
+    /// Adds to a place to go on from how far this checker came.
+    pub(super) fn complete(&self, state: &mut Resume) {
+        state.entries = self.tree.size();
+        state.root = hex(&self.tree.root());
+        let known = self.marks.keys().copied();
+        let known = known.filter_map(|size| Some((size, hex(&self.root_at(size)?))));
+        state.known = known.collect();
     }
 
     /// A checker that remembers the roots of the tree at `marks`.
@@ -216,11 +232,17 @@ impl Checker {
             keys: Vec::new(),
             in_force: Vec::new(),
             handover: None,
+            pinned: None,
+            is_pinned: false,
             signed: 0,
             anchored: 0,
+            unread: 0,
+            agrees: false,
+            adopted: Vec::new(),
+            missing: Vec::new(),
             marks: marks.into_iter().map(|size| (size, None)).collect(),
             known: BTreeMap::new(),
-            meaning: Meaning::new(),
+            meaning: Meaning::default(),
             last_ts: [0; 27],
             clock_backs: 0,
             torn: Vec::new(),
@@ -233,6 +255,11 @@ impl Checker {
         };
         checker.mark();
         checker
+    }
+
+    /// Asks that a checkpoint here is signed by `key`.
+    pub(super) fn pin(&mut self, key: Option<Verifier>) {
+        self.pinned = key;
     }
 
     /// Begins a segment.
@@ -344,12 +371,6 @@ impl Checker {
                 "the key changed and the one before did not sign it",
             );
         }
-        for place in self.meaning.left_by_a_restart() {
-            self.problem(
-                place,
-                "the machine was started again since, and the run has no outcome",
-            );
-        }
     }
 
     /// Compares with the file `key`.
@@ -431,7 +452,10 @@ impl Checker {
             return self.problem_in_file("checkpoint", "the checkpoint is of another ledger");
         }
         match self.root_at(size) {
-            Some(root) if root == checkpoint.root => self.signed = self.signed.max(size),
+            Some(root) if root == checkpoint.root => {
+                self.signed = self.signed.max(size);
+                self.is_pinned |= self.is_signed_by_pinned(note);
+            }
             // Each line but the last has one behind it that fits: it can only be the last.
             _ if size == self.tree.size() && !self.tampered => {
                 self.problem(self.last, "the line is not the one that was signed");
@@ -481,6 +505,8 @@ impl Checker {
             return self.note_problem(place, &what);
         }
         match self.root_at(size) {
+            // Bytes that were not read now are vouched for by nobody.
+            Some(root) if root == anchor.root && self.unread > 0 => self.agrees = true,
             Some(root) if root == anchor.root => self.anchored = self.anchored.max(size),
             _ => {
                 self.split = true;
@@ -492,15 +518,34 @@ impl Checker {
         }
     }
 
-    /// Holds the ledger to what an earlier verification saw, all of it having been read again.
+    /// Holds the ledger to what an earlier verification saw.
     pub(super) fn earlier(&mut self, state: &Resume) {
         let place = self.last;
-        if self.tree.size() < state.size {
+        if self.tree.size() < state.entries {
             self.rolled_back = true;
-            self.note_problem(place, SHORTER);
-        } else if state.tree().map(|tree| tree.root()) != self.root_at(state.size) {
+            self.note_problem(
+                place,
+                "the ledger is shorter than it was when it was verified",
+            );
+        } else if unhex(&state.root) != self.root_at(state.entries) {
             self.problem(place, "the entries that were verified are others now");
         }
+    }
+
+    /// Compares with the key that somebody wrote down.
+    pub(super) fn pinned(&mut self) {
+        if self.pinned.is_some() && !self.is_pinned && self.tree.size() > 0 {
+            self.split = true;
+            self.note_problem(
+                Place::top_of("key"),
+                "no checkpoint of this ledger is signed by the key that was given",
+            );
+        }
+    }
+
+    fn is_signed_by_pinned(&self, note: &[u8]) -> bool {
+        let pinned = self.pinned.as_ref();
+        pinned.is_some_and(|key| note::open(note, std::slice::from_ref(key)).is_ok())
     }
 
     /// Whether `line`, which a later segment calls torn, is the whole entry that comes next: a writer who
@@ -524,120 +569,6 @@ impl Checker {
     fn root_at(&self, size: u64) -> Option<Hash> {
         let marked = self.marks.get(&size).copied().flatten();
         marked.or_else(|| self.known.get(&size).copied())
-    }
-
-    /// The conclusion where the ledger does not go on from what was verified earlier.
-    pub(super) fn without(mut self, why: LeftBehind) -> Report {
-        let place = self.last;
-        match why {
-            LeftBehind::Shorter => {
-                self.rolled_back = true;
-                self.note_problem(place, SHORTER);
-            }
-            LeftBehind::Other => {
-                self.problem(place, "the last line that was verified is another now")
-            }
-        }
-        self.report()
-    }
-
-    /// The conclusion.
-    pub(super) fn report(mut self) -> Report {
-        let entries = self.tree.size();
-        let covered = self.signed.max(self.anchored);
-        let unsigned_tail = entries.saturating_sub(covered);
-        let verdict = if self.tampered {
-            Verdict::Tampered
-        } else if self.split {
-            Verdict::SplitView
-        } else if self.rolled_back {
-            Verdict::RolledBack
-        } else if entries == 0 {
-            self.note_problem(self.place(1, 0), "the ledger has no entry");
-            Verdict::Missing
-        } else if self.anchored > 0 {
-            Verdict::Anchored
-        } else if !self.torn.is_empty() {
-            Verdict::TornTail
-        } else if self.signed > 0 {
-            Verdict::Signed
-        } else {
-            Verdict::Unsigned
-        };
-        if self.clock_backs > 0 {
-            self.warnings.push(format!(
-                "the clock on the wall went back {} times",
-                self.clock_backs
-            ));
-        }
-        // A broken link is understood one line late.
-        self.problems
-            .sort_by(|a, b| (&a.segment, a.line, a.byte).cmp(&(&b.segment, b.line, b.byte)));
-        Report {
-            v: 1,
-            resume: None,
-            verdict,
-            entries,
-            unsigned_tail,
-            not_proven: self.not_proven(verdict, unsigned_tail),
-            problems: self.problems,
-            warnings: self.warnings,
-            origin: self.origin,
-            root: hex(&self.tree.root()),
-            signed: self.signed,
-            anchored: self.anchored,
-            torn: self.torn,
-            open_runs: u64::try_from(self.meaning.open_runs()).unwrap_or(u64::MAX),
-        }
-    }
-
-    fn not_proven(&self, verdict: Verdict, unsigned_tail: u64) -> Vec<String> {
-        if !verdict.is_intact() {
-            return Vec::new();
-        }
-        let mut sentences = Vec::new();
-        if self.signed.max(self.anchored) == 0 {
-            sentences.push(
-                "nothing is signed: whoever can write the files can write another history, and entries cut from the end leave no trace"
-                    .to_owned(),
-            );
-            sentences.push(
-                "no later line vouches for the last line: changes to its body that leave it readable are not found".to_owned(),
-            );
-        } else {
-            if unsigned_tail > 0 {
-                sentences.push(format!(
-                    "the last {unsigned_tail} entries are covered by no checkpoint: they can be cut without a trace, and changes to the very last line that leave it readable are not found"
-                ));
-            }
-            let since = match self.anchored {
-                0 => "everything: no checkpoint that was kept elsewhere was given".to_owned(),
-                anchored => {
-                    format!("everything after the {anchored} entries that the anchor covers")
-                }
-            };
-            sentences.push(format!("who can read the ledger's key can rewrite {since}"));
-            if self.anchored < self.tree.size() {
-                let back = match self.anchored {
-                    0 => "an earlier checkpoint".to_owned(),
-                    anchored => format!("an earlier checkpoint, down to entry {anchored}"),
-                };
-                sentences.push(format!(
-                    "who can write the ledger's files can cut it back to {back} without the key: only a checkpoint kept elsewhere shows that"
-                ));
-            }
-        }
-        for torn in self.torn.iter().filter(|torn| !torn.accounted) {
-            sentences.push(format!(
-                "{} bytes at the end of `{}` are not a whole line; no writer has accounted for them yet",
-                torn.bytes, torn.segment
-            ));
-        }
-        match self.meaning.open_runs() {
-            0 => {}
-            open => sentences.push(format!("{open} runs have no outcome yet")),
-        }
-        sentences
     }
 
     /// Chain and numbers.
@@ -709,8 +640,9 @@ impl Checker {
         match &seen.says {
             Says::Segment(line) if first => self.segment_line(place, line),
             Says::Checkpoint(line) => match self.open_checkpoint(line) {
-                Ok(size) => {
+                Ok((size, is_pinned)) => {
                     self.signed = size;
+                    self.is_pinned |= is_pinned;
                     self.handover = None;
                 }
                 Err(what) => {
@@ -718,16 +650,51 @@ impl Checker {
                     self.consequence(place, &what);
                 }
             },
+            Says::Gap(line) => self.gap(line),
             Says::Segment(_)
             | Says::Decision { .. }
             | Says::Start { .. }
             | Says::Stop
-            | Says::Outcome
+            | Says::Outcome { .. }
             | Says::Grant(_)
             | Says::Other => {}
         }
-        for what in self.meaning.see(seen, place) {
+        for what in self.meaning.see(seen) {
             self.problem(place, &what);
+        }
+    }
+
+    /// What a writer found before it went on. An attacker can write such a line as well, and only make things worse.
+    fn gap(&mut self, line: &str) {
+        #[derive(serde::Deserialize)]
+        struct Range {
+            from: u64,
+            to: u64,
+        }
+        #[derive(serde::Deserialize)]
+        struct Body {
+            seq: u64,
+            adopted: Option<Range>,
+            #[serde(default)]
+            side_files: Vec<String>,
+        }
+        let Ok(body) = serde_json::from_str::<Body>(line) else {
+            return;
+        };
+        let adopted = body
+            .adopted
+            .filter(|range| range.from <= range.to && range.to < body.seq);
+        if let Some(Range { from, to }) = adopted
+            && self.adopted.len() < MAX_PROBLEMS
+        {
+            self.adopted.push((from, to));
+        }
+        for what in body.side_files {
+            if self.missing.len() < MAX_PROBLEMS {
+                let what = what.escape_debug();
+                self.missing
+                    .push(format!("entry {}: the writer found that {what}", body.seq));
+            }
         }
     }
 
@@ -772,8 +739,8 @@ impl Checker {
         self.key = key;
     }
 
-    /// Checks a checkpoint that covers all lines before it.
-    fn open_checkpoint(&self, line: &str) -> Result<u64, String> {
+    /// Checks a checkpoint that covers all lines before it. Returns how many, and true if the key is the pinned one.
+    fn open_checkpoint(&self, line: &str) -> Result<(u64, bool), String> {
         #[derive(serde::Deserialize)]
         struct Body {
             note: String,
@@ -789,7 +756,7 @@ impl Checker {
             && checkpoint.size == self.tree.size()
             && checkpoint.root == self.tree.root();
         if stands {
-            Ok(checkpoint.size)
+            Ok((checkpoint.size, self.pinned.as_ref() == Some(key)))
         } else {
             Err("the entries before are not those that were signed".to_owned())
         }

@@ -9,7 +9,7 @@
 
 #![forbid(unsafe_code)]
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use super::super::decode::Decoder;
 use super::super::entry::{RunId, hex};
@@ -19,14 +19,18 @@ use super::super::merkle::Hash;
 use super::resume::Resume;
 use super::scan::{Says, Seen};
 
-/// What the entries said so far; `P` is where an entry stands.
-#[derive(Debug)]
-pub(super) struct Meaning<P> {
+/// What the entries said so far.
+#[derive(Debug, Default)]
+pub(super) struct Meaning {
     decided: HashSet<RunId>,
     /// Allowed and not started.
     allowed: HashMap<RunId, Option<Hash>>,
     /// Started, without outcome.
-    open: BTreeMap<RunId, Open<P>>,
+    open: BTreeMap<RunId, Open>,
+    /// Given up by a later writer; whoever looks after one may still tell how it ended.
+    lost: BTreeSet<RunId>,
+    /// How many did.
+    late: u64,
     grants: Grants,
     /// The start of the machine in which the last line was written that is not about an earlier one.
     boot: Hash,
@@ -34,27 +38,16 @@ pub(super) struct Meaning<P> {
 
 /// A run without outcome.
 #[derive(Debug)]
-struct Open<P> {
+struct Open {
     /// The start of the machine it was started in.
     boot: Hash,
     stopped: bool,
-    place: P,
 }
 
-impl<P: Copy> Meaning<P> {
-    pub(super) fn new() -> Meaning<P> {
-        Meaning {
-            decided: HashSet::new(),
-            allowed: HashMap::new(),
-            open: BTreeMap::new(),
-            grants: Grants::default(),
-            boot: [0; 32],
-        }
-    }
-
-    /// What an earlier verification left; runs that were open then stand at `place`.
-    pub(super) fn resume(state: &Resume, place: P) -> Option<Meaning<P>> {
-        let mut meaning = Meaning::new();
+impl Meaning {
+    /// What an earlier verification left.
+    pub(super) fn resume(state: &Resume) -> Option<Meaning> {
+        let mut meaning = Meaning::default();
         for (run, command) in &state.allowed {
             let command = match command {
                 Some(command) => Some(unhex(command)?),
@@ -70,9 +63,13 @@ impl<P: Copy> Meaning<P> {
             let open = Open {
                 boot: unhex(boot)?,
                 stopped: false,
-                place,
             };
             meaning.open.insert(run, open);
+        }
+        for run in &state.lost {
+            let run = run.parse().ok()?;
+            meaning.decided.insert(run);
+            meaning.lost.insert(run);
         }
         meaning.grants = state.grants.clone();
         meaning.boot = unhex(&state.boot)?;
@@ -95,6 +92,7 @@ impl<P: Copy> Meaning<P> {
             .iter()
             .map(|(run, open)| (run.to_string(), hex(&open.boot)))
             .collect();
+        state.lost = self.lost.iter().map(ToString::to_string).collect();
     }
 
     /// How many runs have no outcome.
@@ -102,17 +100,20 @@ impl<P: Copy> Meaning<P> {
         self.open.len()
     }
 
-    /// Where the runs started that had no outcome when the machine was started again.
-    pub(super) fn left_by_a_restart(&self) -> Vec<P> {
-        self.open
-            .values()
-            .filter(|open| open.boot != self.boot)
-            .map(|open| open.place)
-            .collect()
+    /// How many of them started before the machine was, as far as its entries tell. They may still run: a container
+    /// can have a name of its own for the start of its machine.
+    pub(super) fn open_across_boots(&self) -> usize {
+        let others = self.open.values().filter(|open| open.boot != self.boot);
+        others.count()
+    }
+
+    /// How many runs ended after they had been given up.
+    pub(super) fn late(&self) -> u64 {
+        self.late
     }
 
     /// Takes the next entry; returns what about it does not fit those before.
-    pub(super) fn see(&mut self, seen: &Seen, place: P) -> Vec<String> {
+    pub(super) fn see(&mut self, seen: &Seen) -> Vec<String> {
         let mut wrong = Vec::new();
         match &seen.says {
             Says::Decision {
@@ -125,21 +126,21 @@ impl<P: Copy> Meaning<P> {
                     self.spend(id, seen, &mut wrong);
                 }
             }
-            Says::Start { command } => self.start(seen, *command, place, &mut wrong),
+            Says::Start { command } => self.start(seen, *command, &mut wrong),
             Says::Stop => self.stop(seen, &mut wrong),
-            Says::Outcome => self.outcome(seen, &mut wrong),
+            Says::Outcome { gives_up } => self.outcome(seen, *gives_up, &mut wrong),
             Says::Grant(line) => {
                 let mut decoder = Decoder::new();
                 if let Ok(line) = decoder.decode(line.as_bytes()) {
                     self.grants.see(&line);
                 }
             }
-            Says::Segment(_) | Says::Checkpoint(_) | Says::Other => {}
+            Says::Segment(_) | Says::Checkpoint(_) | Says::Gap(_) | Says::Other => {}
         }
         // The next start of the machine may record how runs of the one before ended.
         if !matches!(
             seen.says,
-            Says::Segment(_) | Says::Checkpoint(_) | Says::Outcome
+            Says::Segment(_) | Says::Checkpoint(_) | Says::Outcome { .. }
         ) {
             self.boot = seen.boot;
         }
@@ -172,7 +173,7 @@ impl<P: Copy> Meaning<P> {
         self.grants.spend(id);
     }
 
-    fn start(&mut self, seen: &Seen, command: Option<Hash>, place: P, wrong: &mut Vec<String>) {
+    fn start(&mut self, seen: &Seen, command: Option<Hash>, wrong: &mut Vec<String>) {
         let Some(run) = seen.run else {
             return wrong.push("a start without a run".to_owned());
         };
@@ -186,7 +187,6 @@ impl<P: Copy> Meaning<P> {
         let open = Open {
             boot: seen.boot,
             stopped: false,
-            place,
         };
         self.open.insert(run, open);
     }
@@ -196,17 +196,23 @@ impl<P: Copy> Meaning<P> {
             return wrong.push("a stop without a run".to_owned());
         };
         match self.open.get_mut(&run) {
+            None if self.lost.contains(&run) => {}
             None => wrong.push(format!("run {run} was stopped, but it is not open")),
             Some(open) if open.stopped => wrong.push(format!("run {run} was stopped twice")),
             Some(open) => open.stopped = true,
         }
     }
 
-    fn outcome(&mut self, seen: &Seen, wrong: &mut Vec<String>) {
+    fn outcome(&mut self, seen: &Seen, gives_up: bool, wrong: &mut Vec<String>) {
         let Some(run) = seen.run else {
             return wrong.push("an outcome without a run".to_owned());
         };
-        if self.open.remove(&run).is_none() {
+        let was_open = self.open.remove(&run).is_some();
+        if was_open && gives_up {
+            self.lost.insert(run);
+        } else if !was_open && !gives_up && self.lost.remove(&run) {
+            self.late = self.late.saturating_add(1);
+        } else if !was_open {
             wrong.push(format!("run {run} has an outcome, but it is not open"));
         }
     }

@@ -20,8 +20,8 @@ use self::check::Checker;
 pub use self::resume::{NotAState, Resume};
 use self::scan::Part;
 use super::decode::Decoder;
-use super::entry::{hex, sha256};
-use super::note::{self, Checkpoint};
+use super::entry::hex;
+use super::note::{self, Checkpoint, Verifier};
 use super::segment::{MAX_TORN_BYTES, Torn};
 use super::snapshot::{SnapSegment, Snapshot};
 use super::store::read_full;
@@ -32,8 +32,13 @@ use super::store::read_full;
 pub struct VerifyOptions {
     /// Checkpoints that were kept elsewhere, each the text of a signed note.
     pub anchors: Vec<String>,
-    /// Where an earlier verification ended: only what came after is read.
+    /// Where an earlier verification ended: the last file is read, and those before it if they look otherwise than
+    /// they did.
     pub since: Option<Resume>,
+    /// Everything is read; `since` is something to hold the ledger to.
+    pub whole: bool,
+    /// A key that one of the ledger's checkpoints has to be signed by: written down when the ledger was made.
+    pub key: Option<Verifier>,
     /// Whether [`Report::resume`] is asked for. It names every run that was allowed and not started, so it is not
     /// made for nothing.
     pub resumable: bool,
@@ -46,8 +51,12 @@ pub struct VerifyOptions {
 pub enum Verdict {
     /// Consistent with a checkpoint that was kept elsewhere.
     Anchored,
+    /// What was read continues what an earlier verification found; the entries before it were not read.
+    Continued,
     /// The signature of the last checkpoint holds.
     Signed,
+    /// As `Signed`, but it also covers entries that a writer found and did not know the author of.
+    Adopted,
     /// The chain holds; nothing is signed.
     Unsigned,
     /// As `Signed` or `Unsigned`, and the end that a crash tore is accounted for.
@@ -68,7 +77,9 @@ impl Verdict {
     pub fn name(self) -> &'static str {
         match self {
             Verdict::Anchored => "ANCHORED",
+            Verdict::Continued => "CONTINUED",
             Verdict::Signed => "SIGNED",
+            Verdict::Adopted => "ADOPTED",
             Verdict::Unsigned => "UNSIGNED",
             Verdict::TornTail => "TORN_TAIL",
             Verdict::Tampered => "TAMPERED",
@@ -82,7 +93,12 @@ impl Verdict {
     #[must_use]
     pub fn is_intact(self) -> bool {
         match self {
-            Verdict::Anchored | Verdict::Signed | Verdict::Unsigned | Verdict::TornTail => true,
+            Verdict::Anchored
+            | Verdict::Continued
+            | Verdict::Signed
+            | Verdict::Adopted
+            | Verdict::Unsigned
+            | Verdict::TornTail => true,
             Verdict::Tampered | Verdict::RolledBack | Verdict::SplitView | Verdict::Missing => {
                 false
             }
@@ -116,6 +132,10 @@ pub struct Report {
     pub signed: u64,
     /// How many entries a checkpoint that was kept elsewhere covers.
     pub anchored: u64,
+    /// How many entries, among those that no anchor covers, a writer found without knowing who wrote them.
+    pub adopted: u64,
+    /// How many entries at the beginning were not read, because an earlier verification had read them.
+    pub unread: u64,
     /// Ends of files that a crash tore.
     pub torn: Vec<TornEnd>,
     /// Runs that have no outcome yet.
@@ -127,18 +147,29 @@ pub struct Report {
 }
 
 impl Report {
-    /// Whether the ledger reaches `grade`, whatever else was found.
+    /// Returns true if the ledger reaches `grade` with no more than [`MAX_TAIL`] entries behind what was signed.
     ///
     /// A torn end that is accounted for does not take a signature away.
     #[must_use]
     pub fn reaches(&self, grade: Grade) -> bool {
+        self.reaches_within(grade, MAX_TAIL)
+    }
+
+    /// Returns true if the ledger reaches `grade` with no more than `max_tail` entries behind what was signed.
+    #[must_use]
+    pub fn reaches_within(&self, grade: Grade, max_tail: u64) -> bool {
         self.verdict.is_intact()
+            && self.unsigned_tail <= max_tail
             && match grade {
-                Grade::Signed => self.signed > 0 || self.anchored > 0,
+                Grade::Signed => self.anchored > 0 || self.signed > 0 && self.adopted == 0,
                 Grade::Anchored => self.anchored > 0,
             }
     }
 }
+
+/// How many entries may follow the last checkpoint of a ledger that counts as signed, unless somebody says otherwise:
+/// twice as many as a writer lets come together, and a group of them may go along.
+pub const MAX_TAIL: u64 = 512;
 
 /// What somebody may require of a ledger.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -228,34 +259,27 @@ pub fn verify(
     }
     let mut marks = marks(&seen, &anchors);
     // A checkpoint from before the state that was not compared then needs the whole tree.
-    let since = options.since.as_ref();
-    let since = since.filter(|state| marks.iter().all(|size| state.knows(*size)));
-    let all_again = options.since.as_ref().filter(|_| since.is_none());
-    marks.extend(all_again.map(Resume::entries));
+    let since = options.since.as_ref().filter(|state| {
+        !options.whole
+            && state.is_unchanged(&seen.segments)
+            && marks.iter().all(|size| state.knows(*size))
+    });
+    marks.extend(options.since.as_ref().map(Resume::entries));
     let mut checker = match since {
         Some(state) => Checker::resume(state, marks).ok_or(NotAState)?,
         None => Checker::new(marks),
     };
-    let (first, from) = since.map_or((0, 0), |state| {
-        (
-            usize::try_from(state.segment).unwrap_or(usize::MAX),
-            state.offset,
-        )
+    checker.pin(options.key.clone());
+    let first = since.map_or(0, |state| {
+        usize::try_from(state.segment).unwrap_or(usize::MAX)
     });
-    if let Some(state) = since
-        && let Some(what) = left_behind(state, seen.segments.get(first))?
-    {
-        return Ok(checker.without(what));
-    }
     let mut parts = Vec::new();
     for (index, segment) in seen.segments.iter().enumerate().skip(first) {
         if let Some(opened) = &segment.opened {
-            let file = opened.file.clone();
-            let from = if index == first { from } else { 0 };
             parts.push(Part {
                 index,
-                file,
-                from,
+                file: opened.file.clone(),
+                from: 0,
                 to: segment.valid,
             });
         }
@@ -265,13 +289,15 @@ pub fn verify(
         .map(|part| part.to.saturating_sub(part.from))
         .fold(0, u64::saturating_add);
     let mut done = 0_u64;
-    // The segment that a state ends in has been entered already.
-    let mut entered = first.saturating_add(usize::from(since.is_some()));
+    let mut reading = Reading {
+        segments: &seen.segments,
+        first,
+        entered: first,
+        resumable: options.resumable,
+        resume: None,
+    };
     scan::scan(parts, &mut |index, lines| {
-        while entered <= index {
-            enter(&mut checker, &seen.segments, entered)?;
-            entered = entered.saturating_add(1);
-        }
+        reading.enter_up_to(index, &mut checker)?;
         for line in &lines {
             done = done.saturating_add(line.bytes);
             checker.line(line);
@@ -279,13 +305,14 @@ pub fn verify(
         progress(done.min(total), total);
         Ok(())
     })?;
-    while entered < seen.segments.len() {
-        enter(&mut checker, &seen.segments, entered)?;
-        entered = entered.saturating_add(1);
+    if let Some(last) = seen.segments.len().checked_sub(1) {
+        reading.enter_up_to(last, &mut checker)?;
     }
-    leave_last(&mut checker, &seen.segments)?;
+    if let Some(last) = seen.segments.last() {
+        leave(&mut checker, last)?;
+    }
     checker.end();
-    if let Some(state) = all_again {
+    if let Some(state) = &options.since {
         checker.earlier(state);
     }
     checker.key_file(seen.key);
@@ -303,33 +330,20 @@ pub fn verify(
     for (note, checkpoint) in &anchors {
         checker.anchor(note, checkpoint);
     }
-    let resume = options.resumable.then(|| checker.resume_point()).flatten();
+    checker.pinned();
+    let mut resume = reading.resume;
+    if let Some(state) = &mut resume {
+        checker.complete(state);
+        let stamps = seen.segments.iter().map(|segment| {
+            let opened = segment.opened.as_ref();
+            opened.map(|opened| opened.stamp.clone())
+        });
+        let before = usize::try_from(state.segment).unwrap_or(usize::MAX);
+        state.files = stamps.take(before).flatten().collect();
+    }
     let mut report = checker.report();
     report.resume = resume.filter(|_| report.verdict.is_intact());
     Ok(report)
-}
-
-/// Why a ledger is not the continuation of what was verified, if it is not.
-fn left_behind(state: &Resume, segment: Option<&SnapSegment>) -> io::Result<Option<LeftBehind>> {
-    let Some(opened) = segment.and_then(|segment| segment.opened.as_ref()) else {
-        return Ok(Some(LeftBehind::Shorter));
-    };
-    if opened.bytes < state.offset {
-        return Ok(Some(LeftBehind::Shorter));
-    }
-    let length =
-        usize::try_from(state.offset.saturating_sub(state.last_byte)).unwrap_or(usize::MAX);
-    let mut line = vec![0; length.min(super::MAX_LINE_BYTES)];
-    let got = read_full(&opened.file, state.last_byte, &mut line)?;
-    let same = got == length && hex(&sha256(&line)) == state.hash;
-    Ok((!same).then_some(LeftBehind::Other))
-}
-
-/// How a ledger differs from what was verified earlier.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum LeftBehind {
-    Shorter,
-    Other,
 }
 
 /// The sizes at which the root of the tree is needed.
@@ -365,27 +379,43 @@ fn missing(what: &str) -> Report {
     report
 }
 
-/// Ends the segment before `index` and begins this one.
-fn enter(checker: &mut Checker, segments: &[SnapSegment], index: usize) -> io::Result<()> {
-    if let Some(before) = index.checked_sub(1).and_then(|before| segments.get(before)) {
-        leave(checker, before)?;
-    }
-    if let Some(segment) = segments.get(index) {
-        checker.enter(index);
-        if let Some(why) = segment.why_not {
-            checker.problem_here(&format!("the segment {why}"));
-        }
-        if let Some(odd) = segment.opened.as_ref().and_then(|opened| opened.odd) {
-            checker.warn(format!("`{}` {odd}", segment.name));
-        }
-    }
-    Ok(())
+/// Which segments were begun, and the place to go on from next time.
+struct Reading<'a> {
+    segments: &'a [SnapSegment],
+    /// The first that is read.
+    first: usize,
+    entered: usize,
+    resumable: bool,
+    resume: Option<Resume>,
 }
 
-fn leave_last(checker: &mut Checker, segments: &[SnapSegment]) -> io::Result<()> {
-    match segments.last() {
-        Some(last) => leave(checker, last),
-        None => Ok(()),
+impl Reading<'_> {
+    /// Begins segments, and ends each before the next one, until segment `index` is begun.
+    fn enter_up_to(&mut self, index: usize, checker: &mut Checker) -> io::Result<()> {
+        while self.entered <= index {
+            let before = self
+                .entered
+                .checked_sub(1)
+                .filter(|_| self.entered > self.first);
+            if let Some(before) = before.and_then(|before| self.segments.get(before)) {
+                leave(checker, before)?;
+            }
+            let is_last = self.entered.saturating_add(1) == self.segments.len();
+            if self.resumable && is_last {
+                self.resume = checker.resume_point(self.entered);
+            }
+            if let Some(segment) = self.segments.get(self.entered) {
+                checker.enter(self.entered);
+                if let Some(why) = segment.why_not {
+                    checker.problem_here(&format!("the segment {why}"));
+                }
+                if let Some(odd) = segment.opened.as_ref().and_then(|opened| opened.odd) {
+                    checker.warn(format!("`{}` {odd}", segment.name));
+                }
+            }
+            self.entered = self.entered.saturating_add(1);
+        }
+        Ok(())
     }
 }
 

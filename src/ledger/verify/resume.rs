@@ -1,8 +1,8 @@
 //! Where a verification ended, so that the next one reads only what is new.
 //!
-//! Whoever keeps it elsewhere holds the ledger to it: what was verified then must still be there, with the
-//! same root. That the old bytes are unchanged is not looked at again; a checkpoint over them cannot hold
-//! any more if the tree is another.
+//! It goes on at the beginning of the last file, and reads that one whole. Files before it were complete then: they
+//! are read again if their size, their inode or one of their times is another now. Whoever keeps the state elsewhere
+//! holds the ledger to it: what was verified then must still be there, with the same root.
 
 #![forbid(unsafe_code)]
 
@@ -11,34 +11,43 @@ use serde::{Deserialize, Serialize};
 use super::super::grants::Grants;
 use super::super::head::unhex;
 use super::super::merkle::{Hash, Tree};
+use super::super::segment::Ended;
+use super::super::snapshot::SnapSegment;
+use super::super::store::FileStamp;
 use super::TornEnd;
 
 /// The end of a verification. Opaque; made by one verification and read by the next.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Resume {
     pub(super) v: u32,
+    /// How many entries were verified, and the root of the tree over them.
+    pub(super) entries: u64,
+    pub(super) root: String,
+    /// The file to go on in, from its beginning; what follows is as it was there.
     pub(super) segment: u64,
-    /// End of the last whole line.
-    pub(super) offset: u64,
-    pub(super) lines: u64,
-    /// Where the last line begins.
-    pub(super) last_byte: u64,
+    /// The files before it.
+    pub(super) files: Vec<FileStamp>,
     pub(super) size: u64,
     pub(super) peaks: Vec<String>,
     /// Digest of the last line.
     pub(super) hash: String,
-    pub(super) origin: String,
+    pub(super) ended: Vec<Ended>,
+    pub(super) origin: Option<String>,
     pub(super) keys: Vec<String>,
     pub(super) signs: bool,
     /// From how many entries on which key signs.
     pub(super) in_force: Vec<(u64, Option<String>)>,
     pub(super) signed: u64,
+    pub(super) is_pinned: bool,
+    pub(super) adopted: Vec<(u64, u64)>,
     pub(super) torn: Vec<TornEnd>,
     pub(super) boot: String,
     /// Runs that were allowed and not started, with what was allowed.
     pub(super) allowed: Vec<(String, Option<String>)>,
     /// Runs without outcome, with the start of the machine.
     pub(super) open: Vec<(String, String)>,
+    /// Runs that were given up, and may still get an outcome.
+    pub(super) lost: Vec<String>,
     /// Sizes that were compared with checkpoints, and the roots there.
     pub(super) known: Vec<(u64, String)>,
     pub(super) grants: Grants,
@@ -46,18 +55,34 @@ pub struct Resume {
     pub(super) last_ts: String,
 }
 
+/// What version 1 kept, as far as it still counts: everything is read again and held to it.
+#[derive(Deserialize)]
+struct Before {
+    v: u32,
+    size: u64,
+    peaks: Vec<String>,
+}
+
 impl Resume {
     /// Reads what an earlier verification left.
     ///
     /// # Errors
-    /// It is not of this version, or not whole.
+    /// It is not of this version or the one before, or not whole.
     pub fn parse(text: &str) -> Result<Resume, NotAState> {
-        let state: Resume = serde_json::from_str(text).map_err(|_| NotAState)?;
-        if state.v == 1 && state.tree().is_some() {
-            Ok(state)
-        } else {
-            Err(NotAState)
+        if let Ok(before) = serde_json::from_str::<Before>(text)
+            && before.v == 1
+        {
+            let tree = tree(before.size, &before.peaks).ok_or(NotAState)?;
+            return Ok(Resume {
+                v: 1,
+                entries: before.size,
+                root: super::hex(&tree.root()),
+                ..Resume::default()
+            });
         }
+        let state: Resume = serde_json::from_str(text).map_err(|_| NotAState)?;
+        let is_whole = state.v == 2 && state.tree().is_some() && unhex(&state.root).is_some();
+        is_whole.then_some(state).ok_or(NotAState)
     }
 
     /// The text that [`Resume::parse`] reads.
@@ -69,18 +94,37 @@ impl Resume {
     /// How many entries were verified.
     #[must_use]
     pub fn entries(&self) -> u64 {
-        self.size
+        self.entries
     }
 
-    /// Whether the root at `size` is to be had by going on from here.
+    /// Returns true if the files before the one to go on in are those that were verified, as far as that can be told
+    /// without reading them.
+    pub(super) fn is_unchanged(&self, segments: &[SnapSegment]) -> bool {
+        let first = usize::try_from(self.segment).unwrap_or(usize::MAX);
+        let before = segments.get(..first).filter(|_| first < segments.len());
+        self.v == 2
+            && self.files.len() == first
+            && before.is_some_and(|before| {
+                before.iter().zip(&self.files).all(|(segment, known)| {
+                    let opened = segment.opened.as_ref();
+                    opened.is_some_and(|opened| opened.stamp.is_as(known))
+                })
+            })
+    }
+
+    /// Returns true if the root at `size` is to be had by going on from here.
     pub(super) fn knows(&self, size: u64) -> bool {
         size >= self.size || self.known.iter().any(|(known, _)| *known == size)
     }
 
     pub(super) fn tree(&self) -> Option<Tree> {
-        let peaks: Option<Vec<Hash>> = self.peaks.iter().map(|hash| unhex(hash)).collect();
-        Tree::from_peaks(self.size, peaks?)
+        tree(self.size, &self.peaks)
     }
+}
+
+fn tree(size: u64, peaks: &[String]) -> Option<Tree> {
+    let peaks: Option<Vec<Hash>> = peaks.iter().map(|hash| unhex(hash)).collect();
+    Tree::from_peaks(size, peaks?)
 }
 
 /// The text is not what a verification left.

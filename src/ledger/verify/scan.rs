@@ -13,7 +13,7 @@ use sha2::{Digest, Sha256};
 
 use super::super::decode::{Decoder, Line, Malformed};
 use super::super::entry::{Kind, MAX_LINE_BYTES, RunId, sha256};
-use super::super::head::unhex;
+use super::super::head::{gives_up, unhex};
 use super::super::merkle::{Hash, leaf_hash};
 use super::super::segment::{MAX_TORN_BYTES, Zeros, zeros};
 use super::super::store::{SegmentFile, read_full};
@@ -28,6 +28,10 @@ const BLOCKS_IN_FLIGHT: usize = 4;
 
 /// More threads than this have nothing to do: the checks that need the order take their time too.
 const MAX_THREADS: usize = 8;
+
+/// After so many lines of a block that cannot be read, the rest of the block counts as one more. Each costs as much
+/// as a line that says something, and somebody can make millions of them.
+const MAX_UNREAD: u32 = 100;
 
 /// One line, as far as it can be understood alone.
 #[derive(Debug)]
@@ -81,10 +85,15 @@ pub(super) enum Says {
         command: Option<Hash>,
     },
     Stop,
-    Outcome,
+    Outcome {
+        /// The next writer says it, because nobody looks after the run any more.
+        gives_up: bool,
+    },
     /// The whole line.
     Grant(Box<str>),
-    /// A `gap` says what could not be recorded; the others only have to be in the chain.
+    /// The whole line: what was lost, and which entries a writer went on behind without knowing who wrote them.
+    Gap(Box<str>),
+    /// These only have to be in the chain.
     Other,
 }
 
@@ -251,7 +260,11 @@ impl Scanner {
         let mut scanned = Vec::with_capacity(block.bytes.len().checked_div(256).unwrap_or(0));
         let mut from = 0;
         let ends = memchr_iter(b'\n', &block.bytes).map(|end| end.saturating_add(1));
-        for to in ends.chain([block.bytes.len()]) {
+        let mut unread = 0_u32;
+        for mut to in ends.chain([block.bytes.len()]) {
+            if unread > MAX_UNREAD {
+                to = block.bytes.len();
+            }
             let bytes = block.bytes.get(from..to).unwrap_or(&[]);
             if bytes.is_empty() {
                 continue;
@@ -260,10 +273,13 @@ impl Scanner {
             let length = u64::try_from(bytes.len()).unwrap_or(u64::MAX);
             let read = match self.decoder.decode(bytes) {
                 Ok(line) => Ok(see(&line, &mut self.boot)),
-                Err(why) => Err(Unread {
-                    why,
-                    zeros: zeros(bytes, at),
-                }),
+                Err(why) => {
+                    unread = unread.saturating_add(1);
+                    Err(Unread {
+                        why,
+                        zeros: zeros(bytes, at),
+                    })
+                }
             };
             scanned.push(Scanned {
                 at,
@@ -273,6 +289,9 @@ impl Scanner {
                 read,
             });
             at = at.saturating_add(length);
+            if to == block.bytes.len() {
+                break;
+            }
         }
         scanned
     }
@@ -290,9 +309,12 @@ fn see(line: &Line<'_>, boot: &mut (String, Hash)) -> Seen {
             command: command(line.field("argv"), line.field("policy")),
         },
         Kind::Stop => Says::Stop,
-        Kind::Outcome => Says::Outcome,
+        Kind::Outcome => Says::Outcome {
+            gives_up: gives_up(line),
+        },
         Kind::Grant => Says::Grant(format!("{}\n", line.text()).into()),
-        Kind::Policy | Kind::Approval | Kind::Anchor | Kind::Gap | Kind::Observed => Says::Other,
+        Kind::Gap => Says::Gap(line.text().into()),
+        Kind::Policy | Kind::Approval | Kind::Anchor | Kind::Observed => Says::Other,
     };
     Seen {
         seq: line.seq,
