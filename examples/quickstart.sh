@@ -3,10 +3,10 @@
 # Needs Rust and nothing else; writes below the target directory only.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
-cargo build --release --locked --quiet
+cargo build --profile quick --locked --quiet
 
 target=$(cd "${CARGO_TARGET_DIR:-target}" && pwd)
-export PATH=$target/release:$PATH
+export PATH=$target/quick:$PATH
 demo=$target/quickstart
 rm -rf "$demo"
 mkdir -p "$demo/project/docs"
