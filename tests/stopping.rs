@@ -469,6 +469,70 @@ fn a_reader_that_went_away_ends_the_command_as_it_would_without_lictor() {
 }
 
 #[test]
+fn input_that_is_not_passed_on_is_said() {
+    let place = plain();
+    place.write("script", "exec cat");
+    place.write("input", "text");
+    let note = "lictor: standard input was not passed on";
+    let words = ["run", "--", "sh", "script"];
+    let piped = place.lictor(words).input("text").end().ends_with_code(0);
+    assert!(
+        piped.stderr.starts_with(note) && piped.stdout.is_empty(),
+        "{piped:?}"
+    );
+    let mut redirected = place.lictor(words);
+    redirected
+        .command
+        .stdin(std::fs::File::open(place.work().join("input")).unwrap());
+    assert!(redirected.end().stderr.starts_with(note));
+    let nothing = place.lictor(words).input("").end().ends_with_code(0);
+    assert_eq!(nothing.stderr, "");
+}
+
+#[test]
+fn long_lists_are_cut_with_their_number_and_never_dropped() {
+    if !has_python() {
+        return;
+    }
+    let _quiet = quiet();
+    let place = place("", "");
+    // What is left behind has names of characters that are escaped at great length.
+    let script = "import os, subprocess\n\
+        for _ in range(39): subprocess.Popen(['\\U0010fffd' * 197, '30'], executable='/bin/sleep')";
+    let (_, evidence) = run(&place, "python3", script);
+    assert_eq!(
+        evidence["leaked"].as_array().map(Vec::len),
+        Some(39),
+        "{evidence}"
+    );
+    let outcome = outcome(&place);
+    let listed = outcome["leaked"].as_array().map_or(0, Vec::len);
+    assert!(listed > 0 && outcome["cut"]["leaked"] == 39, "{outcome}");
+    let stats = place.lictor(["ledger", "stats", "--json"]).end().json();
+    assert!(
+        stats.to_string().contains("\"leaked_processes\":39"),
+        "{stats}"
+    );
+}
+
+#[test]
+fn a_run_has_a_built_in_bound_on_processes_where_that_costs_nothing() {
+    let place = place(", processes: 7000", "");
+    let script = "while read a b soft rest; do [ \"$a $b\" = \"Max processes\" ] && echo $soft; done < /proc/self/limits; :";
+    let bound = |place: &Place| {
+        place.write("script", script);
+        place.lictor(["run", "--", "sh", "script"]).end().stdout
+    };
+    // As root there may be no cgroup to say it in; then nothing is said.
+    let is_root = std::fs::metadata("/proc/self")
+        .is_ok_and(|me| std::os::unix::fs::MetadataExt::uid(&me) == 0);
+    if !is_root {
+        assert_eq!(bound(&plain()), "4097\n");
+        assert_ne!(bound(&place), "4097\n");
+    }
+}
+
+#[test]
 fn as_an_ordinary_user_too() {
     let program = (program::PROGRAM, Path::new(env!("CARGO_BIN_EXE_lictor")));
     ordinary::again("as_an_ordinary_user_too", Some(program));

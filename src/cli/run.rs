@@ -3,8 +3,11 @@
 #![forbid(unsafe_code)]
 
 use std::ffi::{OsStr, OsString};
+use std::fs::File;
+use std::io::Seek as _;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::FileTypeExt as _;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -19,7 +22,8 @@ use super::{Failure, Global, discover, granted, print_json};
 use crate::decision::Effect;
 use crate::evidence::{EmptyProof, Event, Evidence, Level, Process, Status};
 use crate::executor::{
-    CancelToken, Flow, Observer, Posix, Stream, cancel_on_signals, times_continued, wait_writable,
+    CancelToken, Flow, Observer, Posix, Stream, cancel_on_signals, has_input, times_continued,
+    wait_writable, was_closed,
 };
 use crate::governor::{Governor, Ran};
 
@@ -372,6 +376,9 @@ fn tell(ran: &Ran, governor: &Governor) {
             message!("lictor: {}{which} after {secs}", evidence.status.code());
         }
     }
+    if was_given_input() {
+        message!("lictor: standard input was not passed on: the command found it empty");
+    }
     tell_containment(evidence);
     for event in &evidence.events {
         message!("lictor: {} {}", event.what, event.about.escape_debug());
@@ -381,6 +388,26 @@ fn tell(ran: &Ran, governor: &Governor) {
     if !evidence.tree.is_empty() {
         message!("lictor: the processes when it was stopped:");
         message_part!("{}", crate::evidence::drawing(&evidence.tree));
+    }
+}
+
+/// Returns true if somebody wrote or redirected something to standard input that is still there.
+fn was_given_input() -> bool {
+    if was_closed(0) {
+        return false;
+    }
+    let Ok(stdin) = std::io::stdin().as_fd().try_clone_to_owned() else {
+        return false;
+    };
+    let mut file = File::from(stdin);
+    match file.metadata() {
+        Ok(about) if about.is_file() => file
+            .stream_position()
+            .is_ok_and(|position| position < about.len()),
+        Ok(about) if about.file_type().is_fifo() || about.file_type().is_socket() => {
+            has_input(file.as_fd())
+        }
+        _ => false,
     }
 }
 

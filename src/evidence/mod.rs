@@ -48,7 +48,7 @@ pub struct Evidence {
     /// Noteworthy events, such as a path that was exchanged during the run.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub events: Vec<Event>,
-    /// Standard output.
+    /// Standard output. In which order the command wrote to it and to standard error is not known.
     pub stdout: Output,
     /// Standard error.
     pub stderr: Output,

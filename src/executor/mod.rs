@@ -37,8 +37,8 @@ pub(crate) use git::file_at;
 pub use posix::{LimitTrial, Posix, Trial, cancel_on_signals, init};
 #[cfg(all(target_os = "linux", feature = "cli"))]
 pub(crate) use posix::{
-    cancelled_by, die_of, outlive_file_limits, times_continued, wait_writable, was_closed,
-    write_briefly,
+    cancelled_by, die_of, has_input, outlive_file_limits, times_continued, wait_writable,
+    was_closed, write_briefly,
 };
 pub use signing::CommandHolder;
 

@@ -350,9 +350,10 @@ impl Converter {
 
 fn outcome(body: &Value) -> Event {
     let status = text(&body["status"]).unwrap_or_default();
+    // A list that was too long for its line is an object with its beginning.
     let survivors = body["survivors"]
         .as_array()
-        .is_some_and(|list| !list.is_empty());
+        .map_or(body["survivors"].is_object(), |list| !list.is_empty());
     let severity = match &*status {
         _ if survivors => 4,
         "PASS" => 1,

@@ -340,8 +340,12 @@ fn argv(decision: &Decision) -> Value {
     decision.argv().map_or(Value::Null, |argv| json!(argv))
 }
 
-/// Most processes of each list that go into an entry: a tree of hundreds is told by its size.
+/// Most processes of each list that go into an entry, and bytes of them as JSON: a tree of hundreds is told by its
+/// size. Three lists of that length leave room for the rest of a line.
 const MAX_PROCESSES: usize = 40;
+const MAX_PROCESSES_BYTES: usize = 12 * 1024;
+/// Bytes of a process as JSON, without its command.
+const PROCESS_BYTES: usize = 160;
 /// Most test ids of each list, and bytes of each message.
 const MAX_TESTS: usize = 100;
 const MAX_MESSAGE_BYTES: usize = 400;
@@ -354,9 +358,27 @@ fn bounded(evidence: &Evidence, is_secret: &dyn Fn(&str) -> bool) -> Map<String,
     let mut evidence = evidence.clone();
     let mut cut = Map::new();
     let mut shorten = |name: &str, list: &mut Vec<Process>| {
-        if list.len() > MAX_PROCESSES {
+        let mut bytes = 0_usize;
+        let fits = |process: &&Process| {
+            // As the line will hold it: characters that are not ASCII are escaped there, the longest of four bytes by ten.
+            let escaped = process.command.chars().map(|c| {
+                if c.is_ascii_graphic() || c == ' ' {
+                    1
+                } else {
+                    12
+                }
+            });
+            bytes = bytes
+                .saturating_add(escaped.sum::<usize>())
+                .saturating_add(PROCESS_BYTES);
+            bytes <= MAX_PROCESSES_BYTES
+        };
+        let fitting = list.iter().take(MAX_PROCESSES).take_while(fits).count();
+        // What is not empty never looks so.
+        let kept = fitting.max(1);
+        if list.len() > kept {
             cut.insert(name.to_owned(), Value::from(list.len()));
-            list.truncate(MAX_PROCESSES);
+            list.truncate(kept);
         }
     };
     shorten("tree", &mut evidence.tree);

@@ -241,9 +241,12 @@ fn count(counts: &mut BTreeMap<String, u64>, key: &Value) {
 
 /// How many there were, also where an entry had to be cut.
 fn number_of(entry: &Value, list: &str) -> u64 {
-    let listed = entry[list]
-        .as_array()
-        .map_or(0, |list| u64::try_from(list.len()).unwrap_or(u64::MAX));
+    let listed = match &entry[list] {
+        Value::Array(list) => u64::try_from(list.len()).unwrap_or(u64::MAX),
+        // A list that was too long for its line: how many there were is not known, but there were some.
+        Value::Object(_) => 1,
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => 0,
+    };
     entry
         .get("cut")
         .and_then(|cut| cut.get(list)?.as_u64())

@@ -38,7 +38,7 @@ pub struct Limits {
     pub output_bytes: u64,
     /// Which part of an output stream is kept.
     pub keep: Keep,
-    /// Most processes at one time.
+    /// Most processes at one time. Where none is stated, [`MOST_PROCESSES`] where that can be enforced.
     pub processes: Option<u64>,
     /// Memory of all processes together.
     pub memory_bytes: Option<u64>,
@@ -49,6 +49,12 @@ pub struct Limits {
     /// Largest file that may be written.
     pub file_size_bytes: Option<u64>,
 }
+
+/// Most tasks (processes and threads) of a run whose policy says nothing about it. A build on a large machine has some
+/// hundreds; a fork bomb has as many as it gets.
+///
+/// Enforced where that costs nothing and can be had: for an ordinary user, in a user namespace of the run's own.
+pub const MOST_PROCESSES: u64 = 4096;
 
 impl Default for Limits {
     fn default() -> Limits {

@@ -177,6 +177,12 @@ impl Cgroups {
         Ok(())
     }
 
+    /// As [`limit_processes`](Cgroups::limit_processes), if a directory that is there already can do so.
+    pub(super) fn limit_processes_if_made(&mut self, most: u64) {
+        let can = |made: &&PathBuf| write_file(made.join("pids.max"), &most.to_string()).is_ok();
+        self.processes = self.made.iter().find(can).cloned();
+    }
+
     /// Limits the memory of all processes together, swapped out or not.
     ///
     /// # Errors

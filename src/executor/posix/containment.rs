@@ -28,7 +28,7 @@ use super::wire::{
     Bytes, Channel, FromHelper, FromInit, Limit, Order, Prepare, Ready, Scene, ToInit,
 };
 use crate::evidence::{Containment, EmptyProof, Event, Level, ProcView, Stop};
-use crate::policy::terms::StopTarget;
+use crate::policy::terms::{MOST_PROCESSES, StopTarget};
 
 /// A contained tree: empty first, then with the command and all that comes out of it.
 #[derive(Debug)]
@@ -172,7 +172,11 @@ fn limit_by_cgroup(
             .map_err(|error| no_limit(Limit::Memory, &error))?;
     }
     match prepare.processes.map(|most| cgroups.limit_processes(most)) {
-        None | Some(Ok(())) => Ok(None),
+        None => {
+            cgroups.limit_processes_if_made(MOST_PROCESSES.saturating_add(1));
+            Ok(None)
+        }
+        Some(Ok(())) => Ok(None),
         // It binds no process of root, in no namespace.
         Some(Err(error)) if geteuid().is_root() || prepare.at_most < Level::PidNamespace => {
             Err(no_limit(Limit::Processes, &error))
@@ -191,7 +195,7 @@ fn start_init_somehow(
     if prepare.at_most < Level::PidNamespace {
         return Err(vec!["pid-namespace: not asked for".to_owned()]);
     }
-    let scene = Scene {
+    let mut scene = Scene {
         hidden: prepare.hidden.clone(),
         read_only: prepare.read_only.clone(),
         // Init is one more, which the policy does not know of.
@@ -207,6 +211,9 @@ fn start_init_somehow(
         if by_rlimit && !with_user {
             continue;
         }
+        if with_user && prepare.processes.is_none() && counts_by_user_namespace() {
+            scene.most_processes = Some(MOST_PROCESSES.saturating_add(1));
+        }
         let made = match begun.take_if(|begun| begun.with_user == with_user) {
             Some(begun) => Ok(begun),
             None => Init::make(with_user, cgroups),
@@ -217,6 +224,16 @@ fn start_init_somehow(
         }
     }
     Err(because)
+}
+
+/// Returns true if RLIMIT_NPROC counts the processes of a user in each user namespace apart, from Linux 5.14 on. Before that
+/// it counts all that the user has anywhere, which a limit that nobody stated must not do.
+fn counts_by_user_namespace() -> bool {
+    let release = std::fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default();
+    let mut numbers = release
+        .split(['.', '-'])
+        .map_while(|part| part.trim().parse::<u32>().ok());
+    (numbers.next(), numbers.next()) >= (Some(5), Some(14))
 }
 
 /// Makes the cgroup that the level needs where there is no init, and tries it: a directory can sometimes be made where no

@@ -65,7 +65,7 @@ mod verdict;
 mod wire;
 
 #[cfg(feature = "cli")]
-pub(crate) use poll::wait_writable;
+pub(crate) use poll::{has_input, wait_writable};
 pub use signals::cancel_on_signals;
 #[cfg(feature = "cli")]
 pub(crate) use signals::{cancelled_by, times_continued};

@@ -31,6 +31,12 @@ pub(crate) fn wait_writable(fds: &[BorrowedFd<'_>], bell: Option<BorrowedFd<'_>>
     wait(&mut fds, Some(until));
 }
 
+/// Returns true if something was written to a pipe or socket that was not read yet.
+#[cfg(feature = "cli")]
+pub(crate) fn has_input(fd: BorrowedFd<'_>) -> bool {
+    rustix::io::ioctl_fionread(fd).is_ok_and(|bytes| bytes > 0)
+}
+
 /// Whether `fd` is readable or at its end now.
 pub(super) fn is_readable(fd: BorrowedFd<'_>) -> bool {
     let mut fds = [PollFd::from_borrowed_fd(fd, PollFlags::IN)];

@@ -41,6 +41,9 @@ const PICTURE_TIME: Duration = Duration::from_millis(200);
 /// Most tasks that want to run on a machine where a look at some processes is not in the way of anything.
 const CALM: u32 = 32;
 
+/// Most bytes of a command line once it is escaped, but for the last character.
+const MAX_COMMAND_BYTES_SHOWN: usize = 400;
+
 /// The fields of `/proc/PID/stat` that matter here.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Stat {
@@ -348,12 +351,17 @@ fn command(pid: i32) -> Option<String> {
         }
     }
     let text = String::from_utf8_lossy(&bytes);
-    let mut escaped: String = text
-        .chars()
-        .take(MAX_COMMAND)
-        .flat_map(char::escape_debug)
-        .collect();
-    if text.chars().nth(MAX_COMMAND).is_some() {
+    let mut escaped = String::new();
+    let mut chars = text.chars().take(MAX_COMMAND);
+    // Escaped, or of four bytes each, a few hundred characters are thousands of bytes.
+    let whole = chars.all(|c| {
+        let fits = escaped.len() < MAX_COMMAND_BYTES_SHOWN;
+        if fits {
+            escaped.extend(c.escape_debug());
+        }
+        fits
+    });
+    if !whole || text.chars().nth(MAX_COMMAND).is_some() {
         escaped.push('…');
     }
     Some(escaped)
