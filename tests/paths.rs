@@ -233,9 +233,13 @@ fn reference(bytes: &[u8], syntax: Syntax, s: &Switches) -> Vec<u8> {
     rule(
         22,
         any(&|segment| {
-            s.protected
-                .iter()
-                .any(|name| name.eq_ignore_ascii_case(segment))
+            let taken = lictor::path::taken_for(segment);
+            let names = [Some(segment), taken.as_deref()];
+            let is_named = |name: &String| {
+                let mut names = names.iter().flatten();
+                names.any(|known| name.eq_ignore_ascii_case(known))
+            };
+            s.protected.iter().any(is_named)
         }),
     );
     found.sort_unstable();

@@ -27,6 +27,16 @@ impl Atom {
     }
 }
 
+impl Atom {
+    /// Returns true if it spells nothing beyond ASCII.
+    pub(super) fn is_ascii(&self) -> bool {
+        match self {
+            Atom::Named(segment, _) => segment.is_ascii(),
+            Atom::Odd(odd) => odd.is_ascii(),
+        }
+    }
+}
+
 /// The number of an atom within one question.
 pub(super) type AtomId = usize;
 

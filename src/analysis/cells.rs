@@ -14,7 +14,7 @@ use super::tree::frame;
 use super::{Budget, PathSet, Space};
 use crate::decision::{Context, Effect, is_granted_outright, paths::CWD, terms_of};
 use crate::path::Dot;
-use crate::policy::casefold::fold_text;
+use crate::policy::casefold::key;
 use crate::policy::glob::{Case, Pattern, Segment};
 use crate::policy::matcher::{ScopeId, Selector};
 use crate::policy::model::{
@@ -487,10 +487,10 @@ type Prefix = [String; 2];
 /// A kind of speaking, and a place in its list.
 type Entry = (u8, usize);
 
-/// The two plain names that each pattern of a set begins with, in no case; none if one does not.
+/// The keys of the two plain names that each pattern of a set begins with; none if one does not.
 pub(super) fn prefixes(set: &Formula) -> Option<Vec<Prefix>> {
     let of = |pattern: &Pattern| match pattern.segments() {
-        [Segment::Literal(a), Segment::Literal(b), ..] => Some([fold_text(a), fold_text(b)]),
+        [Segment::Literal(a), Segment::Literal(b), ..] => Some([key(a), key(b)]),
         _ => None,
     };
     frame(set)?.into_iter().map(of).collect()

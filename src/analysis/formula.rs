@@ -44,12 +44,7 @@ pub(super) struct Scope {
 }
 
 impl Scope {
-    /// Patterns that keep out stand for what they may be taken for as well.
-    pub(super) fn new(mut include: Vec<Pattern>, exclude: Vec<Pattern>, case: Case) -> Scope {
-        if case == Case::Folded {
-            let taken: Vec<Pattern> = include.iter().filter_map(Pattern::taken).collect();
-            include.extend(taken);
-        }
+    pub(super) fn new(include: Vec<Pattern>, exclude: Vec<Pattern>, case: Case) -> Scope {
         let mut hasher = DefaultHasher::new();
         (&include, &exclude, case).hash(&mut hasher);
         Scope {

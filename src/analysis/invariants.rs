@@ -28,8 +28,8 @@ pub struct Proof {
 impl Analysis {
     /// Proves the invariants of the policy, in the order of the document.
     ///
-    /// `never` holds if no request is allowed, whoever asks and whatever is granted: its paths are taken
-    /// in any case, as those of a deny are, and the directory that a command starts in counts as a path.
+    /// `never` holds if no request is allowed, whoever asks and whatever is granted: its paths are read
+    /// as those of a deny are, in any case and as file systems may take them, and the directory that a command starts in counts as a path.
     /// `always` holds if every request is allowed to anybody with nothing granted, as far as its paths go.
     ///
     /// ```

@@ -18,7 +18,7 @@ use super::names::{Excluded, Name, Search, Seen, Sides, keep};
 use super::nfa::{Alphabet, Nfa};
 use super::odd::Depth;
 use super::ordinary::{candidates, oddity};
-use crate::policy::casefold::fold_text;
+use crate::policy::casefold::key;
 use crate::policy::glob::{Case, Segment};
 
 /// An atom that matters, and how.
@@ -105,7 +105,7 @@ impl<'a> Finder<'a> {
     }
 }
 
-/// A literal that is wanted in any case.
+/// Literals that some file system may take for one another, and that are wanted as it does.
 struct Folded {
     atoms: Vec<usize>,
     /// As it is written; it may be written in several ways.
@@ -134,13 +134,10 @@ impl<'a> Sorted<'a> {
                     sorted.literal.insert(text, nth);
                 }
                 Some(Atom::Named(Segment::Literal(text), Case::Folded)) => {
-                    let group = sorted
-                        .folded
-                        .entry(fold_text(text))
-                        .or_insert_with(|| Folded {
-                            atoms: Vec::new(),
-                            texts: BTreeSet::new(),
-                        });
+                    let group = sorted.folded.entry(key(text)).or_insert_with(|| Folded {
+                        atoms: Vec::new(),
+                        texts: BTreeSet::new(),
+                    });
                     group.atoms.push(nth);
                     group.texts.insert(text.clone());
                 }
@@ -237,7 +234,7 @@ impl<'a> Sorted<'a> {
         if let Ok(text) = std::str::from_utf8(text) {
             holds.extend(self.literal.get(text));
             if !self.folded.is_empty() {
-                let group = self.folded.get(&fold_text(text));
+                let group = self.folded.get(&key(text));
                 holds.extend(group.into_iter().flat_map(|group| &group.atoms));
             }
         }
@@ -364,8 +361,13 @@ impl<'a> Sorted<'a> {
             numbers.push(usize::MAX);
             sides.push(Sides::default());
         }
+        // A name that a file system takes for one that is wanted has to be looked for among all its letters.
+        let is_wide = |(nth, atom): &(usize, &Atom)| {
+            matches!(atom, Atom::Named(_, Case::Folded)) && self.sides(*nth).helps
+        };
+        let is_wide = group.is_some() || self.wild.iter().any(is_wide);
         for depth in depths {
-            let nfa = Nfa::new(all(), *depth, alphabet);
+            let nfa = Nfa::new(all(), *depth, alphabet, is_wide.then_some(excluded));
             let search = Search {
                 nfa: &nfa,
                 sides: &sides,

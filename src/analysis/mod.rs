@@ -16,6 +16,7 @@
 
 #![forbid(unsafe_code)]
 
+mod alike;
 pub(crate) mod argv;
 mod atoms;
 pub(crate) mod both;

@@ -6,11 +6,11 @@
 
 #![forbid(unsafe_code)]
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use super::budget::{Cap, Meter};
 use super::nfa::{Nfa, State, States, Token};
-use crate::policy::casefold::fold;
+use crate::policy::casefold::key;
 
 /// What it means that an atom matches.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -140,8 +140,8 @@ impl Search<'_> {
                     let way = Way {
                         helps: helps.clone(),
                         hurts: hurts.clone(),
-                        exact: self.excluded.exact.next(exact, token),
-                        folded: self.excluded.folded.next(folded, folded_token(token)),
+                        exact: self.excluded.exact.next(exact, token.chars()),
+                        folded: self.excluded.folded.next(folded, token.key()),
                         parent: at,
                         token: Some(token),
                     };
@@ -192,12 +192,8 @@ impl Search<'_> {
     /// that leaves all of these.
     fn tokens(&self, class: &[Token], exact: Option<usize>, folded: Option<usize>) -> Vec<Token> {
         let leads_on = |token: &Token| {
-            self.excluded.exact.next(exact, *token).is_some()
-                || self
-                    .excluded
-                    .folded
-                    .next(folded, folded_token(*token))
-                    .is_some()
+            self.excluded.exact.next(exact, token.chars()).is_some()
+                || self.excluded.folded.next(folded, token.key()).is_some()
         };
         let off = class.iter().find(|token| !leads_on(token));
         off.into_iter()
@@ -246,18 +242,11 @@ const HELPS: Sides = Sides {
     hurts: false,
 };
 
-fn folded_token(token: Token) -> Token {
-    match token {
-        Token::Char(c) => Token::Char(fold(c)),
-        Token::Byte => Token::Byte,
-    }
-}
-
 /// Names that are not looked for.
 #[derive(Debug, Default)]
 pub(super) struct Excluded {
     exact: Trie,
-    /// Names that are left out in every case.
+    /// Names that are left out with all that may be taken for them.
     folded: Trie,
 }
 
@@ -272,7 +261,7 @@ impl Excluded {
             excluded.exact.add(name.chars());
         }
         for name in folded {
-            excluded.folded.add(name.chars().map(fold));
+            excluded.folded.add(key(name).chars());
         }
         excluded
     }
@@ -281,7 +270,12 @@ impl Excluded {
 impl Excluded {
     /// Whether the name is left out.
     pub(super) fn holds(&self, name: &str) -> bool {
-        self.exact.holds(name.chars()) || self.folded.holds(name.chars().map(fold))
+        self.exact.holds(name.chars()) || self.folded.holds(key(name).chars())
+    }
+
+    /// Returns true if the character beyond ASCII stands in no name that is left out.
+    pub(super) fn lacks(&self, c: char) -> bool {
+        !self.exact.beyond_ascii.contains(&c) && !self.folded.beyond_ascii.contains(&c)
     }
 }
 
@@ -290,6 +284,7 @@ impl Excluded {
 struct Trie {
     children: HashMap<(usize, char), usize>,
     ends: Vec<bool>,
+    beyond_ascii: HashSet<char>,
 }
 
 impl Trie {
@@ -299,6 +294,9 @@ impl Trie {
             self.ends.push(false);
         }
         for c in name {
+            if !c.is_ascii() {
+                self.beyond_ascii.insert(c);
+            }
             let next = self.ends.len();
             at = *self.children.entry((at, c)).or_insert(next);
             if at == next {
@@ -315,11 +313,14 @@ impl Trie {
         self.ends(end)
     }
 
-    fn next(&self, at: Option<usize>, token: Token) -> Option<usize> {
-        match token {
-            Token::Char(c) => self.children.get(&(at?, c)).copied(),
-            Token::Byte => None,
-        }
+    /// Where some characters lead, if they are any and lead on.
+    fn next(
+        &self,
+        at: Option<usize>,
+        chars: Option<impl IntoIterator<Item = char>>,
+    ) -> Option<usize> {
+        let mut chars = chars?.into_iter();
+        chars.try_fold(at?, |at, c| self.children.get(&(at, c)).copied())
     }
 
     fn ends(&self, at: Option<usize>) -> bool {

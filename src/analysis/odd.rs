@@ -48,7 +48,12 @@ impl Odd {
         }
     }
 
-    /// Whether the name is none of those that matter.
+    /// Returns true if no name that it is about has characters beyond ASCII.
+    pub(super) fn is_ascii(&self) -> bool {
+        self.switches.protected.iter().all(|name| name.is_ascii())
+    }
+
+    /// Returns true if the name is none of those that matter.
     pub(super) fn is_beside(&self, name: &[u8]) -> bool {
         let within = self.within.clone();
         within.is_some_and(|switches| {
@@ -105,7 +110,7 @@ impl Odd {
             }
             for name in &mine.protected {
                 if within.is_none_or(|within| !within.protected.contains(name)) {
-                    builder.word(name, &Test::Never);
+                    builder.nfa.name(name, builder.start, builder.atom);
                 }
             }
         }
@@ -445,7 +450,8 @@ mod tests {
             "a", "b", "u", "A", "con", "COM", "1", "¹", "aux", "clock$", "nul", ".", "..", " ",
             "\u{a0}", "~", "~1", "%", "%4", "1", "f", "u00", "${", "$", "(", ")", "_", "{", "}",
             ":", "<", "?", "-", "@", "\u{2025}", "\u{2044}", "\u{200b}", "é", "git", ".git",
-            ".gît", "secret", "SECRET", "lpt", "x", "abcdef", "\u{4e2d}", "😀",
+            ".gît", ".gıt", ".gÎt", "ſ", "secret", "SECRET", "lpt", "x", "abcdef", "\u{4e2d}",
+            "😀",
         ];
         prop::collection::vec(select(pieces), 1..7).prop_map(|pieces| pieces.concat())
     }
@@ -458,10 +464,11 @@ mod tests {
             odd: true,
             bytes: true,
             composed: false,
+            hidden: true,
         };
         let literal = crate::policy::glob::Segment::Literal(name.to_owned());
         let itself = Atom::Named(literal, crate::policy::glob::Case::Exact);
-        let nfa = Nfa::new([&atom, &itself], Depth::Full, all);
+        let nfa = Nfa::new([&atom, &itself], Depth::Full, all, None);
         let mut states = nfa.closed([nfa.starts[0]]);
         for c in name.chars() {
             let holds = |class: &&TokenClass| class.tokens.contains(&Token::Char(c));

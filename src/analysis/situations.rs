@@ -214,8 +214,9 @@ fn actors(
         odd: false,
         bytes: false,
         composed: true,
+        hidden: true,
     };
-    let nfa = Nfa::new(&atoms, Depth::Usual, alphabet);
+    let nfa = Nfa::new(&atoms, Depth::Usual, alphabet, None);
     // Wanted and unwanted, no answer is better than another, and all are found.
     let sides = vec![
         Sides {

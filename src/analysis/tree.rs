@@ -15,8 +15,8 @@ use super::atoms::{Atom, AtomId, Atoms};
 use super::formula::{Canonical, Formula, Leaf, Scope};
 use super::nfa::Alphabet;
 use super::odd::Odd;
-use crate::path::{MAX_SEGMENTS, Switches};
-use crate::policy::casefold::fold_text;
+use crate::path::{MAX_SEGMENTS, Switches, Unicode};
+use crate::policy::casefold::key;
 use crate::policy::glob::{Case, Pattern, Piece, Segment};
 
 /// What of a formula is open.
@@ -127,6 +127,10 @@ impl Tree {
                 odd: builder.odd,
                 bytes: builder.odd || !builder.bounded,
                 composed: builder.bounded,
+                hidden: builder.odd
+                    || builder
+                        .within
+                        .is_none_or(|switches| switches.unicode == Unicode::Relaxed),
             },
         }
     }
@@ -198,21 +202,22 @@ fn may_meet(a: &Pattern, b: &Pattern) -> bool {
 /// False if it is plain that no name matches both segments, neither of which is `**`.
 fn may_be_one(a: &Segment, b: &Segment) -> bool {
     match (a, b) {
-        (Segment::Literal(a), Segment::Literal(b)) => a == b || fold_text(a) == fold_text(b),
+        (Segment::Literal(a), Segment::Literal(b)) => a == b || key(a) == key(b),
         // A name in another case may match where this one does not, if bytes are counted or told apart.
         (Segment::Literal(name), wild @ Segment::Wild(_))
         | (wild @ Segment::Wild(_), Segment::Literal(name)) => {
-            !is_caseless(wild) || wild.matches(name.as_bytes(), Case::Folded)
+            !name.is_ascii() || !is_caseless(wild) || wild.matches(name.as_bytes(), Case::Folded)
         }
         (Segment::Wild(_) | Segment::DoubleStar, _) | (_, Segment::DoubleStar) => true,
     }
 }
 
-/// Whether the segment, taken in any case, matches all cases of a name or none.
+/// Returns true if the segment matches all names that may be taken for an ASCII name, or none.
 fn is_caseless(segment: &Segment) -> bool {
     fn are_caseless(pieces: &[Piece]) -> bool {
         pieces.iter().all(|piece| match piece {
-            Piece::Literal(_) | Piece::Star => true,
+            Piece::Literal(text) => text.is_ascii(),
+            Piece::Star => true,
             Piece::AnyByte | Piece::Class(_) => false,
             Piece::Alternatives(branches) => branches.iter().all(|branch| are_caseless(branch)),
         })

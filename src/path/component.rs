@@ -5,6 +5,7 @@
 use super::denial::Found;
 use super::marks::Marks;
 use super::switches::{Dot, Edges, ShortNames, Unicode, WindowsNames};
+use super::taken::is_taken_for;
 use super::{MAX_SEGMENT_BYTES, MAX_SEGMENTS, Switches, unicode, windows};
 use crate::reason::Reason;
 
@@ -66,7 +67,7 @@ fn check_segment(
     if switches
         .protected
         .iter()
-        .any(|name| segment.eq_ignore_ascii_case(name))
+        .any(|name| is_taken_for(segment, name))
     {
         note(22, Reason::PathProtectedDenied);
     }

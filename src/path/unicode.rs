@@ -99,9 +99,14 @@ pub(super) fn before_nfc(text: &str, at: usize) -> usize {
     raw
 }
 
-/// Whether a character can stand in a text in normal form C: some are always written as another one.
+/// Returns true if a character can stand in a text in normal form C: some are always written as another one.
 pub(crate) fn is_composed(c: char) -> bool {
-    c.is_ascii() || is_nfc(c.encode_utf8(&mut [0; 4]))
+    is_text_composed(c.encode_utf8(&mut [0; 4]))
+}
+
+/// Returns true if the text is in normal form C.
+pub(crate) fn is_text_composed(text: &str) -> bool {
+    text.is_ascii() || is_nfc(text)
 }
 
 #[cfg(test)]

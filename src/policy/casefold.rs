@@ -5,6 +5,8 @@
 
 #![forbid(unsafe_code)]
 
+use crate::path::taken_for;
+
 /// The character that all cases of `c` fold to.
 ///
 /// ```
@@ -80,6 +82,20 @@ pub(super) fn fold_into<'a>(text: &[u8], room: &'a mut [u8]) -> Option<&'a [u8]>
 #[must_use]
 pub fn fold_text(text: &str) -> String {
     text.chars().map(fold).collect()
+}
+
+/// The text that all names have in common which some file system may take for one another.
+///
+/// ```
+/// use lictor::policy::casefold::key;
+///
+/// assert_eq!(key("STRASSE"), key("straße"));
+/// assert_eq!(key("ﬁle"), "file");
+/// assert_ne!(key("café"), key("cafe"));
+/// ```
+#[must_use]
+pub fn key(name: &str) -> String {
+    taken_for(name).map_or_else(|| fold_text(name), |taken| fold_text(&taken))
 }
 
 /// Characters from the first to the second, each third-field-th of them, fold to what lies the fourth
@@ -222,6 +238,16 @@ mod tests {
                 closure(c).len(),
                 "{c:?} has no variant twice"
             );
+        }
+    }
+
+    #[test]
+    fn names_that_differ_in_case_only_have_one_key() {
+        for c in all_chars() {
+            for other in variants(c) {
+                let [c, other] = [c, other].map(|c| format!("a{c}b"));
+                assert_eq!(key(&c), key(&other), "{c:?} {other:?}");
+            }
         }
     }
 

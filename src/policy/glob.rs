@@ -214,50 +214,34 @@ impl Pattern {
     /// Whether the path is one that a disk which ignores case could take for one that the pattern
     /// stands for. Holds for every path that [`Pattern::matches`].
     ///
-    /// Letters are compared by simple case folding. A class gains the other case of its letters; a
-    /// negated class stays as it is written. A path that could be [taken for](crate::path::taken_for) another
-    /// one matches where that one does, and so do the names of the pattern.
+    /// Names are compared one by one, as [`Case::Folded`] says.
     #[must_use]
     pub fn matches_folded(&self, path: impl AsRef<[u8]>) -> bool {
-        let path = path.as_ref();
-        let matches = |path: &[u8]| {
-            self.matches_in(path, Case::Folded)
-                || self
-                    .taken()
-                    .is_some_and(|taken| taken.matches_in(path, Case::Folded))
-        };
-        matches(path) || taken_path(path).is_some_and(|taken| matches(taken.as_bytes()))
+        self.matches_in(path, Case::Folded)
     }
 
-    /// The pattern with each name and piece of a name as what it may be taken for; none if that is as it is
-    /// written.
-    pub(crate) fn taken(&self) -> Option<Pattern> {
-        if self.text.is_ascii() {
-            return None;
-        }
-        let segments: Vec<Segment> = self.segments.iter().map(Segment::taken).collect();
-        (*segments != *self.segments).then(|| Pattern {
-            text: self.text.clone(),
-            segments: segments.into(),
-        })
-    }
-
-    /// Whether the path matches, with letters compared one by one as `case` says.
+    /// Returns true if the path matches, with names compared as `case` says.
     #[must_use]
     pub fn matches_in(&self, path: impl AsRef<[u8]>, case: Case) -> bool {
         matches_segments(&self.segments, path.as_ref(), case)
     }
 }
 
-/// What a path may be [taken for](taken_for). A path that is not UTF-8 is no text that could be.
-pub(super) fn taken_path(path: &[u8]) -> Option<String> {
-    if path.is_ascii() {
+/// The name that this one may be [taken for](taken_for), if it is another one. Bytes that are no text stay.
+pub(super) fn taken_name(name: &[u8]) -> Option<Vec<u8>> {
+    if name.is_ascii() {
         return None;
     }
-    taken_for(std::str::from_utf8(path).ok()?)
+    let mut taken = Vec::with_capacity(name.len());
+    for chunk in name.utf8_chunks() {
+        let read = taken_for(chunk.valid());
+        taken.extend_from_slice(read.as_deref().unwrap_or(chunk.valid()).as_bytes());
+        taken.extend_from_slice(chunk.invalid());
+    }
+    (taken != name).then_some(taken)
 }
 
-/// Whether a path matches these segments.
+/// Returns true if a path matches these segments.
 fn matches_segments(segments: &[Segment], path: &[u8], case: Case) -> bool {
     // One pointer into the pattern, one into the path. Every segment but `**` takes exactly one
     // name, so after a mismatch it is enough to let the last `**` take one name more.
@@ -383,7 +367,11 @@ impl std::str::FromStr for Pattern {
 pub enum Case {
     /// Byte by byte: what is granted is granted exactly.
     Exact,
-    /// By simple case folding as well: what is denied stays denied on a disk that ignores case.
+    /// As some file system may take names for one another: what is denied stays denied there.
+    ///
+    /// Letters are compared by simple case folding. A class gains the other case of its letters; a negated
+    /// class stays as it is written. A name that may be [taken for](crate::path::taken_for) another one matches
+    /// where that one does, and so does what a pattern spells.
     Folded,
 }
 
@@ -404,17 +392,64 @@ pub enum Segment {
 }
 
 impl Segment {
-    fn taken(&self) -> Segment {
+    /// The segment with each text in it as what it may be taken for; none if that is as it is written.
+    pub(crate) fn taken(&self) -> Option<Segment> {
         match self {
-            Segment::DoubleStar => Segment::DoubleStar,
-            Segment::Literal(name) => Segment::Literal(taken_text(name)),
-            Segment::Wild(pieces) => Segment::Wild(pieces.iter().map(Piece::taken).collect()),
+            Segment::DoubleStar => None,
+            Segment::Literal(name) => taken_for(name).map(Segment::Literal),
+            Segment::Wild(pieces) => {
+                let taken: Vec<Piece> = pieces.iter().map(Piece::taken).collect();
+                (taken != *pieces).then_some(Segment::Wild(taken))
+            }
         }
     }
 
-    /// Whether a name matches. [`Segment::DoubleStar`] matches every name.
+    /// Returns true if a name matches. [`Segment::DoubleStar`] matches every name.
     #[must_use]
     pub fn matches(&self, name: &[u8], case: Case) -> bool {
+        if self.matches_as_written(name, case) {
+            return true;
+        }
+        if case == Case::Exact {
+            return false;
+        }
+        let (taken, other) = (self.taken(), taken_name(name));
+        let is_match = |name: &[u8]| {
+            let taken = taken.as_ref();
+            self.matches_as_written(name, case)
+                || taken.is_some_and(|taken| taken.matches_as_written(name, case))
+        };
+        (taken.is_some() && is_match(name)) || other.is_some_and(|name| is_match(&name))
+    }
+
+    /// Returns true if it spells nothing beyond ASCII.
+    pub(crate) fn is_ascii(&self) -> bool {
+        match self {
+            Segment::DoubleStar => true,
+            Segment::Literal(name) => name.is_ascii(),
+            Segment::Wild(pieces) => pieces.iter().all(Piece::is_ascii),
+        }
+    }
+
+    /// Returns true if one of its wildcards counts bytes.
+    pub(crate) fn counts_bytes(&self) -> bool {
+        match self {
+            Segment::DoubleStar | Segment::Literal(_) => false,
+            Segment::Wild(pieces) => pieces.iter().any(Piece::counts_bytes),
+        }
+    }
+
+    /// Returns true if each of its wildcards matches a text or none, whatever the text may be taken for: none
+    /// counts bytes, and none is about bytes that are not in a set.
+    pub(crate) fn is_even(&self) -> bool {
+        match self {
+            Segment::DoubleStar | Segment::Literal(_) => true,
+            Segment::Wild(pieces) => pieces.iter().all(Piece::is_even),
+        }
+    }
+
+    /// As [`Segment::matches`], with letters compared one by one.
+    pub(crate) fn matches_as_written(&self, name: &[u8], case: Case) -> bool {
         match (self, case) {
             (Segment::DoubleStar, _) => true,
             (Segment::Literal(literal), Case::Exact) => literal.as_bytes() == name,
@@ -444,6 +479,31 @@ pub enum Piece {
 }
 
 impl Piece {
+    fn is_ascii(&self) -> bool {
+        match self {
+            Piece::Literal(text) => text.is_ascii(),
+            Piece::Star | Piece::AnyByte | Piece::Class(_) => true,
+            Piece::Alternatives(branches) => branches.iter().flatten().all(Piece::is_ascii),
+        }
+    }
+
+    fn counts_bytes(&self) -> bool {
+        match self {
+            Piece::AnyByte => true,
+            Piece::Literal(_) | Piece::Star | Piece::Class(_) => false,
+            Piece::Alternatives(branches) => branches.iter().flatten().any(Piece::counts_bytes),
+        }
+    }
+
+    fn is_even(&self) -> bool {
+        match self {
+            Piece::Literal(_) | Piece::Star => true,
+            Piece::AnyByte => false,
+            Piece::Class(class) => !class.negated,
+            Piece::Alternatives(branches) => branches.iter().flatten().all(Piece::is_even),
+        }
+    }
+
     fn taken(&self) -> Piece {
         match self {
             Piece::Literal(text) => Piece::Literal(taken_text(text)),

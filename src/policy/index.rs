@@ -18,7 +18,7 @@ use std::num::NonZeroU32;
 use std::ops::Range;
 
 use super::casefold::{fold_bytes, fold_into};
-use super::glob::{Case, Pattern, Segment, names, taken_path};
+use super::glob::{Case, Pattern, Segment, names, taken_name};
 use affix::{Affix, AffixKind};
 use positions::Positions;
 use table::{Ends, Table, hash, keyed};
@@ -41,8 +41,6 @@ use table::{Ends, Table, hash, keyed};
 #[derive(Clone, Debug)]
 pub struct Index {
     case: Case,
-    /// Some patterns stand in it twice: as they are written, and as what they may be taken for.
-    has_taken: bool,
     /// The root is the first.
     nodes: Box<[Node]>,
     /// From a node and a name to the node below.
@@ -71,17 +69,7 @@ impl Index {
 
     /// An index that matches as [`Pattern::matches_folded`] does.
     pub fn build_folded<'a>(patterns: impl IntoIterator<Item = (&'a Pattern, u32)>) -> Index {
-        let patterns: Vec<(&Pattern, u32)> = patterns.into_iter().collect();
-        let taken: Vec<(Pattern, u32)> = patterns
-            .iter()
-            .filter_map(|(pattern, number)| Some((pattern.taken()?, *number)))
-            .collect();
-        let all = taken.iter().map(|(pattern, number)| (pattern, *number));
-        let index = build::build(patterns.iter().copied().chain(all), Case::Folded);
-        Index {
-            has_taken: !taken.is_empty(),
-            ..index
-        }
+        build::build(patterns, Case::Folded)
     }
 
     /// Calls `found` with the number of every pattern that matches the path, in no particular order,
@@ -90,27 +78,8 @@ impl Index {
     /// The path is as for [`Pattern::matches`].
     pub fn visit(&self, path: impl AsRef<[u8]>, found: &mut impl FnMut(u32)) {
         let path = path.as_ref();
-        if self.case == Case::Exact {
-            return self.visit_as(path, path, found);
-        }
-        let taken = taken_path(path);
-        if taken.is_none() && !self.has_taken {
-            return self.visit_folded(path, found);
-        }
-        // A pattern may be found by several readings.
-        let mut numbers = Vec::new();
-        self.visit_folded(path, &mut |number| numbers.push(number));
-        if let Some(taken) = taken {
-            self.visit_folded(taken.as_bytes(), &mut |number| numbers.push(number));
-        }
-        numbers.sort_unstable();
-        numbers.dedup();
-        numbers.into_iter().for_each(found);
-    }
-
-    fn visit_folded(&self, path: &[u8], found: &mut impl FnMut(u32)) {
-        if is_folded(path) {
-            return self.visit_as(path, path, found);
+        if self.case == Case::Exact || is_folded(path) {
+            return self.visit_as(path, path, &[], found);
         }
         // Folding makes two bytes three at most, so every canonical path fits.
         let mut buffer = [0_u8; crate::path::MAX_PATH_BYTES.div_ceil(2) * 3];
@@ -118,32 +87,54 @@ impl Index {
             Some(folded) => Cow::Borrowed(folded),
             None => Cow::Owned(fold_bytes(path)),
         };
-        self.visit_as(path, &folded, found);
+        if path.is_ascii() {
+            return self.visit_as(path, &folded, &[], found);
+        }
+        let texts: Vec<Option<[Vec<u8>; 2]>> = names(path)
+            .map(|name| taken_name(name).map(|taken| [fold_bytes(&taken), taken]))
+            .collect();
+        let taken: Vec<Option<Name<'_>>> = texts
+            .iter()
+            .map(|texts| texts.as_ref().map(|[key, taken]| Name::new(taken, key)))
+            .collect();
+        self.visit_as(path, &folded, &taken, found);
     }
 
-    /// Looks up `keys`, which is the path as the tables hold it.
-    fn visit_as(&self, path: &[u8], keys: &[u8], found: &mut impl FnMut(u32)) {
+    /// Looks up `keys`, which is the path as the tables hold it, and what each of its names may be taken for.
+    fn visit_as(
+        &self,
+        path: &[u8],
+        keys: &[u8],
+        taken: &[Option<Name<'_>>],
+        found: &mut impl FnMut(u32),
+    ) {
         let mut few = [Name::default(); 8];
         if let Some(names) = split(path, keys, &mut few) {
-            return self.walk::<u64>(names, found);
+            return self.walk::<u64>(names, taken, found);
         }
         let mut many = [Name::default(); 127];
         if let Some(names) = split(path, keys, &mut many) {
-            return self.walk::<u128>(names, found);
+            return self.walk::<u128>(names, taken, found);
         }
         let names: Vec<_> = names(path)
             .zip(names(keys))
             .map(|(original, key)| Name::new(original, key))
             .collect();
-        self.walk::<Vec<bool>>(&names, found);
+        self.walk::<Vec<bool>>(&names, taken, found);
     }
 
-    fn walk<P: Positions>(&self, names: &[Name<'_>], found: &mut impl FnMut(u32)) {
+    fn walk<P: Positions>(
+        &self,
+        names: &[Name<'_>],
+        taken: &[Option<Name<'_>>],
+        found: &mut impl FnMut(u32),
+    ) {
         let mut start = P::none(names.len());
         start.insert(0);
         Walk {
             index: self,
             names,
+            taken,
             found,
         }
         .enter(0, &start);
@@ -223,7 +214,18 @@ fn small(at: usize) -> u32 {
 #[derive(Clone, Debug)]
 struct Edge {
     segment: Segment,
+    /// What the segment may be taken for, if that is another one and the index folds.
+    taken: Option<Segment>,
     child: usize,
+}
+
+impl Edge {
+    /// Returns true if the name matches, read as it is here.
+    fn takes(&self, name: &[u8], case: Case) -> bool {
+        let taken = self.taken.as_ref();
+        self.segment.matches_as_written(name, case)
+            || taken.is_some_and(|taken| taken.matches_as_written(name, case))
+    }
 }
 
 /// The edges of one node that have one affix.
@@ -295,10 +297,12 @@ fn is_folded(path: &[u8]) -> bool {
 struct Walk<'a, F> {
     index: &'a Index,
     names: &'a [Name<'a>],
+    /// What each name may be taken for, if that is another one; empty if that is so of none.
+    taken: &'a [Option<Name<'a>>],
     found: &'a mut F,
 }
 
-impl<F: FnMut(u32)> Walk<'_, F> {
+impl<'a, F: FnMut(u32)> Walk<'a, F> {
     /// Goes on from a node. `at` holds how many names can have been taken on the way to it; no node is
     /// entered twice, since all ways to it are taken together.
     fn enter<P: Positions>(&mut self, number: usize, at: &P) {
@@ -326,28 +330,24 @@ impl<F: FnMut(u32)> Walk<'_, F> {
         self.enter_by_edges(node.edges, at);
     }
 
-    fn enter_by_name<P: Positions>(&mut self, number: usize, mut at: P) {
-        let (index, names) = (self.index, self.names);
-        while let Some((first, name)) = take_first(names, &mut at) {
+    fn enter_by_name<P: Positions>(&mut self, number: usize, at: P) {
+        let index = self.index;
+        let mut readings = self.readings(at);
+        while let Some((first, name)) = readings.take_first() {
             let Some(child) = index.child_by_name(number, name) else {
                 continue;
             };
             let is_same = |other: &Name<'_>| other.ends == name.ends && other.key == name.key;
-            let mut same = take_where(names, &mut at, is_same);
+            let mut same = readings.take_where(is_same);
             same.insert(first);
             self.enter(child, &same.each_one_more());
         }
     }
 
-    fn enter_by_affix<P: Positions>(
-        &mut self,
-        number: usize,
-        node: &Node,
-        kind: AffixKind,
-        mut at: P,
-    ) {
-        let (index, names) = (self.index, self.names);
-        while let Some((first, name)) = take_first(names, &mut at) {
+    fn enter_by_affix<P: Positions>(&mut self, number: usize, node: &Node, kind: AffixKind, at: P) {
+        let index = self.index;
+        let mut readings = self.readings(at);
+        while let Some((first, name)) = readings.take_first() {
             let Some(affix) = name.ends.affix(kind) else {
                 continue;
             };
@@ -355,48 +355,90 @@ impl<F: FnMut(u32)> Walk<'_, F> {
                 continue;
             };
             let is_same = |other: &Name<'_>| other.ends.affix(kind) == Some(affix);
-            let mut same = take_where(names, &mut at, is_same);
+            let mut same = readings.take_where(is_same);
             same.insert(first);
             self.enter_by_edges(group.edges, &same);
         }
     }
 
     fn enter_by_edges<P: Positions>(&mut self, edges: Place, at: &P) {
-        let (index, names) = (self.index, self.names);
+        let index = self.index;
         for edge in edges.of(&index.edges) {
-            let is_match = |name: &Name<'_>| edge.segment.matches(name.original, index.case);
-            let matching = take_where(names, &mut at.clone(), is_match);
+            let is_match = |name: &Name<'_>| edge.takes(name.original, index.case);
+            let matching = self.readings(at.clone()).take_where(is_match);
             if matching.lowest().is_some() {
                 self.enter(edge.child, &matching.each_one_more());
             }
         }
     }
-}
 
-/// Takes the lowest position out of a set, with the name that stands there. None stands at the last.
-fn take_first<'a, P: Positions>(
-    names: &'a [Name<'a>],
-    set: &mut P,
-) -> Option<(usize, &'a Name<'a>)> {
-    let at = set.take_lowest()?;
-    names.get(at).map(|name| (at, name))
-}
-
-/// Takes out of a set the positions at which such a name stands.
-fn take_where<P: Positions>(
-    names: &[Name<'_>],
-    set: &mut P,
-    is_it: impl Fn(&Name<'_>) -> bool,
-) -> P {
-    let mut taken = P::none(names.len());
-    let mut rest = set.clone();
-    while let Some((at, name)) = take_first(names, &mut rest) {
-        if is_it(name) {
-            taken.insert(at);
-            set.remove(at);
+    /// The names that stand at some positions, and what they may be taken for.
+    fn readings<P: Positions>(&self, at: P) -> Readings<'a, P> {
+        let mut taken = P::none(self.names.len());
+        for (nth, _) in self
+            .taken
+            .iter()
+            .enumerate()
+            .filter(|(_, name)| name.is_some())
+        {
+            if at.contains(nth) {
+                taken.insert(nth);
+            }
+        }
+        Readings {
+            names: self.names,
+            others: self.taken,
+            at,
+            taken,
         }
     }
-    taken
+}
+
+/// The names at some positions of a path, and what they may be taken for.
+struct Readings<'a, P> {
+    names: &'a [Name<'a>],
+    others: &'a [Option<Name<'a>>],
+    /// Where a name is still to be looked at as it is written, and where as what it may be taken for.
+    at: P,
+    taken: P,
+}
+
+impl<'a, P: Positions> Readings<'a, P> {
+    /// Takes one out, with its position. None stands at the last.
+    fn take_first(&mut self) -> Option<(usize, &'a Name<'a>)> {
+        if let Some(at) = self.at.take_lowest()
+            && let Some(name) = self.names.get(at)
+        {
+            return Some((at, name));
+        }
+        let at = self.taken.take_lowest()?;
+        Some((at, self.others.get(at)?.as_ref()?))
+    }
+
+    /// Takes all such names out; their positions.
+    fn take_where(&mut self, is_it: impl Fn(&Name<'_>) -> bool) -> P {
+        let mut found = P::none(self.names.len());
+        let mut rest = self.at.clone();
+        while let Some(at) = rest.take_lowest() {
+            if self.names.get(at).is_some_and(&is_it) {
+                found.insert(at);
+                self.at.remove(at);
+            }
+        }
+        let mut rest = self.taken.clone();
+        while let Some(at) = rest.take_lowest() {
+            if self
+                .others
+                .get(at)
+                .and_then(Option::as_ref)
+                .is_some_and(&is_it)
+            {
+                found.insert(at);
+                self.taken.remove(at);
+            }
+        }
+        found
+    }
 }
 
 #[cfg(test)]

@@ -221,8 +221,14 @@ fn the_same_said_otherwise_is_no_change() {
     );
     changes(
         "scopes: {t: \"**\", v: \"v/**\"}\nrules: [{id: r, allow: filesystem.read_file, within: t}, {id: d, deny: \"*\", touching: v}]",
-        "scopes: {t: {include: \"**\", exclude: \"{v,V}/**\"}}\nrules: [{id: r, allow: filesystem.read_file, within: t}]",
+        "scopes: {t: \"**\", v: \"{v,V}/**\"}\nrules: [{id: r, allow: filesystem.read_file, within: t}, {id: d, deny: \"*\", touching: v}]",
         &[],
+    );
+    // An exclusion is exact, a deny holds for what is taken for it too.
+    changes(
+        "scopes: {t: \"**\", v: \"v/**\"}\nrules: [{id: r, allow: filesystem.read_file, within: t}, {id: d, deny: \"*\", touching: v}]",
+        "scopes: {t: {include: \"**\", exclude: \"{v,V}/**\"}}\nrules: [{id: r, allow: filesystem.read_file, within: t}]",
+        &[(Kind::NewlyAllowed, "read_file", "ｖ")],
     );
 }
 

@@ -4,6 +4,7 @@
 #![forbid(unsafe_code)]
 
 use super::table::Ends;
+use crate::path::taken_for;
 use crate::policy::casefold::fold_text;
 use crate::policy::glob::{Case, Piece};
 
@@ -22,7 +23,10 @@ impl Affix {
     pub(super) fn of(pieces: &[Piece], case: Case) -> Option<Affix> {
         let text_of = |piece: Option<&Piece>| match (piece, case) {
             (Some(Piece::Literal(text)), Case::Exact) => text.clone(),
-            (Some(Piece::Literal(text)), Case::Folded) => fold_text(text),
+            // A text that may be taken for another one has no bytes that all names have.
+            (Some(Piece::Literal(text)), Case::Folded) if taken_for(text).is_none() => {
+                fold_text(text)
+            }
             _ => String::new(),
         };
         let (head, tail) = (text_of(pieces.first()), text_of(pieces.last()));

@@ -8,7 +8,7 @@ use std::collections::HashMap;
 use super::affix::Affix;
 use super::table::{Ends, Table, hash, keyed};
 use super::{Edge, Group, Index, Node, Place};
-use crate::policy::casefold::fold_text;
+use crate::policy::casefold::key;
 use crate::policy::glob::{Case, Pattern, Piece, Segment};
 
 /// The index of these patterns.
@@ -78,7 +78,7 @@ impl<'a> Tree<'a> {
             Segment::Wild(pieces) => Step::Wild(pieces.as_slice()),
             Segment::Literal(name) => Step::Name(match self.case {
                 Case::Exact => Cow::Borrowed(name.as_str()),
-                Case::Folded => Cow::Owned(fold_text(name)),
+                Case::Folded => Cow::Owned(key(name)),
             }),
         };
         let nodes = &mut self.nodes;
@@ -132,10 +132,9 @@ impl Layout {
                 }
             }
         }
-        self.lead_by_edges(wild);
+        self.lead_by_edges(wild, tree.case);
         Index {
             case: tree.case,
-            has_taken: false,
             nodes: self.nodes.into(),
             by_name: Table::new(&self.by_name),
             text: self.text.into(),
@@ -166,15 +165,23 @@ impl Layout {
     }
 
     /// Lays out the edges, those of one node and affix side by side.
-    fn lead_by_edges(&mut self, mut wild: Vec<(usize, Option<Affix>, usize, &[Piece])>) {
+    fn lead_by_edges(
+        &mut self,
+        mut wild: Vec<(usize, Option<Affix>, usize, &[Piece])>,
+        case: Case,
+    ) {
         wild.sort_by_key(|(parent, affix, ..)| (*parent, *affix));
         for group in wild.chunk_by(|one, next| (one.0, one.1) == (next.0, next.1)) {
             let Some((parent, affix, ..)) = group.first() else {
                 continue;
             };
-            let edge = |(_, _, child, pieces): &(_, _, usize, &[Piece])| Edge {
-                segment: Segment::Wild(pieces.to_vec()),
-                child: *child,
+            let edge = |(_, _, child, pieces): &(_, _, usize, &[Piece])| {
+                let segment = Segment::Wild(pieces.to_vec());
+                Edge {
+                    taken: segment.taken().filter(|_| case == Case::Folded),
+                    segment,
+                    child: *child,
+                }
             };
             let start = self.edges.len();
             self.edges.extend(group.iter().map(edge));
