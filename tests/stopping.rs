@@ -281,7 +281,8 @@ fn a_reader_that_stalls_holds_up_neither_the_end_nor_the_record() {
 
 #[test]
 fn what_a_slow_reader_did_not_take_yet_arrives_after_the_outcome_is_recorded() {
-    let place = place("", "");
+    let _quiet = quiet();
+    let place = Place::with_policy(&policy("20s", "300ms"));
     let script = "i=0; while [ $i -lt 60000 ]; do echo 0123456789; i=$((i+1)); done";
     let mut child = start(&place, script, |command| {
         command.stdout(Stdio::piped());
@@ -487,6 +488,50 @@ fn input_that_is_not_passed_on_is_said() {
     assert!(redirected.end().stderr.starts_with(note));
     let nothing = place.lictor(words).input("").end().ends_with_code(0);
     assert_eq!(nothing.stderr, "");
+}
+
+#[test]
+fn input_is_passed_on_if_that_is_asked_for_and_permitted_and_is_recorded() {
+    let place = plain();
+    place.write("script", "exec tr a-z A-Z");
+    let words = ["run", "--stdin", "--", "sh", "script"];
+    let answer = place.lictor(words).input("hello\n").end().ends_with_code(0);
+    assert_eq!(
+        (answer.stdout.as_str(), answer.stderr.as_str()),
+        ("HELLO\n", "")
+    );
+    let recorded = outcome(&place);
+    assert_eq!(recorded["stdin"]["bytes"], 6, "{recorded}");
+    // printf 'hello\n' | sha256sum
+    let sha256 = "5891b5b522d5df086d0ff0b110fbd9d21bb4fc7163af34d08286a2e846f6be03";
+    assert_eq!(recorded["stdin"]["sha256"], sha256);
+    // Too long, not permitted, and not for whoever completes a line.
+    let small = self::place(", stdin: 5B", "");
+    small.write("script", "exec cat");
+    let refused = small
+        .lictor(words)
+        .input("hello\n")
+        .end()
+        .ends_with_code(126);
+    assert!(
+        refused.stderr.contains("longer than 5 bytes"),
+        "{refused:?}"
+    );
+    let none = self::place(", stdin: none", "");
+    none.write("script", "exec cat");
+    let refused = none.lictor(words).input("x").end().ends_with_code(126);
+    assert!(refused.stderr.contains("no standard input"), "{refused:?}");
+    let sealed = [
+        "--policy",
+        "lictor.yaml",
+        "--sealed",
+        "run",
+        "--stdin",
+        "--",
+        "sh",
+        "script",
+    ];
+    place.lictor(sealed).input("x").end().ends_with_code(2);
 }
 
 #[test]

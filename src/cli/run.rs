@@ -5,7 +5,7 @@
 use std::ffi::{OsStr, OsString};
 use std::fs::File;
 use std::io::Seek as _;
-use std::os::fd::{AsFd, BorrowedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::FileTypeExt as _;
 use std::path::{Path, PathBuf};
@@ -20,10 +20,10 @@ use super::quick::{self, Named};
 use super::request::RequestArgs;
 use super::{Failure, Global, discover, granted, print_json};
 use crate::decision::Effect;
-use crate::evidence::{EmptyProof, Event, Evidence, Level, Process, Status};
+use crate::evidence::{EmptyProof, Event, Evidence, Input, Level, Process, Status};
 use crate::executor::{
-    CancelToken, Flow, Observer, Posix, Stream, cancel_on_signals, has_input, times_continued,
-    wait_writable, was_closed,
+    CancelToken, Flow, Observer, Posix, Stream, cancel_on_signals, cancelled_by, has_input,
+    read_input, times_continued, wait_writable, was_closed,
 };
 use crate::governor::{Governor, Ran};
 
@@ -35,6 +35,10 @@ pub(super) struct Run {
     /// Read the outcome of tests from this file, in JUnit XML; an argument of the request has to name it
     #[arg(long, value_name = "FILE")]
     report_file: Option<OsString>,
+    /// Read standard input to its end, and give it to the command; its length and SHA-256 are recorded. Without this the
+    /// command finds it empty
+    #[arg(long)]
+    stdin: bool,
     /// Record the grant in this file first, with its signature in FILE.sig; see `lictor approve`
     #[arg(long, value_name = "FILE")]
     grant: Option<PathBuf>,
@@ -48,6 +52,8 @@ impl Run {
         let given = [
             (self.outcome.is_some(), "--outcome"),
             (self.grant.is_some(), "--grant"),
+            // Nobody decides on what it says.
+            (self.stdin, "--stdin"),
         ];
         given.iter().find(|(is, _)| *is).map(|(_, name)| *name)
     }
@@ -85,6 +91,7 @@ pub(super) fn main(command: Run, global: &Global, executor: Posix) -> Result<Exi
     let mut observer = PassThrough {
         cancel: CancelToken::new(),
         silent: global.json,
+        input: command.stdin.then_some(None),
         out: Outlet::new(Stream::Stdout),
         err: Outlet::new(Stream::Stderr),
     };
@@ -127,7 +134,10 @@ pub(super) fn main(command: Run, global: &Global, executor: Posix) -> Result<Exi
     }
     Ok(match &ran.evidence {
         Some(evidence) => Exit::of_run(evidence, ran.recorded),
-        None => Exit::of_refusal(&ran.decision),
+        None => match cancelled_by() {
+            Some(signal) => Exit::Signal(signal),
+            None => Exit::of_refusal(&ran.decision),
+        },
     })
 }
 
@@ -179,6 +189,8 @@ const HELD_UP_TIME: Duration = Duration::from_millis(100);
 struct PassThrough {
     cancel: CancelToken,
     silent: bool,
+    /// What the command is given as standard input, once it is read; if it is given any.
+    input: Option<Option<(OwnedFd, Input)>>,
     out: Outlet,
     err: Outlet,
 }
@@ -293,6 +305,32 @@ impl Observer for PassThrough {
         }
     }
 
+    fn read_input(&mut self, most: u64) -> Result<Option<Input>, String> {
+        let Some(input) = &mut self.input else {
+            return Ok(None);
+        };
+        if most == 0 {
+            return Err(
+                "the policy permits no standard input (`limits: {stdin: none}`): leave --stdin out"
+                    .to_owned(),
+            );
+        }
+        if input.is_none() {
+            let read = read_input(std::io::stdin().as_fd(), most, self.cancel.cancelled());
+            let limit = "the rule's `limits: {stdin: …}` is the most that is passed on";
+            *input =
+                Some(read.map_err(|why| {
+                    format!("standard input cannot be passed on: {why}; {limit}")
+                })?);
+        }
+        Ok(input.as_ref().map(|(_, about)| about.clone()))
+    }
+
+    fn input(&self) -> Option<BorrowedFd<'_>> {
+        let (file, _) = self.input.as_ref()?.as_ref()?;
+        Some(file.as_fd())
+    }
+
     fn go_on(&mut self) {
         self.out.go_on();
         self.err.go_on();
@@ -377,7 +415,9 @@ fn tell(ran: &Ran, governor: &Governor) {
         }
     }
     if was_given_input() {
-        message!("lictor: standard input was not passed on: the command found it empty");
+        message!(
+            "lictor: standard input was not passed on, the command found it empty: --stdin passes it on"
+        );
     }
     tell_containment(evidence);
     for event in &evidence.events {

@@ -161,6 +161,7 @@ fn limits(limits: &Limits) -> Json {
         "cpu_ms": limits.cpu.map(ms),
         "open_files": limits.open_files,
         "file_size_bytes": limits.file_size_bytes,
+        "stdin_bytes": limits.stdin_bytes,
     })
 }
 

@@ -84,6 +84,9 @@ pub(super) fn combine(
         cpu: least.of::<Duration>(|stated| stated.limits.cpu),
         open_files: least.of(|stated| stated.limits.open_files),
         file_size_bytes: least.of(|stated| stated.limits.file_size_bytes),
+        stdin_bytes: least
+            .of(|stated| stated.limits.stdin_bytes)
+            .unwrap_or(built_in.stdin_bytes),
     };
     let strongest = rules.iter().filter_map(|rule| rule.terms.containment).max();
     let leaks = rules.iter().filter_map(|rule| rule.terms.leaks).max();

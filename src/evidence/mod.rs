@@ -48,6 +48,9 @@ pub struct Evidence {
     /// Noteworthy events, such as a path that was exchanged during the run.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub events: Vec<Event>,
+    /// What was passed on to the command as standard input; it was empty if nothing is said.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stdin: Option<Input>,
     /// Standard output. In which order the command wrote to it and to standard error is not known.
     pub stdout: Output,
     /// Standard error.
@@ -75,6 +78,7 @@ impl Evidence {
             leaked: Vec::new(),
             survivors: Vec::new(),
             events: Vec::new(),
+            stdin: None,
             stdout: Output::default(),
             stderr: Output::default(),
             resources: Resources::default(),
@@ -338,6 +342,16 @@ pub struct Output {
     /// The stream was still held open by somebody when reading stopped.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub held_open: bool,
+}
+
+/// What a command was given as standard input.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct Input {
+    /// Its length.
+    pub bytes: u64,
+    /// Its SHA-256, in lower-case hex.
+    pub sha256: String,
 }
 
 /// Text as it was written, or its bytes where they are not UTF-8.

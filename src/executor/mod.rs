@@ -13,7 +13,7 @@ use std::fmt;
 use std::os::fd::BorrowedFd;
 use std::path::PathBuf;
 
-use crate::evidence::{Containment, Event, Evidence, Level};
+use crate::evidence::{Containment, Event, Evidence, Input, Level};
 use crate::ledger::Permit;
 use crate::policy::terms::{Containment as Wanted, Limits};
 use crate::reason::Reason;
@@ -37,8 +37,8 @@ pub(crate) use git::file_at;
 pub use posix::{LimitTrial, Posix, Trial, cancel_on_signals, init};
 #[cfg(all(target_os = "linux", feature = "cli"))]
 pub(crate) use posix::{
-    cancelled_by, die_of, has_input, outlive_file_limits, times_continued, wait_writable,
-    was_closed, write_briefly,
+    cancelled_by, die_of, has_input, outlive_file_limits, read_input, times_continued,
+    wait_writable, was_closed, write_briefly,
 };
 pub use signing::CommandHolder;
 
@@ -228,6 +228,21 @@ pub trait Observer {
     /// passed on, but the clock goes on.
     fn output(&mut self, stream: Stream, bytes: &[u8]) {
         let _ = (stream, bytes);
+    }
+
+    /// Reads what the command is to be given as standard input, which may be `most` bytes. Asked before a run is recorded.
+    ///
+    /// # Errors
+    ///
+    /// In words, if that cannot be had or is longer; then nothing is run.
+    fn read_input(&mut self, most: u64) -> Result<Option<Input>, String> {
+        let _ = most;
+        Ok(None)
+    }
+
+    /// What was read, as a file that begins with it.
+    fn input(&self) -> Option<BorrowedFd<'_>> {
+        None
     }
 
     /// What is done with more of `stream`. While it is held up nothing of it is read, so that the command waits as for

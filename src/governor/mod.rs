@@ -297,6 +297,13 @@ impl Governor {
                 return Ok(self.refused(decision.denied(Reason::ArgumentInvalid, why)));
             }
         };
+        let input = match observer.read_input(command.launch().limits.stdin_bytes) {
+            Ok(input) => input,
+            Err(why) => {
+                let decision = Resolved::Command(command).into_decision();
+                return Ok(self.refused(decision.denied(Reason::ArgumentInvalid, why)));
+            }
+        };
         self.executor.announce(command.launch());
         // Before the tree is built: what hides the ledger from the command can only hide what exists.
         let ledger = match self.ledger() {
@@ -332,6 +339,7 @@ impl Governor {
         };
         // Recorded first, then waited for what remains.
         let (mut evidence, _remains) = self.executor.run_leaving(prepared, permit, observer);
+        evidence.stdin = input;
         report.read(&mut evidence);
         for (id, path) in self.changed_pins(granted) {
             let about = format!("{path}, which grant {id} approved");

@@ -408,6 +408,7 @@ impl Merging<'_> {
             cpu,
             open_files,
             file_size_bytes,
+            stdin_bytes,
         } = parent.limits;
         let limits = &mut own.limits;
         lower(&mut limits.timeout, timeout);
@@ -419,6 +420,7 @@ impl Merging<'_> {
         lower(&mut limits.cpu, cpu);
         lower(&mut limits.open_files, open_files);
         lower(&mut limits.file_size_bytes, file_size_bytes);
+        lower(&mut limits.stdin_bytes, stdin_bytes);
         own.containment = own.containment.max(parent.containment);
         own.leaks = own.leaks.max(parent.leaks);
         own.stop = own.stop.or(parent.stop);

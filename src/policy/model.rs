@@ -515,6 +515,7 @@ pub(crate) struct StatedLimits {
     pub(crate) cpu: Option<Duration>,
     pub(crate) open_files: Option<u64>,
     pub(crate) file_size_bytes: Option<u64>,
+    pub(crate) stdin_bytes: Option<u64>,
 }
 
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

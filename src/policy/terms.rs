@@ -48,7 +48,12 @@ pub struct Limits {
     pub open_files: Option<u64>,
     /// Largest file that may be written.
     pub file_size_bytes: Option<u64>,
+    /// Most bytes of standard input, if whoever starts the run passes any on; 0 for none.
+    pub stdin_bytes: u64,
 }
+
+/// Most bytes of standard input, if a policy does not say: what a pipeline of texts has, and what memory bears.
+pub const DEFAULT_STDIN_BYTES: u64 = 16 * 1024 * 1024;
 
 /// Most tasks (processes and threads) of a run whose policy says nothing about it. A build on a large machine has some
 /// hundreds; a fork bomb has as many as it gets.
@@ -68,6 +73,7 @@ impl Default for Limits {
             cpu: None,
             open_files: None,
             file_size_bytes: None,
+            stdin_bytes: DEFAULT_STDIN_BYTES,
         }
     }
 }

@@ -9,7 +9,7 @@
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::io;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
@@ -64,7 +64,7 @@ fn run(
     let cancel = observer.cancellation();
     let _terminal = Terminal::remember(true);
     let started = Instant::now();
-    let mut group = start(launch, &ends)?;
+    let mut group = start(launch, &ends, observer.input())?;
     // Only the run may hold them, or the streams never end.
     drop(ends);
     let limits = &launch.limits;
@@ -135,6 +135,7 @@ fn run(
         leaked: parts.leaked,
         survivors,
         events,
+        stdin: None,
         stdout,
         stderr,
         resources: Resources {
@@ -164,10 +165,11 @@ pub(super) fn refuse_without_exit_codes() -> Result<(), PrepareError> {
     Ok(())
 }
 
-fn start(launch: &Launch, ends: &WriteEnds) -> io::Result<Group> {
+fn start(launch: &Launch, ends: &WriteEnds, input: Option<BorrowedFd<'_>>) -> io::Result<Group> {
     let image = Image::new(launch)?;
     let null = File::open("/dev/null")?;
-    let stdio = [null.as_fd(), ends.stdout.as_fd(), ends.stderr.as_fd()];
+    let stdin = input.unwrap_or(null.as_fd());
+    let stdio = [stdin, ends.stdout.as_fd(), ends.stderr.as_fd()];
     let leader = sys::spawn(&image, launch.cwd.as_fd(), stdio)?;
     let pid = Pid::from_raw(leader).ok_or_else(|| io::Error::other("a process without a pid"))?;
     match pidfd_open(pid, PidfdFlags::empty()) {

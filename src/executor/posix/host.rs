@@ -157,7 +157,7 @@ impl EmptyTree for Helped {
         let started = Instant::now();
         let beside = [
             launch.cwd.as_fd(),
-            null.as_fd(),
+            observer.input().unwrap_or(null.as_fd()),
             ends.stdout.as_fd(),
             ends.stderr.as_fd(),
         ];
@@ -237,6 +237,7 @@ impl EmptyTree for Helped {
             leaked: finished.leaked,
             survivors: finished.survivors,
             events,
+            stdin: None,
             stdout,
             stderr,
             resources: finished.resources,

@@ -18,6 +18,7 @@
 //! | `stop` | deadline, stop signal, grace, `SIGKILL`, proof |
 //! | `limits` | limits other than time |
 //! | `verdict` | exit status and reason to stop → status |
+//! | `input` | reads what the command is to be given as standard input |
 //! | `streams`, `capture` | drains the output and keeps a part of it |
 //! | `tree` | reads `/proc` |
 //! | `wire` | what host, helper and init say to each other |
@@ -49,6 +50,8 @@ mod direct;
 mod helper;
 mod host;
 mod init;
+#[cfg(feature = "cli")]
+mod input;
 mod limits;
 mod mountinfo;
 mod mounts;
@@ -64,6 +67,8 @@ mod tree;
 mod verdict;
 mod wire;
 
+#[cfg(feature = "cli")]
+pub(crate) use input::read_input;
 #[cfg(feature = "cli")]
 pub(crate) use poll::{has_input, wait_writable};
 pub use signals::cancel_on_signals;

@@ -10,7 +10,7 @@ use crate::policy::model::{
     ActionPattern, ArgumentScopes, Confine, Invariant, Rule, RuleEffect, ScopeUse, StatedEnv,
     StatedLimits, StatedTerms,
 };
-use crate::policy::source::{Node, Span};
+use crate::policy::source::{Node, Span, Value};
 use crate::policy::steering;
 use crate::policy::terms::{Containment, Keep, Leaks, MAX_TIMEOUT, StopSignal, StopTarget};
 
@@ -315,6 +315,7 @@ impl Decoder {
             "cpu",
             "open_files",
             "file_size",
+            "stdin",
         ];
         let fields = self.fields(node, "`limits`", keys)?;
         let timeout = self.optional(&fields, "timeout", Self::duration);
@@ -342,6 +343,10 @@ impl Decoder {
             cpu: self.optional(&fields, "cpu", Self::duration),
             open_files: self.optional(&fields, "open_files", Self::positive),
             file_size_bytes: self.optional(&fields, "file_size", Self::size),
+            stdin_bytes: self.optional(&fields, "stdin", |d, n| {
+                let is_none = matches!(&n.value, Value::Text { text, .. } if text == "none");
+                if is_none { Some(0) } else { d.size(n) }
+            }),
         })
     }
 
