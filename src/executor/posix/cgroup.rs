@@ -475,6 +475,9 @@ const PREFIX: &str = "lictor-";
 /// The directory within, which has the processes.
 const INNER: &str = "run";
 
+/// Longer than any run takes from making a cgroup to having a process in it.
+const STALE: Duration = Duration::from_secs(60 * 60);
+
 /// Most cgroups that a run may make, where that can be limited.
 const MOST_BELOW: &str = "1000";
 
@@ -584,9 +587,12 @@ fn remove_stale(parent: &Path) {
             .to_str()
             .and_then(|name| name.strip_prefix(PREFIX))
             .and_then(|pid| pid.parse::<i32>().ok());
-        if let Some(pid) = pid
-            && !Path::new("/proc").join(pid.to_string()).exists()
-        {
+        // A number of another PID namespace says nothing here. Whatever is in use cannot be removed.
+        let is_old = || {
+            let made = entry.metadata().and_then(|metadata| metadata.modified());
+            made.is_ok_and(|made| made.elapsed().is_ok_and(|age| age > STALE))
+        };
+        if pid.is_some_and(|pid| !Path::new("/proc").join(pid.to_string()).exists() || is_old()) {
             remove(&entry.path());
         }
     }
@@ -625,5 +631,29 @@ mod tests {
         check(Some("freezer"), memberships, None);
         check(None, "0::/../other\n", None);
         check(Some("memory"), "4:memory:/elsewhere\n", None);
+    }
+
+    #[test]
+    fn what_is_left_of_a_helper_that_is_gone_is_removed() {
+        let parent = tempfile::tempdir().unwrap();
+        // A process with the number 1 there is always, if another one.
+        let own = format!("{PREFIX}{}", std::process::id());
+        for name in [
+            own.as_str(),
+            "lictor-1",
+            "lictor-0",
+            "lictor-2147483647",
+            "other",
+        ] {
+            fs::create_dir_all(parent.path().join(name).join(INNER)).unwrap();
+        }
+        let long_ago = std::time::SystemTime::now() - STALE - STALE;
+        let old = fs::File::open(parent.path().join("lictor-1")).unwrap();
+        old.set_modified(long_ago).unwrap();
+        remove_stale(parent.path());
+        let left = fs::read_dir(parent.path()).unwrap();
+        let mut left: Vec<_> = left.map(|entry| entry.unwrap().file_name()).collect();
+        left.sort();
+        assert_eq!(left, [own.as_str(), "other"]);
     }
 }
