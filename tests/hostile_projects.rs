@@ -13,6 +13,7 @@
 mod program;
 
 use std::collections::BTreeSet;
+use std::io::{Read as _, Write as _};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -231,6 +232,112 @@ fn cargo_runs_what_its_head_says_of_the_projects_configuration() {
         format!("{configuration}fmt = \"test\"\n"),
     );
     assert!(marks(&place, "cargo fmt").contains("runner"));
+}
+
+/// What stands in front of a request for the rustup that is installed: the toolchain of the project, for every action.
+#[test]
+fn a_toolchain_file_decides_which_cargo_runs() {
+    let Some(proxies) = found("rustup").and_then(|path| Some(path.parent()?.to_owned())) else {
+        eprintln!("not run: there is no rustup");
+        return;
+    };
+    let place = place("cargo", &[&proxies]);
+    let evil = marker(&place, "toolchain/bin/cargo", "exit 0");
+    let toolchain = evil.parent().unwrap().parent().unwrap();
+    let text = format!("[toolchain]\npath = \"{}\"\n", toolchain.display());
+    place.write("crates/core/rust-toolchain.toml", &text);
+    place.write("crates/core/Cargo.toml", "[package]\nname = \"x\"\n");
+    let lines = [
+        "cargo version",
+        "cargo fmt --check",
+        "cargo tree --offline",
+        "cargo metadata --offline",
+    ];
+    for line in lines {
+        let run = place.lictor(
+            ["run", "--cwd", "crates/core", "--"]
+                .into_iter()
+                .chain(line.split(' ')),
+        );
+        run.end().ends_with_code(0);
+        let marks = place.root().join("marks");
+        assert_eq!(
+            std::fs::read_to_string(&marks).unwrap(),
+            "toolchain/bin/cargo\n",
+            "{line}"
+        );
+        std::fs::remove_file(marks).unwrap();
+    }
+    // From elsewhere it counts for nothing.
+    leaves(&place, "cargo version", &[]);
+    for name in ["rust-toolchain.toml", "rust-toolchain"] {
+        place.write(name, &text);
+        leaves(&place, "cargo version", &["toolchain/bin/cargo"]);
+        std::fs::remove_file(place.work().join(name)).unwrap();
+    }
+}
+
+/// A registry that wants a token has the program asked that the project names for it.
+#[test]
+fn a_registry_that_wants_a_token_starts_what_the_project_names() {
+    let asked = Command::new("rustc").args(["--print", "sysroot"]).output();
+    let sysroot = PathBuf::from(String::from_utf8(asked.unwrap().stdout).unwrap().trim());
+    let bin = sysroot.join("bin");
+    if !bin.join("cargo").is_file() {
+        eprintln!("not run: there is no cargo beside rustc");
+        return;
+    }
+    let place = place("cargo", &[&bin]);
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = listener.local_addr().unwrap().port();
+    // Ends with the test's process.
+    std::thread::spawn(move || {
+        for stream in listener.incoming().map_while(Result::ok) {
+            let mut stream = stream;
+            let _ = stream.read(&mut [0; 4096]);
+            let _ = stream.write_all(
+                b"HTTP/1.1 401 Unauthorized\r\nWWW-Authenticate: Cargo login_url=\"http://x/\"\r\nContent-Length: 0\r\nConnection: close\r\n\r\n",
+            );
+        }
+    });
+    let program = marker(&place, "credentials", "exit 1");
+    place.write(
+        "Cargo.toml",
+        "[package]\nname = \"x\"\nversion = \"0.1.0\"\n[dependencies]\ny = { version = \"1\", registry = \"mine\" }\n",
+    );
+    place.write("src/lib.rs", "");
+    let registry =
+        format!("[registries.mine]\nindex = \"sparse+http://127.0.0.1:{port}/index/\"\n");
+    for setting in [
+        "credential-provider",
+        "[registry]\nglobal-credential-providers",
+    ] {
+        let value = match setting.starts_with('[') {
+            true => format!("[\"{}\"]", program.display()),
+            false => format!("\"{}\"", program.display()),
+        };
+        place.write(
+            ".cargo/config.toml",
+            format!("{registry}{setting} = {value}\n"),
+        );
+        for line in [
+            "cargo fetch",
+            "cargo tree",
+            "cargo metadata",
+            "cargo check",
+            "cargo test",
+        ] {
+            leaves(&place, line, &["credentials"]);
+        }
+        for line in [
+            "cargo fetch --offline",
+            "cargo tree --offline",
+            "cargo version",
+            "cargo fmt --check",
+        ] {
+            leaves(&place, line, &[]);
+        }
+    }
 }
 
 #[test]

@@ -795,6 +795,13 @@ fn everyday_looking_at_files_is_understood() {
 
 #[test]
 fn programs_that_look_at_files_write_run_and_follow_nothing() {
+    // To find these are operators.
+    for name in ["!", "(", ")", ","] {
+        runs(
+            &format!("find '{name}' -name q"),
+            &format!("find './{name}' -name q"),
+        );
+    }
     for command in [
         "grep -f patterns a",
         "grep --file=patterns a",
