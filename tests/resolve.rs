@@ -889,9 +889,9 @@ fn what_git_ignores_is_skipped_and_nothing_else() {
     fs::remove_dir_all(tree.work().join("a/.git")).unwrap();
     // A directory that is ignored itself.
     assert_eq!(add("build"), touches());
-    // What cannot be understood: nothing is ignored.
+    // What cannot be understood: nothing is ignored, and git is not asked.
     tree.text(".git/index", "DIRC nonsense");
-    assert_eq!(add("a"), touches());
+    assert_eq!(add("a"), Err(Reason::RepositoryNotTrusted));
 }
 
 #[test]
@@ -901,7 +901,7 @@ fn a_fifo_in_the_place_of_a_file_of_gits_is_not_waited_for() {
     type Place = fn(&Tree) -> PathBuf;
     let (unread, refused) = (Reason::PathTreeTouchesDenied, Reason::RepositoryNotTrusted);
     let places: [(Place, Reason); 5] = [
-        (|tree| tree.work().join(".git/index"), unread),
+        (|tree| tree.work().join(".git/index"), refused),
         (|tree| tree.work().join(".git/config"), refused),
         (
             |tree| {
@@ -917,7 +917,7 @@ fn a_fifo_in_the_place_of_a_file_of_gits_is_not_waited_for() {
                 tree.text("git/config", "[core]\n\tworktree = ..\n");
                 tree.work().join("git/index")
             },
-            unread,
+            refused,
         ),
         (|tree| tree.work().join("a/.gitignore"), unread),
     ];

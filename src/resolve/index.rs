@@ -5,12 +5,11 @@
 
 #![forbid(unsafe_code)]
 
-/// The bytes of a digest at the end, and in each entry. Repositories with longer ones are not
-/// understood.
-const DIGEST_BYTES: usize = 20;
+/// The bytes of a digest at the end, and in each entry: SHA-1, or SHA-256.
+const DIGESTS: [usize; 2] = [20, 32];
 
-/// The bytes of an entry before its flags.
-const STAT_BYTES: usize = 40 + DIGEST_BYTES;
+/// The bytes of an entry before its digest and its flags.
+const STAT_BYTES: usize = 40;
 
 /// Where the mode of an entry stands among those bytes, and what it is for a submodule.
 const MODE_AT: usize = 24;
@@ -26,8 +25,14 @@ pub(super) struct Tracked {
 
 /// The tracked names, in the order of the index.
 pub(super) fn tracked(index: &[u8]) -> Option<Vec<Tracked>> {
-    let body = index.get(..index.len().checked_sub(DIGEST_BYTES)?)?;
-    let mut reader = Reader { rest: body };
+    DIGESTS
+        .into_iter()
+        .find_map(|digest| with_digest(index, digest))
+}
+
+fn with_digest(index: &[u8], digest: usize) -> Option<Vec<Tracked>> {
+    let body = index.get(..index.len().checked_sub(digest)?)?;
+    let mut reader = Reader { rest: body, digest };
     if reader.take(4)? != b"DIRC" {
         return None;
     }
@@ -60,6 +65,7 @@ pub(super) fn tracked(index: &[u8]) -> Option<Vec<Tracked>> {
 
 struct Reader<'a> {
     rest: &'a [u8],
+    digest: usize,
 }
 
 impl<'a> Reader<'a> {
@@ -75,11 +81,9 @@ impl<'a> Reader<'a> {
 
     fn entry(&mut self, version: u32, previous: &[u8]) -> Option<Tracked> {
         let before = self.rest.len();
-        let stat = self.take(STAT_BYTES)?;
-        let mut mode = Reader {
-            rest: stat.get(MODE_AT..)?,
-        };
-        let is_submodule = mode.number()? & 0o170_000 == SUBMODULE;
+        let mode = self.take(STAT_BYTES)?.get(MODE_AT..)?.first_chunk()?;
+        let is_submodule = u32::from_be_bytes(*mode) & 0o170_000 == SUBMODULE;
+        self.take(self.digest)?;
         let flags = u16::from_be_bytes(self.take(2)?.try_into().ok()?);
         if flags & 0x4000 != 0 {
             if version == 2 {
@@ -127,14 +131,14 @@ impl<'a> Reader<'a> {
 mod tests {
     use super::*;
 
-    fn written(version: u32, names: &[&str], rest: &[u8]) -> Vec<u8> {
+    fn written(digest: usize, version: u32, names: &[&str], rest: &[u8]) -> Vec<u8> {
         let mut bytes = b"DIRC".to_vec();
         bytes.extend(version.to_be_bytes());
         bytes.extend(u32::try_from(names.len()).unwrap().to_be_bytes());
         let mut last = "";
         for name in names {
             let start = bytes.len();
-            bytes.extend([7; STAT_BYTES]);
+            bytes.extend(std::iter::repeat_n(7, STAT_BYTES + digest));
             bytes.extend([0, 1]);
             if version == 4 {
                 bytes.push(u8::try_from(last.len()).unwrap());
@@ -150,15 +154,18 @@ mod tests {
             last = name;
         }
         bytes.extend(rest);
-        bytes.extend([9; DIGEST_BYTES]);
+        bytes.extend(std::iter::repeat_n(9, digest));
         bytes
     }
 
     #[test]
     fn the_names_are_those_that_were_written() {
         let names = ["a", "b/.env", "b/longer-name.txt", "c1234567"];
-        for version in 2..=4 {
-            let index = written(version, &names, b"TREE\0\0\0\x03abc");
+        for (digest, version) in DIGESTS
+            .into_iter()
+            .flat_map(|digest| [(digest, 2), (digest, 3), (digest, 4)])
+        {
+            let index = written(digest, version, &names, b"TREE\0\0\0\x03abc");
             let read = tracked(&index).unwrap();
             let read = read.iter().map(|tracked| tracked.name.as_slice());
             assert!(read.eq(names.map(str::as_bytes)));
@@ -167,14 +174,14 @@ mod tests {
 
     #[test]
     fn what_is_cut_off_or_left_elsewhere_is_not_understood() {
-        let whole = written(2, &["a", "b"], b"");
+        let whole = written(20, 2, &["a", "b"], b"");
         for length in 0..whole.len() {
             assert_eq!(tracked(&whole[..length]), None, "{length}");
         }
         for rest in [&b"link\0\0\0\0"[..], b"sdir\0\0\0\0", b"TREE\0\0\0\x09abc"] {
-            assert_eq!(tracked(&written(2, &["a"], rest)), None);
+            assert_eq!(tracked(&written(20, 2, &["a"], rest)), None);
         }
-        assert_eq!(tracked(&written(2, &["a/"], b"")), None);
-        assert_eq!(tracked(&written(5, &["a"], b"")), None);
+        assert_eq!(tracked(&written(20, 2, &["a/"], b"")), None);
+        assert_eq!(tracked(&written(20, 5, &["a"], b"")), None);
     }
 }

@@ -52,7 +52,8 @@ pub(super) fn judge(
     };
     repository.is_alone().map_err(refused)?;
     repository.is_harmless(top).map_err(refused)?;
-    submodules_are_harmless(top, top, tracked.unwrap_or_default(), MAX_DEPTH).map_err(refused)?;
+    let tracked = repository.tracked(tracked).map_err(refused)?;
+    submodules_are_harmless(top, top, tracked, MAX_DEPTH).map_err(refused)?;
     has_no_link(&repository.common, bounds)?;
     match repository.own == repository.common {
         true => Ok(()),
@@ -78,8 +79,9 @@ fn submodules_are_harmless(
             ));
         };
         repository.is_harmless(workspace)?;
-        let tracked = unignored::tracked(&top).unwrap_or_default();
-        submodules_are_harmless(workspace, &top, &tracked, depth)?;
+        let tracked = unignored::tracked(&top);
+        let tracked = repository.tracked(tracked.as_deref())?;
+        submodules_are_harmless(workspace, &top, tracked, depth)?;
     }
     Ok(())
 }
@@ -169,6 +171,17 @@ impl Repository<'_> {
                     .to_owned(),
             ),
         }
+    }
+
+    /// What the index holds, or nothing where there is none.
+    fn tracked<'t>(&self, tracked: Option<&'t [Tracked]>) -> Result<&'t [Tracked], String> {
+        let is_told = tracked.is_some() || !is_there(&self.own.join("index"));
+        is_told.then(|| tracked.unwrap_or_default()).ok_or_else(|| {
+            format!(
+                "the index of `{}` is in a form that is not understood, so its submodules are not known: `git update-index --no-split-index` and `git sparse-checkout reapply --no-sparse-index` write it as others are",
+                self.own.display().to_string().escape_debug()
+            )
+        })
     }
 
     /// No setting makes git run or show something; `workspace` is left out of the names of files.
