@@ -79,8 +79,12 @@ impl IgnoreFile {
             return None;
         }
         let mut file = IgnoreFile::default();
-        for (number, line) in text.split('\n').enumerate() {
-            file.line(number, line.strip_suffix('\r').unwrap_or(line));
+        for (number, line) in text.split_inclusive('\n').enumerate() {
+            // A `\r` at the end of the file is a part of the last pattern to ripgrep 14, and of none to git.
+            let ended = line
+                .strip_suffix('\n')
+                .map(|line| line.strip_suffix('\r').unwrap_or(line));
+            file.line(number, ended.unwrap_or(line));
         }
         Some(file)
     }
@@ -310,6 +314,7 @@ mod tests {
             ".env ",
             ".env\u{a0}",
             ".env\r\r",
+            ".env\r",
             "[.]env",
             "\\.env",
             "**",
