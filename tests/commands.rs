@@ -13,6 +13,8 @@ mod program;
 
 #[path = "commands/exit_codes.rs"]
 mod exit_codes;
+#[path = "commands/hostile_text.rs"]
+mod hostile_text;
 #[path = "commands/ledger_place.rs"]
 mod ledger_place;
 #[path = "commands/lint_files.rs"]

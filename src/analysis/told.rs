@@ -61,7 +61,7 @@ impl Witness {
             let place = rule
                 .at
                 .as_ref()
-                .map(|at| format!(" ({}:{})", at.file, at.line));
+                .map(|at| format!(" ({}:{})", crate::text::escaped(&at.file), at.line));
             text.push_str(&format!(
                 "  rule `{}`{}",
                 rule.id,

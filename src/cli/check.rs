@@ -14,6 +14,7 @@ use super::{Failure, Global, discover, granted, print_json};
 use crate::decision::{Context, Decision, Effect, MAX_REQUEST_BYTES, Request};
 use crate::governor::{Checked, Governor, OnDisk};
 use crate::policy::{CompiledPolicy, parse_time};
+use crate::text::indented;
 use crate::text::{escaped, shell};
 
 #[derive(Args, Debug)]
@@ -216,7 +217,7 @@ pub(super) fn print_head(decision: &Decision) {
         .map(|reason| format!("  {reason}"))
         .unwrap_or_default();
     answer!("{}{reason}", decision.effect().word());
-    answer!("  {}", decision.message());
+    answer!("  {}", indented(decision.message()));
 }
 
 fn print_rest(decision: &Decision, governor: &Governor) {
@@ -248,7 +249,7 @@ fn print_rest(decision: &Decision, governor: &Governor) {
         } else {
             "instead"
         };
-        answer!("  {word}: {instead}");
+        answer!("  {word}: {}", indented(instead));
     }
 }
 

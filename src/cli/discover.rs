@@ -109,7 +109,7 @@ pub(super) fn each<T>(
         match look(file) {
             Ok(one) => found.push(one),
             Err(failure) => {
-                message!("{failure}");
+                failure.print();
                 failed.push(Unread {
                     file: file.display().to_string(),
                     why: failure.plain(),

@@ -14,6 +14,7 @@ use crate::governor::{Governor, OnDisk};
 use crate::policy::Place;
 use crate::reason::Reason;
 use crate::text::{escaped, shell};
+use crate::text::{indented, one_line};
 
 #[derive(Args, Debug)]
 pub(super) struct Explain {
@@ -111,14 +112,14 @@ fn print_human(explanation: &Explanation) {
         );
     }
     for need in decision.approvals() {
-        answer!("  approval `{}`: {}", need.name, need.how);
+        answer!("  approval `{}`: {}", need.name, indented(&need.how));
     }
     super::check::print_grants(decision, false);
     if let Some(instead) = decision
         .instead()
         .filter(|_| decision.effect() != Effect::Ask)
     {
-        answer!("  instead  {instead}");
+        answer!("  instead  {}", indented(instead));
     }
     answer!();
     print_rules(explanation);
@@ -203,6 +204,6 @@ fn said(rule: &RuleView, decision: &Decision) -> (char, String) {
 }
 
 pub(super) fn place(at: Option<&Place>) -> String {
-    at.map(|at| format!(" ({}:{}:{})", at.file, at.line, at.column))
+    at.map(|at| format!(" ({}:{}:{})", one_line(&at.file), at.line, at.column))
         .unwrap_or_default()
 }

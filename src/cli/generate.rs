@@ -14,6 +14,7 @@ use crate::lint::Options;
 use crate::lint::coverage::PointKind;
 use crate::lint::generate::{Generated, Left, generate};
 use crate::lint::policy_tests;
+use crate::text::one_line;
 
 /// What is to be done with the tests.
 pub(super) struct Wanted {
@@ -99,7 +100,11 @@ fn patch(made: &Made<'_>) -> Option<String> {
     let after = made.generated.text.as_deref()?;
     let (name, before) = document(made);
     let diff = similar::TextDiff::from_lines(before, after);
-    Some(diff.unified_diff().header(name, name).to_string())
+    Some(
+        diff.unified_diff()
+            .header(&one_line(name), &one_line(name))
+            .to_string(),
+    )
 }
 
 /// The tests go to standard output, all else to standard error.
@@ -127,7 +132,7 @@ fn tell(made: &Made<'_>, wanted: &Wanted) {
     for left in &generated.left {
         message!(
             "  {}:{}: no test shows {} `{}`: {}",
-            left.at.file,
+            one_line(&left.at.file),
             left.at.line,
             what(left.kind),
             left.name,

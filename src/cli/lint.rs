@@ -11,7 +11,7 @@ use serde_json::{Value as Json, json};
 
 use super::exit::Exit;
 use super::surroundings::Disk;
-use super::{Failure, Global, discover, print_json, replace};
+use super::{Failure, Global, discover, print, print_json, replace};
 use crate::governor::{LoadError, load_unproved};
 use crate::lint::{self, Level, Options, Report, fix, render};
 use crate::policy::CompiledPolicy;
@@ -139,14 +139,14 @@ pub(super) fn main(command: &Lint, global: &Global) -> Result<Exit, Failure> {
         reports.extend(unread.map(|unread| Report::of_unread(&unread.file, &unread.why)));
     }
     if is_for_people && !command.all && least != Level::Info {
-        print(format, &for_people(&reports), least);
+        show(format, &for_people(&reports), least);
         let hidden: usize = reports.iter().map(|report| report.count(Level::Info)).sum();
         if hidden > 0 {
             let hidden = counted(hidden, "hint", "hints");
             message!("{hidden} not shown; `lictor lint --all` shows them");
         }
     } else {
-        print(format, &reports, least);
+        show(format, &reports, least);
     }
     Ok(if failed.is_empty() {
         end
@@ -317,7 +317,7 @@ fn fixed(file: &Path, around: &Around, mut report: Report) -> Result<Report, Fai
     Ok(report)
 }
 
-fn print(format: Format, reports: &[Report], least: Level) {
+fn show(format: Format, reports: &[Report], least: Level) {
     let each = |render: fn(&Report) -> String| {
         let texts: Vec<String> = reports
             .iter()
@@ -330,7 +330,7 @@ fn print(format: Format, reports: &[Report], least: Level) {
         Format::Human => {
             let texts = each(render::human);
             if !texts.is_empty() {
-                answer!("{}", texts.join("\n\n"));
+                print::coloured_answer(&format!("{}\n", texts.join("\n\n")));
             }
             message!("{}", summary(reports));
         }

@@ -9,6 +9,9 @@ use clap::Args;
 use serde_json::{Value as Json, json};
 
 use super::exit::Exit;
+use crate::text::one_line;
+
+use super::json_line;
 use super::print::Answers;
 use super::{Failure, Global, discover};
 use crate::decision::{Effect, bytes_json};
@@ -62,8 +65,8 @@ pub(super) fn main(command: &List, global: &Global) -> Result<Exit, Failure> {
                 && (global.json || command.all || verdict.effect != Effect::Deny);
             if is_named && !gone {
                 let written = match global.json {
-                    true => writeln!(out, "{}", file_json(argument, path, &verdict)),
-                    false => writeln!(out, "{}", file_text(argument, path, &verdict)),
+                    true => writeln!(out, "{}", json_line(&file_json(argument, path, &verdict))),
+                    false => writeln!(out, "{}", one_line(&file_text(argument, path, &verdict))),
                 };
                 // Nobody reads it: the rest is only counted.
                 gone = written.is_err();

@@ -186,12 +186,13 @@ fn command(words: &[OsString], is_run: &Cell<bool>) -> Exit {
     let cli = match quick::read(words).map_or_else(|| Cli::try_parse_from(words), Ok) {
         Ok(cli) => cli,
         Err(error) => {
+            let error = escaped_error(error, words);
             let exit = if error.use_stderr() {
                 Exit::CouldNot
             } else {
                 Exit::Good
             };
-            print::usage(&with_tip(error, words));
+            print::usage(&with_tip(error, words), words.iter().any(is_odd_word));
             return print::end(exit, false);
         }
     };
@@ -206,10 +207,26 @@ fn command(words: &[OsString], is_run: &Cell<bool>) -> Exit {
         None => done(cli, executor),
     };
     let exit = done.unwrap_or_else(|failure| {
-        message!("{failure}");
+        failure.print();
         Exit::CouldNot
     });
     print::end(exit, is_run.get())
+}
+
+fn is_odd_word(word: &OsString) -> bool {
+    word.to_str()
+        .is_none_or(|text| text.contains(crate::text::is_odd))
+}
+
+/// Returns the error that the words lead to when those that do not print are escaped: its text shows words of the caller's.
+fn escaped_error(error: clap::Error, words: &[OsString]) -> clap::Error {
+    if !words.iter().any(is_odd_word) {
+        return error;
+    }
+    let escaped = words
+        .iter()
+        .map(|word| crate::text::escaped(&word.to_string_lossy()));
+    Cli::try_parse_from(escaped).err().unwrap_or(error)
 }
 
 fn done(cli: Cli, executor: Posix) -> Result<Exit, Failure> {
@@ -268,13 +285,17 @@ fn with_tip(mut error: clap::Error, words: &[OsString]) -> clap::Error {
     error
 }
 
-/// Why a command could not be done, as it is printed.
+/// Why a command could not be done, as it is printed: printable, or coloured by a renderer.
 #[derive(Debug)]
 struct Failure(String);
 
 impl Failure {
     fn new(message: impl std::fmt::Display) -> Failure {
-        Failure(format!("error: {message}"))
+        Failure(crate::text::printable(&format!("error: {message}")))
+    }
+
+    fn print(&self) {
+        print::coloured_message(&format!("{self}\n"));
     }
 
     /// The reason without colours, and without the word in front of it.

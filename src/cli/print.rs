@@ -2,6 +2,10 @@
 //!
 //! Where something cannot be printed, that is remembered, and [`end`] makes the exit code of it: nobody takes half an
 //! answer for a whole one. A reader that went away has seen enough, and is no error.
+//!
+//! Data in what is printed (paths, arguments, lines of a record, a policy's texts) can hold characters that act on a
+//! terminal or that nobody sees. They are escaped here, once for every command; JSON escapes them in its own way. The one
+//! exception is the output of a command that `run` passes on.
 
 #![forbid(unsafe_code)]
 
@@ -16,6 +20,7 @@ use anstream::{AutoStream, ColorChoice};
 use super::Color;
 use super::exit::Exit;
 use crate::executor::{Stream, wait_writable, was_closed, write_briefly};
+use crate::text::{printable, printable_in_colours};
 
 /// Prints a line of an answer.
 macro_rules! answer {
@@ -49,22 +54,43 @@ pub(super) fn wait_until(until: Instant) {
     let _ = UNTIL.set(until);
 }
 
+/// Prints an answer. Nothing in it acts on a terminal, whatever data it was made of.
 pub(super) fn answer(text: std::fmt::Arguments<'_>) {
-    write(Answers, AutoStream::choice(&io::stdout()), text);
+    write(Answers, &printable(&text.to_string()));
 }
 
+/// Prints a message, in the same way.
 pub(super) fn message(text: std::fmt::Arguments<'_>) {
-    write(Messages, AutoStream::choice(&io::stderr()), text);
+    write(Messages, &printable(&text.to_string()));
+}
+
+/// Prints an answer that a renderer has coloured.
+pub(super) fn coloured_answer(text: &str) {
+    write(
+        Answers,
+        &in_colours(AutoStream::choice(&io::stdout()), text),
+    );
+}
+
+/// Prints a message that a renderer has coloured.
+pub(super) fn coloured_message(text: &str) {
+    write(
+        Messages,
+        &in_colours(AutoStream::choice(&io::stderr()), text),
+    );
+}
+
+fn in_colours(colors: ColorChoice, text: &str) -> String {
+    let text = printable_in_colours(text);
+    match colors {
+        ColorChoice::Never => without_colors(&text),
+        ColorChoice::Auto | ColorChoice::AlwaysAnsi | ColorChoice::Always => text,
+    }
 }
 
 /// Writes in one piece. An error is remembered by the stream.
-fn write(mut to: impl Write, colors: ColorChoice, text: std::fmt::Arguments<'_>) {
-    let text = text.to_string();
-    let _ = if colors == ColorChoice::Never {
-        to.write_all(strip_str(&text).to_string().as_bytes())
-    } else {
-        to.write_all(text.as_bytes())
-    };
+fn write(mut to: impl Write, text: &str) {
+    let _ = to.write_all(text.as_bytes());
 }
 
 /// The text without its colours, for an answer that is data.
@@ -77,13 +103,14 @@ pub(super) fn json(json: &serde_json::Value) {
     let _ = Answers.write_all(format!("{}\n", super::json_line(json)).as_bytes());
 }
 
-/// Prints what is wrong with the program's arguments, or the help that they asked for.
-pub(super) fn usage(error: &clap::Error) {
+/// Prints what is wrong with the program's arguments, or the help that they asked for. An error shows words of the
+/// caller's: `has_odd_words` says that some of them do not print.
+pub(super) fn usage(error: &clap::Error, has_odd_words: bool) {
     let text = error.render();
-    if error.use_stderr() {
-        message_part!("{}", text.ansi());
-    } else {
-        answer_part!("{}", text.ansi());
+    match (error.use_stderr(), has_odd_words) {
+        (true, true) => message_part!("{text}"),
+        (true, false) => coloured_message(&text.ansi().to_string()),
+        (false, _) => coloured_answer(&text.ansi().to_string()),
     }
 }
 

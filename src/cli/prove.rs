@@ -14,6 +14,7 @@ use super::{Failure, Global, discover, print_json};
 use crate::analysis::cells::Analysis;
 use crate::analysis::invariants::Proof;
 use crate::analysis::{Answer, Budget};
+use crate::text::one_line;
 
 /// Time after which what is not yet proved is told as unknown.
 pub(super) const LONGEST: Duration = Duration::from_secs(10);
@@ -73,7 +74,7 @@ fn print(proof: &Proof) {
     };
     answer!(
         "{word}  {}:{}  `{}`: {}",
-        proof.at.file,
+        one_line(&proof.at.file),
         proof.at.line,
         proof.id,
         proof.claim

@@ -26,6 +26,7 @@ use crate::executor::{
     read_input, times_continued, wait_writable, was_closed,
 };
 use crate::governor::{Governor, Ran};
+use crate::text::indented;
 
 #[derive(Args, Debug)]
 pub(super) struct Run {
@@ -108,7 +109,7 @@ pub(super) fn main(command: Run, global: &Global, executor: Posix) -> Result<Exi
 
     let kept = match (outcome, &command.outcome) {
         (Some(new), Some(path)) => {
-            let text = format!("{}\n", to_json(&governor, &ran));
+            let text = format!("{}\n", super::json_line(&to_json(&governor, &ran)));
             new.keep(text.as_bytes(), 0o666)
                 .map_err(|error| unwritten(path, &error))
         }
@@ -129,7 +130,7 @@ pub(super) fn main(command: Run, global: &Global, executor: Posix) -> Result<Exi
         discover::tell_ledger(governor.ledger_path());
     }
     if let Err(failure) = kept {
-        message!("{failure}");
+        failure.print();
         return Ok(Exit::Command(125));
     }
     Ok(match &ran.evidence {
@@ -372,7 +373,7 @@ fn tell(ran: &Ran, governor: &Governor) {
             ran.decision.effect().word(),
             ran.decision.reason().map_or("", |reason| reason.code())
         );
-        message!("  {}", ran.decision.message());
+        message!("  {}", indented(ran.decision.message()));
         for refused in ran.decision.refused_grants() {
             message!(
                 "  grant `{}` does not count: {}",
@@ -388,7 +389,7 @@ fn tell(ran: &Ran, governor: &Governor) {
                 Effect::Ask => "to approve: ",
                 Effect::Allow | Effect::Deny => "",
             };
-            message!("  {word}{instead}");
+            message!("  {word}{}", indented(instead));
         }
         return;
     };

@@ -20,6 +20,7 @@ use crate::governor::{LoadedPolicy, load_document, load_text};
 use crate::lint::suggest::{SuggestedRule, Suggestions, suggest};
 use crate::reason::Reason;
 use crate::resolve::{self, Workspace};
+use crate::text::one_line;
 
 /// The change goes to standard output as a patch; what it would newly allow, to standard error
 #[derive(Args, Debug)]
@@ -99,7 +100,7 @@ fn patch(loaded: &LoadedPolicy, text: &str) -> String {
     };
     similar::TextDiff::from_lines(file.text.as_str(), text)
         .unified_diff()
-        .header(&file.name, &file.name)
+        .header(&one_line(&file.name), &one_line(&file.name))
         .to_string()
 }
 

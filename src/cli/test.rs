@@ -14,6 +14,7 @@ use super::{Failure, Global, discover, print_json};
 use crate::lint::coverage::{Coverage, PointKind};
 use crate::lint::policy_tests::{self, TestOutcome};
 use crate::lint::render::{self, Case};
+use crate::text::{indented, one_line};
 
 #[derive(Args, Debug)]
 pub(super) struct Test {
@@ -133,15 +134,15 @@ fn human(outcomes: &[TestOutcome]) {
         let id = outcome.id.as_ref();
         answer!(
             "FAILED {}:{}: {}{}",
-            outcome.at.file,
+            one_line(&outcome.at.file),
             outcome.at.line,
             id.map_or(String::new(), |id| format!("{id}: ")),
             outcome.request
         );
         for failure in &outcome.failures {
-            answer!("  {failure}");
+            answer!("  {}", indented(failure));
         }
-        answer!("  decision: {}", outcome.decision.message());
+        answer!("  decision: {}", indented(outcome.decision.message()));
     }
 }
 
@@ -159,7 +160,7 @@ fn tell_coverage(coverage: &Coverage, policy: &str) {
         };
         answer!(
             "  {}:{}: {what} {}",
-            point.at.file,
+            one_line(&point.at.file),
             point.at.line,
             point.name
         );

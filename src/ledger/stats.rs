@@ -265,10 +265,9 @@ fn family(out: &mut String, name: &str, help: &str, label: &str, counts: &BTreeM
     let _ = writeln!(out, "# TYPE {name} counter\n# HELP {name} {help}");
     for (value, count) in counts {
         // Labels come from the ledger, which somebody may have written: escaped as the format asks.
-        let value = value
+        let value = crate::text::escaped(value)
             .replace('\\', "\\\\")
-            .replace('"', "\\\"")
-            .replace('\n', "\\n");
+            .replace('"', "\\\"");
         let _ = writeln!(out, "{name}_total{{{label}=\"{value}\"}} {count}");
     }
 }

@@ -77,6 +77,66 @@ pub(crate) fn escaped(text: &str) -> String {
     out
 }
 
+/// The text with every odd character but its line feeds escaped, so that a terminal and a log show what is there. A `\`
+/// stays: either a value was [escaped] already where it was put into the text, or the character is meant.
+#[cfg(feature = "cli")]
+pub(crate) fn printable(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    put_printable(text, &mut out);
+    out
+}
+
+/// Printable text without line feeds, so that it begins no line of its own.
+#[cfg(feature = "cli")]
+pub(crate) fn one_line(text: &str) -> String {
+    printable(text).replace('\n', "\\n")
+}
+
+/// Printable text that may have several lines, as a policy's author writes a reason: those behind the first are indented,
+/// so that none looks like a line of the program's own.
+#[cfg(feature = "cli")]
+pub(crate) fn indented(text: &str) -> String {
+    printable(text.trim_end()).replace('\n', "\n    ")
+}
+
+/// Printable text, in which sequences that only set colours (`ESC [ 1 ; 31 m`) stay. For text of a renderer that was
+/// given nothing but printable values.
+#[cfg(feature = "cli")]
+pub(crate) fn printable_in_colours(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some((before, behind)) = rest.split_once("\u{1b}[") {
+        put_printable(before, &mut out);
+        let end = behind.find(|c: char| !c.is_ascii_digit() && c != ';');
+        rest = match end.and_then(|end| behind.split_at_checked(end)) {
+            Some((numbers, behind)) if behind.starts_with('m') => {
+                out.push_str("\u{1b}[");
+                out.push_str(numbers);
+                behind
+            }
+            _ => {
+                put_printable("\u{1b}[", &mut out);
+                behind
+            }
+        };
+    }
+    put_printable(rest, &mut out);
+    out
+}
+
+#[cfg(feature = "cli")]
+fn put_printable(text: &str, out: &mut String) {
+    for c in text.chars() {
+        if c == '\n' || !is_odd(c) {
+            out.push(c);
+        } else if c.is_ascii() {
+            out.extend(c.escape_debug());
+        } else {
+            out.extend(c.escape_unicode());
+        }
+    }
+}
+
 /// JSON with every odd character but its own line breaks as `\uXXXX`. JSON has such characters in strings
 /// only, so it means as much as before, and each reader takes it for as many lines.
 pub(crate) fn escaped_json(json: &str) -> String {
@@ -212,5 +272,34 @@ mod tests {
             escaped_json("{\"a\":\"\u{2028}\u{e0041}ü\"}\n"),
             "{\"a\":\"\\u2028\\udb40\\udc41ü\"}\n"
         );
+    }
+
+    #[cfg(feature = "cli")]
+    #[test]
+    fn only_line_feeds_and_colours_of_a_renderer_reach_a_terminal() {
+        let hostile = "a\\\t\n\r\u{1b}]0;x\u{7}\u{9b}31m\u{202e}\u{2028}é";
+        let shown = r"a\\t
+\r\u{1b}]0;x\u{7}\u{9b}31m\u{202e}\u{2028}é";
+        assert_eq!(printable(hostile), shown);
+        assert_eq!(printable_in_colours(hostile), shown);
+        let colours = "\u{1b}[1m\u{1b}[38;5;9merror\u{1b}[0m: ";
+        assert_eq!(printable_in_colours(colours), colours);
+        assert_eq!(
+            printable(colours),
+            r"\u{1b}[1m\u{1b}[38;5;9merror\u{1b}[0m: "
+        );
+        for sequence in [
+            "[2J",
+            "[",
+            "[31",
+            "[?25l",
+            "[1;m2J\u{1b}[3J",
+            "]8;;http://x",
+            "[31;\u{1b}m",
+        ] {
+            let text = format!("\u{1b}{sequence}");
+            let left = printable_in_colours(&text).replace("\u{1b}[1;m", "");
+            assert!(!left.contains('\u{1b}'), "{sequence:?}: {left:?}");
+        }
     }
 }

@@ -12,7 +12,7 @@ mod quote;
 
 #[cfg(feature = "run")]
 pub(crate) use hidden::is_odd;
-#[cfg(feature = "cli")]
-pub(crate) use hidden::odd_characters;
 pub(crate) use hidden::{escaped, escaped_json, is_control, is_hidden};
+#[cfg(feature = "cli")]
+pub(crate) use hidden::{indented, odd_characters, one_line, printable, printable_in_colours};
 pub(crate) use quote::shell;

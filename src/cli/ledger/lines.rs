@@ -10,10 +10,11 @@ use serde_json::json;
 
 use super::file::NewFile;
 use super::named;
-use crate::cli::Failure;
 use crate::cli::print::Answers;
+use crate::cli::{Failure, json_line};
 use crate::ledger::ocsf::Converter;
 use crate::ledger::show::Shown;
+use crate::text::{escaped_json, one_line};
 
 /// How an entry is written.
 pub(super) enum Form {
@@ -32,20 +33,18 @@ impl Form {
     /// something that is no event would stop whoever reads them.
     pub(super) fn line(&mut self, shown: &Shown) -> Option<String> {
         match (self, &shown.entry) {
-            (Form::Human, Ok(entry)) => Some(entry.summary()),
-            (Form::Json, Ok(entry)) => Some(entry.json.clone()),
-            (Form::Ocsf(converter), Ok(entry)) => Some(converter.event(entry).to_string()),
+            (Form::Human, Ok(entry)) => Some(one_line(&entry.summary())),
+            // As it stands, but for what no lictor has written.
+            (Form::Json, Ok(entry)) => Some(escaped_json(&entry.json)),
+            (Form::Ocsf(converter), Ok(entry)) => Some(json_line(&converter.event(entry))),
             (Form::Human, Err(malformed)) => Some(format!(
                 "{} line {}: cannot be read: {malformed}",
                 shown.segment, shown.line
             )),
-            (Form::Json, Err(malformed)) => Some(
-                json!({
-                    "v": 1, "unreadable": malformed.to_string(), "segment": shown.segment,
-                    "line": shown.line, "byte": shown.byte,
-                })
-                .to_string(),
-            ),
+            (Form::Json, Err(malformed)) => Some(json_line(&json!({
+                "v": 1, "unreadable": malformed.to_string(), "segment": shown.segment,
+                "line": shown.line, "byte": shown.byte,
+            }))),
             (Form::Ocsf(_), Err(_)) => None,
         }
     }

@@ -82,7 +82,7 @@ fn print_stats(stats: &Stats) {
     let list = |counts: &std::collections::BTreeMap<String, u64>| {
         let parts: Vec<String> = counts
             .iter()
-            .map(|(name, count)| format!("{name} {count}"))
+            .map(|(name, count)| format!("{} {count}", crate::text::escaped(name)))
             .collect();
         if parts.is_empty() {
             "none".to_owned()

@@ -12,6 +12,7 @@ use super::boundary;
 use crate::lint::Report;
 use crate::lint::diagnostic::{self, Diagnostic};
 use crate::policy::Span;
+use crate::text::{one_line, printable};
 
 /// All findings, with a blank line between them.
 #[must_use]
@@ -31,21 +32,26 @@ fn one(renderer: &Renderer, report: &Report, found: &Diagnostic) -> String {
         diagnostic::Level::Warning => Level::WARNING,
         diagnostic::Level::Info => Level::INFO,
     };
-    let title = level.primary_title(&found.message).id(found.code);
+    let message = printable(&found.message);
+    let title = level.primary_title(&message).id(found.code);
     let Some(file) = report.file(found.at) else {
         return renderer.render(&[title.element(Level::NOTE.message("no text"))]);
     };
     let (line, span) = marked(&file.text, found.at);
-    let snippet = Snippet::source(line)
+    let (line, span) = printed(line, span);
+    let name = one_line(&file.name);
+    let snippet = Snippet::source(&line)
         .line_start(usize::try_from(found.at.line).unwrap_or(1))
-        .path(&file.name)
+        .path(&name)
         .annotation(AnnotationKind::Primary.span(span));
     let mut shown = title.element(snippet);
-    let witness = found.witness.as_ref().map(|witness| witness.text());
+    let witness = found.witness.as_ref();
+    let witness = witness.map(|witness| printable(&witness.text()));
     if let Some(witness) = &witness {
         shown = shown.element(Level::NOTE.message(witness));
     }
-    if let Some(help) = &found.help {
+    let help = found.help.as_deref().map(printable);
+    if let Some(help) = &help {
         shown = shown.element(Level::HELP.message(help));
     }
     renderer.render(&[shown])
@@ -73,9 +79,31 @@ fn marked(text: &str, at: Span) -> (&str, Range<usize>) {
     (line, from..end)
 }
 
+/// A line with what does not print escaped, and where its mark is then.
+fn printed(line: &str, mark: Range<usize>) -> (String, Range<usize>) {
+    // A tab is shown as blanks by the renderer.
+    let at = |part: Option<&str>| {
+        let parts = part.unwrap_or_default().split('\t');
+        parts.map(one_line).collect::<Vec<_>>().join("\t")
+    };
+    let before = at(line.get(..mark.start));
+    let marked = at(line.get(mark.clone()));
+    let behind = at(line.get(mark.end..));
+    let end = before.len().saturating_add(marked.len());
+    let mark = before.len()..end;
+    (format!("{before}{marked}{behind}"), mark)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_does_not_print_is_escaped_in_the_line_and_the_mark_moves_along() {
+        let (line, mark) = printed("a\u{1b}[31m: \u{202e}b\u{9b} # \t", 8..12);
+        assert_eq!(line, "a\\u{1b}[31m: \\u{202e}b\\u{9b} # \t");
+        assert_eq!(line.get(mark), Some(r"\u{202e}b"));
+    }
 
     #[test]
     fn a_mark_never_ends_inside_a_character() {

@@ -6,6 +6,7 @@ use std::fmt::Write as _;
 
 use super::file_name;
 use crate::lint::{Level, Report};
+use crate::text::is_odd;
 
 /// One test case.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -114,7 +115,7 @@ pub fn lint_junit(reports: &[Report], least: Level) -> String {
     junit("lictor lint", &cases)
 }
 
-/// As text and attributes have to be written. Control characters that XML cannot hold are left out.
+/// As text and attributes have to be written: what does not print by its number, what XML cannot hold as text.
 fn escaped(text: &str) -> String {
     let mut escaped = String::with_capacity(text.len());
     for c in text.chars() {
@@ -124,8 +125,10 @@ fn escaped(text: &str) -> String {
             '>' => escaped.push_str("&gt;"),
             '"' => escaped.push_str("&quot;"),
             '\n' => escaped.push_str("&#10;"),
-            c if c.is_control() && c != '\t' => {}
-            '\u{fffe}' | '\u{ffff}' => {}
+            c if c.is_ascii_control() || matches!(c, '\u{fffe}' | '\u{ffff}') => {
+                escaped.extend(c.escape_unicode());
+            }
+            c if is_odd(c) => escaped.push_str(&format!("&#{};", u32::from(c))),
             c => escaped.push(c),
         }
     }
@@ -139,8 +142,8 @@ mod tests {
     #[test]
     fn what_xml_cannot_hold_does_not_get_into_it() {
         assert_eq!(
-            escaped("<a b=\"c\">&\u{1}\n"),
-            "&lt;a b=&quot;c&quot;&gt;&amp;&#10;"
+            escaped("<a b=\"c\">&\u{1}\u{9b}\u{202e}\u{ffff}\n"),
+            "&lt;a b=&quot;c&quot;&gt;&amp;\\u{1}&#155;&#8238;\\u{ffff}&#10;"
         );
     }
 

@@ -15,6 +15,7 @@ pub use sarif::sarif;
 use serde_json::{Value as Json, json};
 
 use super::{Diagnostic, Report};
+use crate::text::one_line;
 
 /// `file:line:column: error[CODE]: message`, one line for each.
 #[must_use]
@@ -22,12 +23,12 @@ pub fn compact(report: &Report) -> String {
     let line = |found: &Diagnostic| {
         format!(
             "{}:{}:{}: {}[{}]: {}",
-            file_name(report, found),
+            one_line(file_name(report, found)),
             found.at.line,
             found.at.column,
             found.level.word(),
             found.code,
-            found.message
+            one_line(&found.message)
         )
     };
     report
