@@ -29,8 +29,10 @@ fn denied(place: &Place, directory: &str, line: &[&str], reason: &str, instead: 
 fn a_missing_argument_is_named_with_how_it_is_given() {
     let place = place(
         "use: [lictor/pytest@1, lictor/git@1]
+tools: {say: {program: echo, actions: {say: {args: {what: {type: text, option: [\"--message\", \"-m\"], required: true}}}}}}
 scopes: {tests: \"tests/**\", all: \"**\"}
 rules:
+  - {id: say, allow: say.say}
   - {id: tests, allow: pytest.run, within: tests}
   - {id: work, allow: [git.rm, git.commit], within: all}
 ",
@@ -53,7 +55,7 @@ rules:
     denied(
         &place,
         "",
-        &["git", "commit"],
+        &["echo"],
         required,
         "give it with `--message` or `-m`",
     );
