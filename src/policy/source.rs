@@ -338,6 +338,13 @@ impl Lines {
                 let quoted = written.starts_with(['"', '\'']);
                 // A block's text ends in a line break or differs from what is written.
                 let plain = !quoted && (written == text || !written.contains('\n'));
+                // The letter that an alias was read with is nobody's word.
+                let is_marked = plain && written.starts_with(['*', '&']);
+                let text = if is_marked && written.len() == text.len() {
+                    written.to_owned()
+                } else {
+                    text
+                };
                 Value::Text { text, plain }
             }
             RawValue::List(items) => Value::List(
@@ -852,6 +859,22 @@ mod tests {
         check("a: 'x\n", 1, 4, "quote");
         check("a: @x\n", 1, 4, "`@`");
         check(&"[".repeat(200_000), 1, 33, "32 deep");
+    }
+
+    #[test]
+    fn what_is_read_past_is_told_as_it_is_written() {
+        let parsed = parse("a: *b\nb: */x\nc: &y 3\n", 0);
+        let Some(Value::Map(entries)) = parsed.root.map(|root| root.value) else {
+            panic!()
+        };
+        let text_of = |node: &Node| {
+            let Value::Text { text, .. } = &node.value else {
+                panic!()
+            };
+            text.clone()
+        };
+        let seen: Vec<_> = entries.iter().map(|(_, v)| text_of(v)).collect();
+        assert_eq!(seen, ["*b", "*/x", "&y 3"]);
     }
 
     #[test]
