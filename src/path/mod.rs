@@ -48,8 +48,10 @@ use denial::Found;
 use marks::Marks;
 
 // Globs are refused for the same characters and the same beginnings as paths.
+#[cfg(feature = "run")]
+pub(crate) use taken::is_taken_for;
 pub use taken::taken_for;
-pub(crate) use taken::{SECOND_DOT, is_taken_for, joins_what_is_before, parts};
+pub(crate) use taken::{SECOND_DOT, joins_what_is_before, parts};
 pub(crate) use unicode::{is_composed, is_separator_lookalike, is_text_composed};
 pub(crate) use windows::root as root_len;
 
