@@ -966,7 +966,7 @@ fn test_ends_with_0_1_2_for_passing_failing_and_invalid() {
     let both = test(&["--json", "lictor.yaml", "failing.yaml"])
         .ends_with_code(1)
         .json();
-    assert_eq!(keys(&both), ["v", "passed", "failed", "tests"]);
+    assert_eq!(keys(&both), ["v", "passed", "failed", "tests", "unread"]);
     assert_eq!((&both["passed"], &both["failed"]), (&json!(1), &json!(1)));
     assert_eq!(both["tests"][1]["passed"], false);
     is_usage_error(&test(&["bad.yaml"]), "P002");
