@@ -11,6 +11,8 @@
 
 #[expect(dead_code, reason = "other tests use more of it")]
 mod program;
+#[path = "git/support.rs"]
+mod support;
 
 use std::cell::Cell;
 use std::collections::BTreeSet;
@@ -23,13 +25,7 @@ use lictor::decision::{Context, Request, decide};
 use lictor::policy::CompiledPolicy;
 use program::Place;
 use proptest::prelude::*;
-
-const OPEN: &str = "version: 1
-name: open
-use: [lictor/git@1]
-scopes: {all: [\"**\"]}
-rules: [{id: all, allow: \"*\", within: all}]
-";
+use support::{OPEN, sh};
 
 /// The gits of this machine, of different versions.
 fn gits() -> Vec<PathBuf> {
@@ -85,19 +81,6 @@ fn run_behind(
     let asked = &decision.to_json()["request"]["action"];
     let output = command.stdin(std::process::Stdio::null()).output().unwrap();
     (asked.as_str().unwrap().to_owned(), output)
-}
-
-fn sh(directory: &Path, script: &str) -> String {
-    let output = Command::new("sh")
-        .args(["-euc", script])
-        .current_dir(directory)
-        .env("GIT_CONFIG_GLOBAL", "/dev/null")
-        .env("GIT_CONFIG_NOSYSTEM", "1")
-        .output()
-        .unwrap();
-    let told = String::from_utf8_lossy(&output.stderr).into_owned();
-    assert!(output.status.success(), "{script}: {told}");
-    String::from_utf8_lossy(&output.stdout).into_owned()
 }
 
 /// A line for each action that only looks, and more where options could start something.

@@ -10,10 +10,11 @@
 
 #[expect(dead_code, reason = "other tests use more of it")]
 mod program;
+#[path = "git/support.rs"]
+mod support;
 
 use std::cell::Cell;
 use std::fs;
-use std::path::Path;
 use std::process::Command;
 
 use lictor::decision::{Context, Request, decide};
@@ -21,25 +22,7 @@ use lictor::policy::CompiledPolicy;
 use lictor::resolve::{Workspace, resolve_paths};
 use program::Place;
 use proptest::prelude::*;
-
-const OPEN: &str = "version: 1
-name: open
-use: [lictor/git@1]
-scopes: {all: [\"**\"]}
-rules: [{id: all, allow: \"*\", within: all}]
-";
-
-fn sh(directory: &Path, script: &str) {
-    let output = Command::new("sh")
-        .args(["-euc", script])
-        .current_dir(directory)
-        .env("GIT_CONFIG_GLOBAL", "/dev/null")
-        .env("GIT_CONFIG_NOSYSTEM", "1")
-        .output()
-        .unwrap();
-    let told = String::from_utf8_lossy(&output.stderr).into_owned();
-    assert!(output.status.success(), "{script}: {told}");
-}
+use support::{OPEN, sh};
 
 /// A repository with a commit, a change, and a repository beside it.
 fn repository() -> Place {

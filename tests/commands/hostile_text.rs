@@ -376,33 +376,13 @@ fn no_command_prints_what_acts_on_a_terminal_or_hides() {
     for file in ["wrong.json", "lines.jsonl", "events.jsonl"] {
         let to = place.root().join(file);
         let to = to.to_str().unwrap();
-        match file {
-            "wrong.json" => place
-                .lictor(["run", "--outcome", to, "--", "cat", HOSTILE])
-                .end(),
-            "lines.jsonl" => place
-                .lictor([
-                    "--ledger",
-                    "../ledger",
-                    "ledger",
-                    "export",
-                    "--format",
-                    "jsonl",
-                    to,
-                ])
-                .end(),
-            _ => place
-                .lictor([
-                    "--ledger",
-                    "../ledger",
-                    "ledger",
-                    "export",
-                    "--format",
-                    "ocsf",
-                    to,
-                ])
-                .end(),
+        let export = ["--ledger", "../ledger", "ledger", "export", "--format"];
+        let line = match file {
+            "wrong.json" => vec!["run", "--outcome", to, "--", "cat", HOSTILE],
+            "lines.jsonl" => [&export[..], &["jsonl", to]].concat(),
+            _ => [&export[..], &["ocsf", to]].concat(),
         };
+        place.lictor(line).end();
         let text = std::fs::read_to_string(to).unwrap();
         if let Some(what) = found(&text, false) {
             wrong.push(format!("the file {file}: {what}"));

@@ -61,14 +61,19 @@ fn an_outcome_is_written_to_a_new_file_an_empty_one_or_a_descriptor() {
     run(&place, "/dev/null", "true").ends_with_code(0);
 }
 
-#[test]
-fn an_outcome_replaces_nothing_and_is_refused_before_anything_runs() {
-    let place = place();
+/// The ledger, which holds one run.
+fn recorded(place: &Place) -> std::path::PathBuf {
     place
         .lictor(["run", "--", "sh", "-c", "true"])
         .end()
         .ends_with_code(0);
-    let ledger = place.root().join("state/lictor/written");
+    place.root().join("state/lictor/written")
+}
+
+#[test]
+fn an_outcome_replaces_nothing_and_is_refused_before_anything_runs() {
+    let place = place();
+    let ledger = recorded(&place);
     symlink(".git/hooks/pre-commit", place.work().join("link")).unwrap();
     symlink(".git/hooks", place.work().join("way")).unwrap();
     let hook = place.write(".git/hooks/pre-push", "");
@@ -135,11 +140,7 @@ fn the_command_that_runs_can_neither_see_nor_redirect_its_outcome() {
 #[test]
 fn what_is_kept_of_the_record_replaces_nothing_either() {
     let place = place();
-    place
-        .lictor(["run", "--", "sh", "-c", "true"])
-        .end()
-        .ends_with_code(0);
-    let ledger = place.root().join("state/lictor/written");
+    let ledger = recorded(&place);
     let inside = ledger.join("mine").display().to_string();
     let call = |line: &str| place.lictor(line.split(' ')).end();
     for line in [
