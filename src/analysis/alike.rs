@@ -58,7 +58,7 @@ fn other(c: char) -> Option<String> {
     (!taken.is_empty() && !taken.chars().eq([fold(c)])).then_some(taken)
 }
 
-/// Where such characters are. The test below holds it against all there are.
+/// The ranges that hold such characters. The test below checks them against all characters.
 #[rustfmt::skip]
 const RANGES: &[(u32, u32)] = &[
     (0x00A0, 0x00BE), (0x00DF, 0x00DF), (0x0130, 0x0149), (0x01C4, 0x01CC), (0x01F1, 0x01F3),

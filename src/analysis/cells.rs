@@ -133,27 +133,19 @@ impl Cell {
     }
 }
 
-/// All arguments of an action.
-pub(super) fn arguments<'p>(
-    tool: &'p Tool,
-    action: &'p Action,
-) -> impl Iterator<Item = &'p Argument> {
-    let after = action.after.iter().flatten();
-    tool.args.iter().chain(&action.args).chain(after)
-}
-
-/// Those that take paths.
+/// The arguments of an action that take paths.
 pub(super) fn path_arguments<'p>(
     tool: &'p Tool,
     action: &'p Action,
 ) -> impl Iterator<Item = (&'p Argument, &'p PathArgument)> {
-    arguments(tool, action).filter_map(|argument| match &argument.kind {
-        ArgumentKind::Path(kind) => Some((argument, kind)),
-        ArgumentKind::Flag
-        | ArgumentKind::Text { .. }
-        | ArgumentKind::Int { .. }
-        | ArgumentKind::Choice(_) => None,
-    })
+    tool.arguments(action)
+        .filter_map(|argument| match &argument.kind {
+            ArgumentKind::Path(kind) => Some((argument, kind)),
+            ArgumentKind::Flag
+            | ArgumentKind::Text { .. }
+            | ArgumentKind::Int { .. }
+            | ArgumentKind::Choice(_) => None,
+        })
 }
 
 impl Analysis {

@@ -3,7 +3,6 @@
 
 #![forbid(unsafe_code)]
 
-use super::cells::arguments;
 use crate::policy::CompiledPolicy;
 use crate::policy::model::{Action, Argument, DiskRules, Tool};
 
@@ -86,7 +85,7 @@ pub(super) fn shape(tool: &Tool, action: &Action) -> String {
         } = argument;
         format!("{name} {kind:?} {spelling:?} {required} {repeat}")
     };
-    let all: Vec<String> = arguments(tool, action).map(argument).collect();
+    let all: Vec<String> = tool.arguments(action).map(argument).collect();
     let places = (tool.args.len(), action.args.len(), action.after.is_some());
     format!(
         "{:?} {:?} {:?} {:?} {} {} {} {:?} {:?} {:?} {:?} {:?} {places:?} {all:?}",

@@ -313,7 +313,7 @@ impl Trie {
         self.ends(end)
     }
 
-    /// Where some characters lead, if they are any and lead on.
+    /// The node that some characters lead to; `None` if they are no text or lead nowhere.
     fn next(
         &self,
         at: Option<usize>,

@@ -18,7 +18,7 @@ use crate::path::{
 use crate::policy::casefold::{fold, key, variants};
 use crate::policy::glob::{Case, Class, Piece, Segment};
 
-/// What an automaton reads at once: a character, also with marks on it, or a byte that is no text.
+/// One symbol of an automaton: a character, with or without marks, or a byte that is not text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(super) enum Token {
     Char(char),
@@ -30,7 +30,7 @@ impl Token {
     /// The byte that stands for all that are no text.
     const BYTE: u8 = 0xff;
 
-    /// How many bytes it has, if it is read as a whole.
+    /// The length in bytes, if it is read as a whole.
     pub(super) fn len(self) -> usize {
         match self {
             Token::Char(c) => c.len_utf8(),
@@ -49,7 +49,7 @@ impl Token {
         Some(std::iter::once(first).chain(marks.into_iter().flatten()))
     }
 
-    /// What it is to a file system that takes names for one another.
+    /// Its key: equal for all tokens that some file system may take for one another; `None` if it is not text.
     pub(super) fn key(self) -> Option<Vec<char>> {
         match self {
             Token::Char(c) if c.is_ascii() => Some(vec![c.to_ascii_lowercase()]),
@@ -123,7 +123,7 @@ pub(super) struct Nfa {
     pub(super) starts: Vec<State>,
     /// An atom tells how many bytes a character has.
     counts_bytes: bool,
-    /// What characters do, each way once.
+    /// The distinct effects of characters.
     effects: Vec<Effect>,
     pub(super) classes: Vec<TokenClass>,
 }
@@ -138,10 +138,10 @@ pub(super) enum Reading {
     Taken,
 }
 
-/// What a character does to an automaton.
+/// The effect of a character on an automaton.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 struct Effect {
-    /// How many bytes it has; one, if no atom tells.
+    /// The length in bytes; 1 if no atom counts bytes.
     len: usize,
     taken_by: Vec<bool>,
 }
@@ -568,7 +568,7 @@ impl Nfa {
         reached
     }
 
-    /// Where characters with these effects lead, one after the other.
+    /// The states that characters with these effects lead to, one after the other.
     fn read(&self, states: &[State], effects: &[usize]) -> States {
         let mut effects = effects.iter().filter_map(|nth| self.effects.get(*nth));
         let Some(first) = effects.next() else {

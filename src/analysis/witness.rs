@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use serde_json::{Map, Value as Json, json};
 
-use super::cells::{Analysis, Cell, above, arguments, path_arguments};
+use super::cells::{Analysis, Cell, above, path_arguments};
 use super::existing::Region;
 use super::formula::Formula;
 use super::{Answer, Budget, Cap, PathSet};
@@ -382,7 +382,7 @@ impl Claim<'_> {
             }
             _ => Vec::new(),
         };
-        for argument in arguments(tool, action) {
+        for argument in tool.arguments(action) {
             let is_asked = self.cell.argument() == Some(argument.name.as_str());
             let is_needed = argument.required || beside.contains(&argument.name.as_str());
             if is_asked && let Some(text) = text {

@@ -227,7 +227,7 @@ pub(super) fn state_directory() -> PathBuf {
     state().directory
 }
 
-/// Where ledgers lie that no policy names a place for, and what that was taken from.
+/// The directory of ledgers without a path of their own, and its source.
 #[derive(Debug)]
 pub(super) struct State {
     pub(super) directory: PathBuf,

@@ -9,7 +9,7 @@
 
 #![forbid(unsafe_code)]
 
-use std::io::{self, ErrorKind, IsTerminal as _, Stdout, Write};
+use std::io::{self, ErrorKind, IsTerminal as _, Write};
 use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::OnceLock;
 use std::time::Instant;
@@ -142,7 +142,7 @@ pub(super) struct Messages;
 
 impl Write for Answers {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        remembered("standard output", 1, || match UNTIL.get() {
+        remembered(Stream::Stdout, || match UNTIL.get() {
             Some(until) => write_until(io::stdout().as_fd(), bytes, *until),
             None => io::stdout().write(bytes),
         })
@@ -151,14 +151,14 @@ impl Write for Answers {
     fn flush(&mut self) -> io::Result<()> {
         match was_closed(1) {
             true => Ok(()),
-            false => remembered("standard output", 1, || io::stdout().flush()),
+            false => remembered(Stream::Stdout, || io::stdout().flush()),
         }
     }
 }
 
 impl Write for Messages {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        remembered("standard error", 2, || match UNTIL.get() {
+        remembered(Stream::Stderr, || match UNTIL.get() {
             Some(until) => write_until(io::stderr().as_fd(), bytes, *until),
             None => io::stderr().write(bytes),
         })
@@ -185,7 +185,7 @@ fn write_until(fd: BorrowedFd<'_>, bytes: &[u8], until: Instant) -> io::Result<u
 }
 
 /// Why `count` bytes were dropped.
-pub(super) fn not_taken(count: usize) -> io::Error {
+fn not_taken(count: usize) -> io::Error {
     let why =
         format!("its reader did not take the last {count} bytes in time, and they were dropped");
     io::Error::new(ErrorKind::TimedOut, why)
@@ -193,22 +193,17 @@ pub(super) fn not_taken(count: usize) -> io::Error {
 
 /// Passes `bytes` on to a stream that a command wrote to: as much of it as can be now.
 pub(super) fn pass_on(stream: Stream, bytes: &[u8]) -> io::Result<usize> {
-    match stream {
-        Stream::Stdout => remembered("standard output", 1, || {
-            write_briefly(io::stdout().as_fd(), bytes)
-        }),
-        Stream::Stderr => remembered("standard error", 2, || {
-            write_briefly(io::stderr().as_fd(), bytes)
-        }),
-    }
+    remembered(stream, || {
+        write_briefly((*descriptor_of(stream)).as_fd(), bytes)
+    })
 }
 
 /// Remembers the first error; a reader that went away is none.
-fn remembered<T>(
-    name: &str,
-    descriptor: u8,
-    write: impl FnOnce() -> io::Result<T>,
-) -> io::Result<T> {
+fn remembered<T>(stream: Stream, write: impl FnOnce() -> io::Result<T>) -> io::Result<T> {
+    let descriptor = match stream {
+        Stream::Stdout => 1,
+        Stream::Stderr => 2,
+    };
     // Where a stream is closed, `/dev/null` has taken its place, and writing to it would seem to work.
     let done = match was_closed(descriptor) {
         true => Err(io::Error::other("it was closed when lictor was started")),
@@ -217,6 +212,7 @@ fn remembered<T>(
     if let Err(why) = &done
         && !matches!(why.kind(), ErrorKind::BrokenPipe | ErrorKind::Interrupted)
     {
+        let name = name_of(stream);
         let _ = LOST.set(format!("{name} cannot be written: {why}"));
     }
     done
@@ -241,13 +237,8 @@ pub(super) fn descriptor_of(stream: Stream) -> Box<dyn AsFd> {
 /// Notes that `count` bytes of a stream were dropped, if there are any.
 pub(super) fn dropped(stream: Stream, count: usize) {
     if count > 0 {
-        let _ = remembered(name_of(stream), 0, || Err::<(), _>(not_taken(count)));
+        let _ = remembered(stream, || Err::<(), _>(not_taken(count)));
     }
-}
-
-/// The descriptor of standard output, for who waits until nobody reads it any more.
-pub(super) fn descriptor() -> Stdout {
-    io::stdout()
 }
 
 /// Returns true if messages go to a terminal.

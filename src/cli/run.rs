@@ -164,7 +164,7 @@ fn to_json(governor: &Governor, ran: &Ran) -> Json {
     })
 }
 
-/// How long readers are waited for: the call returns 2 s after timeout and grace at the latest.
+/// The time until which readers are waited for: the call returns 2 s after timeout and grace at the latest.
 fn last_word(ran: &Ran) -> Instant {
     const AFTER_ALL: Duration = Duration::from_millis(1200);
     let now = Instant::now();
@@ -190,7 +190,7 @@ const HELD_UP_TIME: Duration = Duration::from_millis(100);
 struct PassThrough {
     cancel: CancelToken,
     silent: bool,
-    /// What the command is given as standard input, once it is read; if it is given any.
+    /// The standard input of the command: none, not read yet, or read.
     input: Option<Option<(OwnedFd, Input)>>,
     out: Outlet,
     err: Outlet,

@@ -74,7 +74,7 @@ impl Misfit {
         }
     }
 
-    /// The same, with what to do instead if that is known better.
+    /// Replaces the advice, if there is a better one.
     pub(super) fn or_rather(self, instead: Option<String>) -> Misfit {
         Misfit {
             instead: instead.or(self.instead),

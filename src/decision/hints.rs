@@ -65,7 +65,7 @@ pub(super) fn for_action(tool: &Tool, name: &str) -> Option<String> {
     }
 }
 
-/// What to do about a lone `.` that the policy refuses.
+/// The way out for a lone `.` that the policy refuses.
 pub(super) fn for_dot(text: &[u8], reason: Reason) -> Option<String> {
     let is_refused = matches!(text, b"." | b"./") && reason == Reason::PathTraversalDenied;
     is_refused.then(|| {
@@ -152,8 +152,8 @@ pub(super) fn for_option(
     Some(format!("did you mean `{meant}`?"))
 }
 
-/// What the tool says about a line that no action takes: of what it leaves out, that of which the line holds most
-/// words, one after the other.
+/// The tool's advice for a line that no action takes: that of the entry of `left_out` of which the line holds most
+/// words, in order.
 pub(super) fn for_left_out(tool: &Tool, words: &[Vec<u8>]) -> Option<String> {
     let is = |given: &Vec<u8>, word: &String| match given.strip_prefix(word.as_bytes()) {
         Some([]) => true,

@@ -407,8 +407,7 @@ pub(super) fn how_to_give(
     let cwd = request.cwd.as_deref().unwrap_or(b".");
     let here = CanonicalPath::parse(cwd, policy.switches()).ok()?;
     let (found, of_action, number) = policy.action(tool, action)?;
-    let after = of_action.after.iter().flatten();
-    let mut declared = found.args.iter().chain(&of_action.args).chain(after);
+    let mut declared = found.arguments(of_action);
     let declared = declared.find(|declared| declared.name == *argument)?;
     match (&declared.spelling, &declared.kind) {
         (Spelling::Option { names, .. }, _) => {

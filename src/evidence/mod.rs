@@ -48,7 +48,7 @@ pub struct Evidence {
     /// Noteworthy events, such as a path that was exchanged during the run.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub events: Vec<Event>,
-    /// What was passed on to the command as standard input; it was empty if nothing is said.
+    /// The standard input that was passed on to the command; `None` if it was empty.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub stdin: Option<Input>,
     /// Standard output. In which order the command wrote to it and to standard error is not known.
@@ -344,7 +344,7 @@ pub struct Output {
     pub held_open: bool,
 }
 
-/// What a command was given as standard input.
+/// The standard input of a command.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Input {

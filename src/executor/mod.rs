@@ -240,22 +240,22 @@ pub trait Observer {
         Ok(None)
     }
 
-    /// What was read, as a file that begins with it.
+    /// The input that was read, as a file at its start.
     fn input(&self) -> Option<BorrowedFd<'_>> {
         None
     }
 
-    /// What is done with more of `stream`. While it is held up nothing of it is read, so that the command waits as for
-    /// any slow reader; the clock and the end of the run do not, and what is left then comes all the same.
+    /// Says whether more of `stream` can be taken now. While it is held up nothing of it is read, so that the command waits
+    /// as for any slow reader; the clock and the end of the run do not, and the rest comes all the same then.
     fn flow(&self, stream: Stream) -> Flow<'_> {
         let _ = stream;
         Flow::Open
     }
 
-    /// What a stream was held up by is ready, perhaps.
+    /// Called when a descriptor that held a stream up may be ready.
     fn go_on(&mut self) {}
 
-    /// What this observer has to say in the evidence. Asked once, when the run is over.
+    /// The events that this observer adds to the evidence. Asked once, when the run is over.
     fn events(&mut self) -> Vec<Event> {
         Vec::new()
     }
@@ -266,7 +266,7 @@ pub trait Observer {
     }
 }
 
-/// What an observer does with the output of a stream.
+/// The state of a stream towards its observer.
 #[derive(Clone, Copy, Debug)]
 #[expect(
     clippy::exhaustive_enums,

@@ -64,7 +64,7 @@ pub(super) struct Head {
     pub(super) handover: Option<Verifier>,
     /// How many entries the last checkpoint that was seen covers.
     pub(super) signed: u64,
-    /// How many entries only somebody with the ledger's key can have written: a code or a checkpoint says so.
+    /// The number of entries that only somebody with the ledger's key can have written: a code or a checkpoint says so.
     pub(super) trusted: u64,
     /// All keys that first lines named.
     pub(super) keys: Vec<Verifier>,
@@ -459,7 +459,7 @@ struct State {
 /// The file `checkpoint` as the writer of a state left it.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Kept {
-    /// How many entries it covers; 0 if there was none.
+    /// The number of entries that it covers; 0 if there was none.
     pub(super) size: u64,
     /// Digest of its text, in hex.
     pub(super) sha256: String,
@@ -478,7 +478,7 @@ impl Kept {
     }
 }
 
-/// What became of the file `state`.
+/// The standing of the file `state`.
 #[derive(Debug)]
 pub(super) enum Stated {
     /// It is where the ledger ended.

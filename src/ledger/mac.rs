@@ -19,10 +19,10 @@ use super::redact::hmac;
 /// Hex digits of a code: half of an HMAC-SHA-256.
 const DIGITS: usize = 32;
 
-/// What stands in front of the digits.
+/// The text in front of the digits.
 const NAME: &str = ",\"mac\":\"";
 
-/// What stands behind them.
+/// The text behind them.
 const END: &str = "\"}\n";
 
 /// The key of the codes, and of the file `state`.

@@ -31,7 +31,7 @@ pub(super) struct Owner {
     pub(super) mark: Option<Mark>,
 }
 
-/// What is known of a process by its number.
+/// The knowledge about a process by its number.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Seen {
     Gone,

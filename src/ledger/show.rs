@@ -420,7 +420,7 @@ impl Lines {
         }
     }
 
-    /// How much of the block has not been given out.
+    /// The number of bytes of the block that were not given out yet.
     fn unread(&self) -> u64 {
         u64::try_from(self.block.len().saturating_sub(self.used)).unwrap_or(0)
     }

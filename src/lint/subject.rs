@@ -382,11 +382,7 @@ impl<'s> Subject<'s> {
 impl<'s> Deed<'s> {
     /// All arguments of the action.
     pub(crate) fn arguments(self) -> impl Iterator<Item = &'s Argument> {
-        self.tool
-            .args
-            .iter()
-            .chain(&self.action.args)
-            .chain(self.action.after.iter().flatten())
+        self.tool.arguments(self.action)
     }
 
     /// Its path arguments.

@@ -112,8 +112,10 @@ impl CompiledPolicy {
     /// assert!(CompiledPolicy::library(&SourceFile::new("policy", "version: 1\nname: x\n")).is_none());
     /// ```
     pub fn library(main: &SourceFile) -> Option<Result<CompiledPolicy, PolicyErrors>> {
-        super::is_library(&main.text).then(|| {
-            let gathered = gather_library(main.clone());
+        let parsed = super::source::parse(&main.text, 0);
+        let is_library = parsed.root.as_ref().is_some_and(super::decode::is_library);
+        is_library.then(|| {
+            let gathered = gather_library(main.clone(), parsed);
             let loader = Loader {
                 files: gathered.files,
                 problems: gathered.problems,
@@ -600,12 +602,9 @@ fn path_arguments<'p>(
                 .iter()
                 .any(|selector| selector.covers(narrow(nth), number))
             {
-                let all = tool
-                    .args
-                    .iter()
-                    .chain(&action.args)
-                    .chain(action.after.iter().flatten());
-                let paths = all.filter(|argument| matches!(argument.kind, ArgumentKind::Path(_)));
+                let paths = tool
+                    .arguments(action)
+                    .filter(|argument| matches!(argument.kind, ArgumentKind::Path(_)));
                 found.extend(
                     paths.map(|argument| (format!("{}.{}", tool.name, action.name), argument)),
                 );

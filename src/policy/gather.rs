@@ -76,8 +76,8 @@ pub(crate) fn gather_alone(name: &str, files: &dyn Files) -> Result<Gathered, St
 }
 
 /// A tool library by itself, as a policy that declares its tools and has no rules.
-pub(crate) fn gather_library(main: SourceFile) -> Gathered {
-    let decoded = decode::library(source::parse(&main.text, 0));
+pub(crate) fn gather_library(main: SourceFile, parsed: source::Parsed) -> Gathered {
+    let decoded = decode::library(parsed);
     Gathered {
         files: vec![Arc::new(main)],
         policy: Policy {

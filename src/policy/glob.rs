@@ -394,6 +394,9 @@ pub enum Segment {
 impl Segment {
     /// The segment with each text in it as what it may be taken for; none if that is as it is written.
     pub(crate) fn taken(&self) -> Option<Segment> {
+        if self.is_ascii() {
+            return None;
+        }
         match self {
             Segment::DoubleStar => None,
             Segment::Literal(name) => taken_for(name).map(Segment::Literal),

@@ -74,9 +74,3 @@ pub(crate) fn form_problems(text: &str) -> Vec<Problem> {
         false => decode::policy(parsed).problems.to_vec(),
     }
 }
-
-/// Returns true for the text of a tool library.
-pub(crate) fn is_library(text: &str) -> bool {
-    let parsed = source::parse(text, 0);
-    parsed.root.as_ref().is_some_and(decode::is_library)
-}

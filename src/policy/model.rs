@@ -191,6 +191,15 @@ impl Tool {
         fixed.any(|word| word.contains(WORKSPACE))
     }
 
+    /// All arguments of one of the tool's actions: those of the tool, those of the action, those behind `--`.
+    pub(crate) fn arguments<'t>(
+        &'t self,
+        action: &'t Action,
+    ) -> impl Iterator<Item = &'t Argument> {
+        let after = action.after.iter().flatten();
+        self.args.iter().chain(&action.args).chain(after)
+    }
+
     /// The written path arguments of an action that one scope for all of its paths does not cover, but only a
     /// scope that is named for them: options that name a file to write beside what the action is about
     /// (`--junitxml`).
@@ -199,15 +208,14 @@ impl Tool {
     /// reads none.
     pub(crate) fn apart<'t>(&'t self, action: &'t Action) -> impl Iterator<Item = &'t str> {
         let all = || {
-            let after = action.after.iter().flatten();
-            let all = self.args.iter().chain(&action.args).chain(after);
-            all.filter_map(|argument| match &argument.kind {
-                ArgumentKind::Path(kind) => Some((argument, kind)),
-                ArgumentKind::Flag
-                | ArgumentKind::Text { .. }
-                | ArgumentKind::Int { .. }
-                | ArgumentKind::Choice(_) => None,
-            })
+            self.arguments(action)
+                .filter_map(|argument| match &argument.kind {
+                    ArgumentKind::Path(kind) => Some((argument, kind)),
+                    ArgumentKind::Flag
+                    | ArgumentKind::Text { .. }
+                    | ArgumentKind::Int { .. }
+                    | ArgumentKind::Choice(_) => None,
+                })
         };
         let reads = all().any(|(_, kind)| kind.access != Access::Write && !kind.base);
         let apart = all().filter(move |(argument, kind)| {

@@ -38,7 +38,7 @@ mod written;
 
 use std::cell::OnceCell;
 use std::ffi::OsString;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use crate::decision::{Context, Decision, Effect, Judgement, Plan, judge_path, paths::Decided};
@@ -77,6 +77,11 @@ pub fn home_directory() -> Option<PathBuf> {
     let entry = nix::unistd::User::from_uid(nix::unistd::Uid::effective());
     let home = entry.ok().flatten()?.dir;
     (home.is_absolute() && home.is_dir()).then_some(home)
+}
+
+/// A path as messages show it.
+fn shown(path: &Path) -> String {
+    path.display().to_string().escape_debug().to_string()
 }
 
 /// What resolving needs from the process around it.
@@ -356,7 +361,7 @@ impl Asking<'_> {
         if !self.workspace.is_in_place() {
             let message = format!(
                 "the workspace `{}` was removed or replaced",
-                self.workspace.path().display().to_string().escape_debug()
+                shown(self.workspace.path())
             );
             return Err((None, Refusal::new(Reason::PathNotFound, message)));
         }

@@ -17,6 +17,7 @@ use std::path::{Component, Path, PathBuf};
 use rustix::fs::{Access, AtFlags, FileType, Mode, OFlags, Stat};
 use rustix::io::Errno;
 
+use super::shown;
 use super::workspace::open_by_name;
 use crate::policy::{casefold, protection};
 
@@ -299,10 +300,6 @@ fn without_dots(path: &Path) -> PathBuf {
         }
     }
     clean
-}
-
-fn shown(path: &Path) -> String {
-    path.display().to_string().escape_debug().to_string()
 }
 
 fn said(error: Errno) -> String {

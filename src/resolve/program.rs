@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use super::environment::User;
 use super::interpreter::{self, Interpreter, Starts};
 use super::trust::Judge;
-use super::{Refusal, Workspace};
+use super::{Refusal, Workspace, shown};
 use crate::policy::CompiledPolicy;
 use crate::reason::Reason;
 
@@ -156,10 +156,6 @@ fn not_trusted(what: &str, path: &Path, why: &str) -> Refusal {
         what => format!("{what} `{}` is not trusted: {why}", shown(path)),
     };
     Refusal::new(Reason::ProgramNotTrusted, message)
-}
-
-fn shown(path: &Path) -> String {
-    path.display().to_string().escape_debug().to_string()
 }
 
 /// The first program of this name in the directories; an absolute one is looked up as it is.

@@ -20,7 +20,7 @@ use rustix::fs::{FileType, Mode, OFlags};
 
 use super::bounds::Bounds;
 use super::index::Tracked;
-use super::{Refusal, entries, read_file, unignored};
+use super::{Refusal, entries, read_file, shown, unignored};
 use crate::reason::Reason;
 
 /// Most bytes of a configuration file, and of a file that names a directory.
@@ -91,7 +91,7 @@ pub(super) fn own_directory(top: &Path) -> Option<PathBuf> {
     Some(find(top).ok()??.own)
 }
 
-/// Where the parts of a repository lie.
+/// The directories of a repository.
 struct Repository<'a> {
     top: &'a Path,
     /// Of the index and the head.
@@ -156,7 +156,7 @@ fn find(top: &Path) -> Result<Option<Repository<'_>>, String> {
     repository.map(Some).ok_or_else(|| {
         format!(
             "the file `.git` names the repository `{}`, which does not name this directory in return: for a worktree `git worktree repair` writes that down, for another repository `git config core.worktree DIRECTORY`",
-            own.display().to_string().escape_debug()
+            shown(&own)
         )
     })
 }
@@ -173,13 +173,13 @@ impl Repository<'_> {
         }
     }
 
-    /// What the index holds, or nothing where there is none.
+    /// The entries of the index; none where there is no index.
     fn tracked<'t>(&self, tracked: Option<&'t [Tracked]>) -> Result<&'t [Tracked], String> {
         let is_told = tracked.is_some() || !is_there(&self.own.join("index"));
         is_told.then(|| tracked.unwrap_or_default()).ok_or_else(|| {
             format!(
                 "the index of `{}` is in a form that is not understood, so its submodules are not known: `git update-index --no-split-index` and `git sparse-checkout reapply --no-sparse-index` write it as others are",
-                self.own.display().to_string().escape_debug()
+                shown(&self.own)
             )
         })
     }
@@ -188,7 +188,7 @@ impl Repository<'_> {
     fn is_harmless(&self, workspace: &Path) -> Result<(), String> {
         for (file, text) in self.configuration()? {
             let name = file.strip_prefix(workspace).unwrap_or(&file);
-            let name = name.display().to_string().escape_debug().to_string();
+            let name = shown(name);
             if sections(&text).any(|section| section == b"filter") {
                 return Err(format!(
                     "`{name}` has a section `filter`: a program that git would run when it only looks at files. Define it in your own configuration (`git config --global`; for git-lfs `git lfs install`) and remove it there (`git config --local --remove-section filter.NAME`)"
@@ -237,7 +237,7 @@ impl Repository<'_> {
         is_same(&self.common.join(OsStr::from_bytes(value)), self.top)
     }
 
-    /// What stands behind a key, wherever it may be one.
+    /// The values of a key, at every place where it may be one.
     fn places(&self, key: &str) -> Result<Vec<Vec<u8>>, String> {
         let files = self.configuration()?;
         let all = files.iter().flat_map(|(_, text)| keys(text));
@@ -258,12 +258,8 @@ impl Repository<'_> {
         }
         files.retain(|file| is_there(file));
         let read = |file: PathBuf| {
-            let text = read_file(&file, MAX_BYTES).map_err(|why| {
-                format!(
-                    "`{}` cannot be read: {why}",
-                    file.display().to_string().escape_debug()
-                )
-            })?;
+            let text = read_file(&file, MAX_BYTES)
+                .map_err(|why| format!("`{}` cannot be read: {why}", shown(&file)))?;
             Ok((file, text))
         };
         files.into_iter().map(read).collect()
@@ -314,7 +310,7 @@ fn name(text: &[u8]) -> Vec<u8> {
 
 /// The one line of a file that names a directory, behind `prefix`.
 fn line(file: &Path, prefix: &[u8]) -> Result<PathBuf, String> {
-    let shown = file.display().to_string().escape_debug().to_string();
+    let shown = shown(file);
     let text =
         read_file(file, MAX_BYTES).map_err(|why| format!("`{shown}` cannot be read: {why}"))?;
     let end = text.iter().rposition(|byte| !b"\r\n".contains(byte));
@@ -349,10 +345,8 @@ fn has_no_link(root: &Path, bounds: &Bounds) -> Result<(), Refusal> {
     let refused = |why: String| Refusal::new(Reason::RepositoryNotTrusted, why);
     let mut pending = vec![PathBuf::new()];
     while let Some(below) = pending.pop() {
-        let shown = |name: &[u8]| {
-            let path = Path::new(".git").join(&below).join(OsStr::from_bytes(name));
-            path.display().to_string().escape_debug().to_string()
-        };
+        let shown =
+            |name: &[u8]| shown(&Path::new(".git").join(&below).join(OsStr::from_bytes(name)));
         let unusable = |errno: rustix::io::Errno| {
             refused(format!(
                 "`{}` cannot be looked through: {errno}",

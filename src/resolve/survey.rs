@@ -80,8 +80,7 @@ impl Surveyed {
                 {
                     continue;
                 }
-                let after = this.after.iter().flatten();
-                for argument in known.args.iter().chain(&this.args).chain(after) {
+                for argument in known.arguments(this) {
                     if let ArgumentKind::Path(kind) = &argument.kind {
                         found.push(Surveyed {
                             tool: known.name.clone(),

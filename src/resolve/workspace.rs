@@ -33,13 +33,16 @@ pub struct Workspace {
 #[non_exhaustive]
 pub enum WorkspaceError {
     /// A symbolic link stands in its path.
-    #[error("the workspace `{}` is, or lies behind, a symbolic link", path.display().to_string().escape_debug())]
+    #[error(
+        "the workspace `{}` is, or lies behind, a symbolic link",
+        super::shown(path)
+    )]
     Symlink {
         /// The path.
         path: PathBuf,
     },
     /// It cannot be opened.
-    #[error("the workspace `{}` cannot be opened: {why}", path.display().to_string().escape_debug())]
+    #[error("the workspace `{}` cannot be opened: {why}", super::shown(path))]
     Unusable {
         /// The path.
         path: PathBuf,

@@ -7,7 +7,7 @@ use std::ops::Range;
 use super::{MAX_TEXT_BYTES, Unparsed, refused};
 use crate::text::is_control;
 
-/// Where a stream of a command leads.
+/// The file or stream that a stream of a command leads to.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[expect(
     clippy::exhaustive_enums,
@@ -20,14 +20,14 @@ pub enum Redirection {
     Output {
         /// The file, as it is written.
         file: String,
-        /// Whether it goes behind what the file holds.
+        /// True if it is added at the end of the file.
         append: bool,
     },
     /// `2> FILE`, `2>> FILE`: standard error goes to the file.
     Error {
         /// The file, as it is written.
         file: String,
-        /// Whether it goes behind what the file holds.
+        /// True if it is added at the end of the file.
         append: bool,
     },
     /// `2>&1`: standard error goes where standard output goes at that place.

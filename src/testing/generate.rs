@@ -157,17 +157,6 @@ pub(super) fn path(places: &[String], random: &mut Random) -> Made {
     made
 }
 
-/// The arguments of an action, in the order in which they are declared.
-pub(super) fn arguments<'p>(
-    tool: &'p Tool,
-    action: &'p Action,
-) -> impl Iterator<Item = &'p Argument> {
-    tool.args
-        .iter()
-        .chain(&action.args)
-        .chain(action.after.iter().flatten())
-}
-
 /// A request for an action. `paths` makes its paths.
 pub(super) fn request(
     tool: &Tool,
@@ -178,10 +167,10 @@ pub(super) fn request(
     let mut request = Request::named(&tool.name, &action.name);
     // About two of the optional arguments in every other request, however many there are: with more, some
     // value or other is always refused, and nothing is learnt about the paths.
-    let optional = arguments(tool, action).filter(|argument| !argument.required);
+    let optional = tool.arguments(action).filter(|argument| !argument.required);
     let rare = optional.count().max(4).checked_div(2).unwrap_or(2);
     let is_bare = random.once_in(2);
-    for argument in arguments(tool, action) {
+    for argument in tool.arguments(action) {
         let value = match &argument.kind {
             ArgumentKind::Path(_) => match paths(argument, random) {
                 Some(path) if argument.repeat && random.once_in(6) => {

@@ -16,8 +16,6 @@ use crate::policy::matcher::ScopeId;
 use crate::policy::model::{Access, ArgumentKind, RuleEffect, Spelling, Tree};
 use crate::policy::{CompiledPolicy, CompiledRule};
 
-use super::generate::arguments;
-
 /// Most entries of a tree that are looked at: as many as the decision itself looks at.
 const MAX_ENTRIES: usize = 200_000;
 
@@ -201,7 +199,7 @@ impl<'a> Oracle<'a> {
         let options = plan.words.iter().take_while(|word| *word != "--");
         let options: Vec<&String> = options.collect();
         let is_kept_from_dashes = |name: &str| {
-            arguments(tool, action).any(|argument| {
+            tool.arguments(action).any(|argument| {
                 argument.name == name
                     && argument.spelling == Spelling::Positional
                     && matches!(argument.kind, ArgumentKind::Text { dash: false, .. })

@@ -13,7 +13,7 @@ use crate::ledger::place::{self, KeyFile, Place};
 /// What was found.
 pub(super) struct Record {
     path: Option<PathBuf>,
-    /// What names it.
+    /// The option, policy key or variable that names the place.
     from: &'static str,
     found: Result<Place, String>,
     /// The policy's rules let requests read or write there.

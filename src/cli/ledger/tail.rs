@@ -15,7 +15,7 @@ use super::select::Select;
 use super::{missing, unreadable, warn_of};
 use crate::cli::exit::Exit;
 use crate::cli::{Failure, Global, print};
-use crate::executor::{CancelToken, cancel_on_signals};
+use crate::executor::{CancelToken, Stream, cancel_on_signals};
 use crate::ledger::follow::{Tail, Until, Woken, follow};
 use crate::ledger::show::{Filter, Shown};
 
@@ -77,7 +77,7 @@ pub(super) fn main(args: &TailArgs, directory: &Path, global: &Global) -> Result
         }
     }
     while out.flush()?.is_continue() && args.follow && !stop.is_cancelled() {
-        let stdout = print::descriptor();
+        let stdout = print::descriptor_of(Stream::Stdout);
         let until = Until {
             readable: stop.cancelled(),
             closed: Some(stdout.as_fd()),

@@ -49,7 +49,7 @@ pub(super) struct Verify {
     /// The least that ends with 0; with `anchored` everything is read
     #[arg(long, value_name = "GRADE")]
     require: Option<Required>,
-    /// How many entries may follow what is signed or anchored for `--require` to hold
+    /// The most entries behind the last signed or anchored one with which `--require` still holds
     #[arg(long, value_name = "N", default_value_t = MAX_TAIL)]
     max_tail: u64,
 }

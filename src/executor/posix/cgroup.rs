@@ -36,7 +36,7 @@ pub(super) struct Cgroups {
     made: Vec<PathBuf>,
     /// Those that turned out not to do.
     spare: Vec<PathBuf>,
-    /// What the run can reach, since no directory could be made.
+    /// The supervisor's cgroups that the run can reach, because no directory could be made.
     in_reach: Vec<Event>,
 }
 
@@ -89,7 +89,7 @@ impl Cgroups {
         }
     }
 
-    /// What of the supervisor's cgroups is in reach of the run.
+    /// The supervisor's cgroups that are in reach of the run.
     pub(super) fn not_protected(&self) -> &[Event] {
         &self.in_reach
     }
@@ -399,9 +399,12 @@ impl Cgroups {
         let inner = directory.join(INNER);
         let made = fs::create_dir(&inner).and_then(|()| {
             // In a hierarchy of version 1 a cpuset takes nobody in before it has been given something.
-            for name in ["cpuset.cpus", "cpuset.mems"] {
-                let has = fs::read_to_string(parent.join(name));
-                if let (Ok(has), true) = (has, inner.join("tasks").exists()) {
+            let files = match inner.join("tasks").exists() {
+                true => ["cpuset.cpus", "cpuset.mems"].as_slice(),
+                false => &[],
+            };
+            for name in files {
+                if let Ok(has) = fs::read_to_string(parent.join(name)) {
                     write_file(directory.join(name), &has)?;
                     write_file(inner.join(name), &has)?;
                 }

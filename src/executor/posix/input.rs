@@ -1,5 +1,5 @@
-//! What a command is given as standard input: read to its end before anything runs, so that its length and digest are
-//! known and nobody has to be waited for while the command runs.
+//! The standard input of a command: read to its end before anything runs, so that its length and digest are known
+//! and nobody has to be waited for while the command runs.
 
 #![forbid(unsafe_code)]
 
@@ -38,8 +38,7 @@ pub(crate) fn read_input(
             .map(|fd| PollFd::from_borrowed_fd(fd, PollFlags::IN))
             .collect();
         poll::wait(&mut fds, None);
-        let rung = bell.is_some_and(poll::is_readable);
-        if rung {
+        if bell.is_some_and(poll::is_readable) {
             return Err(io::Error::other("cancelled"));
         }
         if !poll::is_readable(from.as_fd()) {

@@ -16,9 +16,9 @@ pub(super) struct Mounted {
     pub(super) device: String,
     /// The directory of the file system that is mounted.
     pub(super) root: PathBuf,
-    /// Where it is mounted.
+    /// The directory on which it is mounted.
     pub(super) point: PathBuf,
-    /// What it does not permit.
+    /// The flags by which it forbids something.
     pub(super) flags: MsFlags,
     /// The kind of file system.
     pub(super) kind: String,
@@ -27,7 +27,7 @@ pub(super) struct Mounted {
 }
 
 impl Mounted {
-    /// Where `inside`, a path within the file system, is found through this mount, if it is.
+    /// The path by which `inside`, a path within the file system, is reached through this mount, if it is.
     pub(super) fn shows(&self, inside: &Path) -> Option<PathBuf> {
         let below = inside.strip_prefix(&self.root).ok()?;
         // A path above the mounted part (`/../…`) is not reachable.

@@ -1,4 +1,4 @@
-//! What the command sees of the machine: the mounts of a run's own namespace.
+//! The mounts of a run's own namespace: the machine as its command sees it.
 //!
 //! A `/proc` and a `/dev` of the run's own, no device file anywhere else, the kernel's file systems read-only, and
 //! over what the policy hides or protects, under each of its names, a cover. What could not be done is an event.
@@ -20,7 +20,7 @@ use super::sys;
 use super::wire::Scene;
 use crate::evidence::Event;
 
-/// What is mounted in this namespace, and nowhere else.
+/// The mounts of this namespace only.
 pub(super) struct Mounts {
     /// Why this namespace's mounts would reach the machine's own, if they would.
     shared: Option<nix::Error>,
@@ -254,7 +254,7 @@ const KERNELS: [&str; 17] = [
     "tracefs",
 ];
 
-/// What only root can change below `/proc`, and for the whole machine. Docker makes the same read-only or covers it.
+/// The parts of `/proc` by which only root can change the whole machine. Docker makes the same read-only or covers it.
 ///
 /// The kernel lets nobody mount a whole `/proc` below who sees a part of one only. So this is done for root only:
 /// others cannot change it anyway.

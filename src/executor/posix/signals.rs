@@ -15,7 +15,7 @@ static TOKEN: OnceLock<CancelToken> = OnceLock::new();
 /// The first signal that came.
 static FIRST: AtomicI32 = AtomicI32::new(0);
 
-/// How often this process was told to go on.
+/// The number of times that `SIGCONT` came.
 static CONTINUED: AtomicU32 = AtomicU32::new(0);
 
 /// Makes `SIGINT`, `SIGTERM`, `SIGHUP` and every other signal that would end this process cancel runs that watch
@@ -45,7 +45,7 @@ pub(crate) fn cancelled_by() -> Option<i32> {
     Some(FIRST.load(Ordering::Relaxed)).filter(|signal| *signal != 0)
 }
 
-/// How often this process was sent `SIGCONT`.
+/// Returns how many times this process was sent `SIGCONT`.
 #[cfg(feature = "cli")]
 pub(crate) fn times_continued() -> u32 {
     CONTINUED.load(Ordering::Relaxed)

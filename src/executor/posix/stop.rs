@@ -64,7 +64,7 @@ pub(super) struct Ending {
     grace: Duration,
     ask: StopSignal,
     leader_ended: Option<Instant>,
-    /// How many were alive when they were last counted.
+    /// The number of living processes when they were last counted.
     counted: usize,
     phase: Phase,
     stop: Stop,

@@ -74,7 +74,7 @@ impl Streams {
         Ok((streams, WriteEnds { stdout, stderr }))
     }
 
-    /// What to poll: what there may be to read, or what holds that up.
+    /// The descriptors to poll: streams to read, or whatever holds them up.
     pub(super) fn fds<'a>(
         &'a self,
         observer: &'a dyn Observer,

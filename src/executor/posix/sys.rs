@@ -48,7 +48,7 @@ fn signals() -> impl Iterator<Item = (u64, libc::c_int)> {
     (0..64).map(|nth| 1 << nth).zip(1..)
 }
 
-/// What happens at `signal`. Nothing for those that the C library keeps to itself.
+/// The disposition of `signal`; `None` for those that the C library keeps to itself.
 fn disposition(signal: libc::c_int) -> Option<libc::sighandler_t> {
     let mut action = MaybeUninit::<libc::sigaction>::zeroed();
     // SAFETY: changes nothing, and the pointer is valid for writes.
@@ -675,7 +675,7 @@ pub(super) fn is_over() -> bool {
     over != 0 && now_ms() >= over
 }
 
-/// How often a write that waits is interrupted.
+/// The interval at which a write that waits is interrupted.
 const ALARM_MS: u16 = 10;
 
 /// Makes the kernel send `SIGALRM` every so many milliseconds; 0 for no more.
@@ -714,10 +714,8 @@ pub(crate) fn write_briefly(fd: BorrowedFd<'_>, bytes: &[u8]) -> io::Result<usiz
     }
     alarms(ALARM_MS);
     let written = rustix::io::write(fd, bytes);
-    if OVER_AT.load(Ordering::Relaxed) == 0 {
-        alarms(0);
-    }
-    // Told twice to end between the two: the alarms must go on.
+    alarms(0);
+    // Whoever is told twice to end needs them until then.
     if OVER_AT.load(Ordering::Relaxed) != 0 {
         alarms(ALARM_MS);
     }

@@ -1,6 +1,6 @@
 //! The caller's terminal is left as it was found.
 //!
-//! What runs in a namespace of its own cannot reach it. Elsewhere a command can open it by name, and leave it without
+//! A command in namespaces of its own cannot reach it. Elsewhere a command can open it by name, and leave it without
 //! echo, stopped, or of another size.
 
 #![forbid(unsafe_code)]

@@ -44,7 +44,7 @@ pub(in super::super) struct ReadSegment {
     pub(in super::super) stamp: FileStamp,
 }
 
-/// What a file looks like from outside. Whoever writes to it changes the last two, and can set only one of them back.
+/// A file as it looks from outside. Whoever writes to it changes the last two, and can set only one of them back.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(in super::super) struct FileStamp {
     bytes: u64,

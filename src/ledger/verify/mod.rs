@@ -167,7 +167,7 @@ impl Report {
     }
 }
 
-/// How many entries may follow the last checkpoint of a ledger that counts as signed, unless somebody says otherwise:
+/// The most entries behind the last checkpoint of a ledger that counts as signed, unless the caller gives another limit:
 /// twice as many as a writer lets come together, and a group of them may go along.
 pub const MAX_TAIL: u64 = 512;
 

@@ -12,7 +12,7 @@ use super::super::store::{SideFile, Store, segment_name};
 use super::super::{LedgerError, Options};
 use super::{key_error, new_origin, read_keys, replace};
 
-/// What a ledger is opened for.
+/// The purpose of opening a ledger.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in super::super) enum Opening {
     /// To record.
@@ -21,7 +21,7 @@ pub(in super::super) enum Opening {
     Anew,
 }
 
-/// What the directory held.
+/// The contents of the directory.
 pub(super) struct Found {
     pub(super) keys: Keys,
     pub(super) head: Head,

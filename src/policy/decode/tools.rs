@@ -193,7 +193,7 @@ impl Decoder {
         }
     }
 
-    /// What to do instead of lines that no action takes.
+    /// The advice for lines that no action takes.
     fn left_out(&mut self, fields: &Fields<'_>) -> Vec<(Vec<String>, String)> {
         let Some(node) = fields.get("left_out") else {
             return Vec::new();
@@ -670,11 +670,7 @@ impl Decoder {
 
     /// What is copied or moved is another path argument of the same action.
     fn sources_exist(&mut self, tool: &Tool, action: &Action) {
-        let all = || {
-            let after = action.after.iter().flatten();
-            tool.args.iter().chain(&action.args).chain(after)
-        };
-        for argument in all() {
+        for argument in tool.arguments(action) {
             let ArgumentKind::Path(PathArgument {
                 creates: Creates::From(source),
                 ..
@@ -687,7 +683,7 @@ impl Decoder {
                     && other.name != argument.name
                     && matches!(other.kind, ArgumentKind::Path(_))
             };
-            if !all().any(is_source) {
+            if !tool.arguments(action).any(is_source) {
                 self.push(
                     Problem::new(
                         Code::P009,
