@@ -1,52 +1,41 @@
-//! Links the unwinder into a released program for Linux with glibc.
-//!
-//! As a library of its own, `libgcc_s.so.1`, it took each start of the program a tenth of a millisecond: to find and
-//! load it, and because it asks the processor a dozen questions, which are slow to answer on a virtual machine. The
-//! standard library asks for it by name; a linker script of that name, found first, answers with the archive
-//! that every C compiler has beside it. Where there is none, the library is loaded as ever.
+//! Lists the tool libraries below `policy/tools`, so that adding one is adding a file.
 
 #![forbid(unsafe_code)]
 #![expect(
     clippy::disallowed_methods,
-    reason = "it reads what cargo tells it, and asks the linker's driver"
+    reason = "it reads what cargo tells it, and lists a directory of the sources"
 )]
 
-use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::fmt::Write as _;
+use std::path::Path;
 
-fn main() {
+fn main() -> Result<(), Box<dyn std::error::Error>> {
+    let tools = Path::new(&std::env::var("CARGO_MANIFEST_DIR")?).join("policy/tools");
     println!("cargo::rerun-if-changed=build.rs");
-    let is = |name: &str, value: &str| std::env::var(name).is_ok_and(|found| found == value);
-    // Another machine's archive is not beside this machine's compiler.
-    let native = std::env::var("HOST").ok() == std::env::var("TARGET").ok();
-    let dynamic = !std::env::var("CARGO_CFG_TARGET_FEATURE")
-        .is_ok_and(|features| features.split(',').any(|feature| feature == "crt-static"));
-    if is("CARGO_CFG_TARGET_OS", "linux")
-        && is("CARGO_CFG_TARGET_ENV", "gnu")
-        && is("PROFILE", "release")
-        && native
-        && dynamic
-        && std::env::var_os("CARGO_FEATURE_CLI").is_some()
-        && let Some(directory) = unwinder()
-    {
-        println!("cargo::rustc-link-arg-bin=lictor=-L{}", directory.display());
+    println!("cargo::rerun-if-changed={}", tools.display());
+    let mut names = Vec::new();
+    for entry in std::fs::read_dir(&tools)? {
+        let name = entry?.file_name();
+        let name = name.to_str().ok_or("a library's name is not UTF-8")?;
+        names.extend(name.strip_suffix(".yaml").map(str::to_owned));
     }
-}
-
-/// A directory in which `libgcc_s` is the archive.
-fn unwinder() -> Option<PathBuf> {
-    let asked = Command::new("cc")
-        .arg("-print-file-name=libgcc_eh.a")
-        .output();
-    let answer = String::from_utf8(asked.ok()?.stdout).ok()?;
-    let archive = Path::new(answer.trim());
-    // The bare name comes back where there is no such file.
-    if !archive.is_absolute() || !archive.is_file() {
-        return None;
+    names.sort_unstable();
+    let mut list = String::from("[");
+    for name in names {
+        let yaml = tools.join(format!("{name}.yaml"));
+        let json = tools.join(format!("compiled/{name}.json"));
+        // The form for the program is made from the text by a test, which needs this list first.
+        let json = match json.exists() {
+            true => format!("include_str!({json:?})"),
+            false => "\"\"".to_owned(),
+        };
+        writeln!(
+            list,
+            "Library {{ name: \"lictor/{name}@1\", yaml: include_str!({yaml:?}), json: {json} }},"
+        )?;
     }
-    let directory = PathBuf::from(std::env::var_os("OUT_DIR")?).join("unwinder");
-    std::fs::create_dir_all(&directory).ok()?;
-    let script = format!("INPUT(\"{}\")\n", archive.display());
-    std::fs::write(directory.join("libgcc_s.so"), script).ok()?;
-    Some(directory)
+    list.push(']');
+    let out = Path::new(&std::env::var("OUT_DIR")?).join("libraries.rs");
+    std::fs::write(out, list)?;
+    Ok(())
 }

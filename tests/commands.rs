@@ -21,6 +21,8 @@ mod ledger_place;
 mod lint_files;
 #[path = "commands/output.rs"]
 mod output;
+#[path = "commands/tools.rs"]
+mod tools;
 #[path = "commands/ways_out.rs"]
 mod ways_out;
 #[path = "commands/where_it_starts.rs"]

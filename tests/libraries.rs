@@ -10,19 +10,59 @@
 use std::sync::LazyLock;
 
 use lictor::decision::{Context, Effect, Request, Value, decide};
-use lictor::policy::CompiledPolicy;
+use lictor::lint::policy_tests;
 use lictor::policy::model::{Argument, ArgumentKind, Spelling};
+use lictor::policy::{CompiledPolicy, SourceFile, libraries};
 use lictor::reason::Reason::{self, *};
 
 /// Allows everything that the libraries declare, so that only their grammar is left to say no.
 static POLICY: LazyLock<CompiledPolicy> = LazyLock::new(|| {
-    let text = "version: 1\n\
+    let uses: Vec<&str> = libraries().map(|library| library.name()).collect();
+    let text = format!(
+        "version: 1\n\
          name: libraries\n\
-         use: [lictor/files@1, lictor/pytest@1, lictor/cargo@1, lictor/git@1, lictor/npm@1, lictor/coreutils@1]\n\
-         scopes: {everything: [\"**\"]}\n\
-         rules: [{id: all, allow: \"*\", within: everything}, {id: report, allow: pytest.run, within: {junit: everything}}]\n";
-    CompiledPolicy::from_yaml(text).unwrap()
+         use: [{}]\n\
+         scopes: {{everything: [\"**\"]}}\n\
+         rules: [{{id: all, allow: \"*\", within: everything}}, {{id: report, allow: pytest.run, within: {{junit: everything}}}}]\n",
+        uses.join(", ")
+    );
+    CompiledPolicy::from_yaml(&text).unwrap()
 });
+
+#[test]
+fn the_tests_in_each_library_hold() {
+    for library in libraries() {
+        let file = SourceFile::new(library.name(), library.text());
+        let policy = CompiledPolicy::library_allowed(&file).unwrap().unwrap();
+        let outcomes = policy_tests::run(&policy);
+        for effect in ["allow", "deny"] {
+            let mut expected = policy.tests().iter().map(|test| test.expect.as_str());
+            assert!(
+                expected.any(|word| word == effect),
+                "{}: no test expects {effect}",
+                library.name()
+            );
+        }
+        let failed: Vec<String> = outcomes
+            .iter()
+            .filter(|outcome| !outcome.passed())
+            .map(|outcome| {
+                format!(
+                    "{}: {:?}: {}",
+                    outcome.request,
+                    outcome.failures,
+                    outcome.decision.message()
+                )
+            })
+            .collect();
+        assert!(
+            failed.is_empty(),
+            "{}:\n{}",
+            library.name(),
+            failed.join("\n")
+        );
+    }
+}
 
 /// What git is started with in any case.
 const GIT: &str = "git --no-pager --literal-pathspecs --no-optional-locks --git-dir=./.git --work-tree=. \

@@ -4,7 +4,7 @@
 
 use lictor::lint::policy_tests;
 use lictor::path::Switches;
-use lictor::policy::{CompiledPolicy, Files, SourceFile};
+use lictor::policy::{CompiledPolicy, Files, SourceFile, libraries};
 use lictor::reason::Reason;
 
 fn readme() -> String {
@@ -63,22 +63,98 @@ fn every_example_loads_and_passes_its_tests() {
 }
 
 #[test]
-fn every_action_of_the_libraries_is_named() {
+fn every_library_and_each_of_its_tools_is_named() {
     let readme = readme();
-    let text = "version: 1\nname: all\nuse: [lictor/files@1, lictor/pytest@1, lictor/cargo@1, lictor/git@1, lictor/npm@1, lictor/coreutils@1]\n";
-    let policy = CompiledPolicy::from_yaml(text).unwrap();
-    for tool in policy.tools() {
-        assert!(
-            readme.contains(&format!("`{}`", tool.name)),
-            "{}",
-            tool.name
-        );
-        for action in &tool.actions {
-            let is_named = readme.contains(&format!("`{}`", action.name))
-                || readme.contains(&format!("`{}.{}`", tool.name, action.name));
-            assert!(is_named, "{}.{}", tool.name, action.name);
+    for library in libraries() {
+        let name = format!("| `{}` |", library.name());
+        let row = readme.lines().find(|line| line.starts_with(&name));
+        let row = row.unwrap_or_else(|| panic!("{} has no row", library.name()));
+        for tool in library.tools() {
+            assert!(
+                row.contains(&format!("`{tool}`")),
+                "{}: {tool}",
+                library.name()
+            );
         }
     }
+}
+
+const EXTENDED: &str = "version: 1
+name: extended
+tools:
+  pytest:
+    extends: lictor/pytest@1
+    also: [\"tox -e py\"]
+    args: {isolated: {type: flag, names: [\"--isolated\"]}}
+    actions:
+      run: {args: {seed: {type: int, option: \"--seed\", min: 0}, keyword: {type: choice, option: \"-k\", of: [fast]}}}
+      markers: {args: {list: {type: flag, names: [\"--markers\"], required: true}}}
+scopes: {tests: \"tests/**\"}
+rules: [{id: all, allow: pytest.*, within: tests}]
+tests:
+";
+
+#[test]
+fn a_tool_that_extends_a_library_has_what_both_say_and_what_it_says_itself_first() {
+    let tests = "  - {run: [pytest, -v, --seed=3, tests], expect: allow}
+  - {run: [pytest, --markers], expect: allow}
+  - {run: [pytest, --isolated, tests], expect: allow}
+  - {run: [tox, -e, py, tests], expect: allow}
+  - {run: [pytest, -k, fast, tests], expect: allow}
+  - {run: [pytest, -k, slow, tests], expect: deny, reason: ARGUMENT_INVALID}
+  - {run: [python, -m, pytest, tests], expect: deny, reason: TOOL_NOT_ALLOWED}
+  - {run: [pytest, -p, x, tests], expect: deny, reason: ARGUMENT_UNKNOWN}
+";
+    let policy = CompiledPolicy::from_yaml(&format!("{EXTENDED}{tests}")).unwrap();
+    for outcome in policy_tests::run(&policy) {
+        assert!(
+            outcome.passed(),
+            "{}: {:?}",
+            outcome.request,
+            outcome.failures
+        );
+    }
+}
+
+#[test]
+fn what_extends_an_unknown_library_or_tool_or_clashes_with_the_library_is_told() {
+    for (from, to, said) in [
+        (
+            "lictor/pytest@1",
+            "lictor/pytst@1",
+            "there is no library `lictor/pytst@1`",
+        ),
+        (
+            "lictor/pytest@1",
+            "lictor/cargo@1",
+            "`lictor/cargo@1` declares no tool `pytest` to extend",
+        ),
+        ("\"--seed\"", "\"--maxfail\"", "--maxfail"),
+        ("    extends: lictor/pytest@1\n", "", "`actions`"),
+    ] {
+        let text = EXTENDED.replace("tests:\n", "").replace(from, to);
+        let text = text.replace(
+            "actions:\n",
+            if to.is_empty() {
+                "acts:\n"
+            } else {
+                "actions:\n"
+            },
+        );
+        let errors = CompiledPolicy::from_yaml(&text).unwrap_err().to_string();
+        assert!(errors.contains(said), "{to}: {errors}");
+    }
+    let library = SourceFile::new(
+        "x.yaml",
+        "version: 1\ntools: {pytest: {extends: lictor/pytest@1}}\n",
+    );
+    let errors = CompiledPolicy::library(&library).unwrap().unwrap_err();
+    assert!(
+        errors
+            .to_string()
+            .contains("a tool of a library extends none"),
+        "{errors}"
+    );
 }
 
 #[test]

@@ -13,7 +13,7 @@ use std::path::{Path, PathBuf};
 use serde_json::{Value as Json, json};
 
 use super::{Failure, Global};
-use crate::governor::{LoadError, LoadedPolicy, home_directory, load, load_default};
+use crate::governor::{self, LoadError, LoadedPolicy, home_directory, load, load_default};
 use crate::lint::{Report, render};
 use crate::policy::CompiledPolicy;
 
@@ -90,13 +90,33 @@ pub(super) fn load_files(
     files: &[PathBuf],
     global: &Global,
 ) -> Result<Each<LoadedPolicy>, Failure> {
+    load_each(files, global, load)
+}
+
+/// Loads each policy, or tool library with rules that allow all that it declares, as [`load_files`] does: to run the
+/// tests in it.
+pub(super) fn load_to_test(
+    files: &[PathBuf],
+    global: &Global,
+) -> Result<Each<LoadedPolicy>, Failure> {
+    load_each(files, global, governor::load_to_test)
+}
+
+fn load_each(
+    files: &[PathBuf],
+    global: &Global,
+    load: impl Fn(&Path, &Path, &Path) -> Result<LoadedPolicy, LoadError>,
+) -> Result<Each<LoadedPolicy>, Failure> {
     if files.is_empty() {
         let found = vec![policy(global)?];
         let failed = Vec::new();
         return Ok(Each { found, failed });
     }
     let directory = current_directory()?;
-    Ok(each(files, |file| load_file(file, &directory)))
+    let state = state_directory();
+    Ok(each(files, |file| {
+        load(file, &directory, &state).map_err(|error| failure(&error))
+    }))
 }
 
 /// Looks at each of several files. The reason why a file has no result is printed, and kept for answers to programs.

@@ -25,6 +25,13 @@ pub(super) fn question(decision: &Decision, governor: &Governor) -> Vec<String> 
     lines.0
 }
 
+/// A request as it was understood.
+pub(super) fn understood(request: &ExactRequest) -> Vec<String> {
+    let mut lines = Lines::default();
+    lines.request("request", request);
+    lines.0
+}
+
 /// What a grant covers and who made it. `counts` says how often, and until when.
 pub(super) fn grant(
     terms: &GrantTerms,

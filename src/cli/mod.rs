@@ -33,6 +33,7 @@ mod sealed;
 mod suggest;
 mod surroundings;
 mod test;
+mod tools;
 
 use std::cell::Cell;
 use std::ffi::OsString;
@@ -135,6 +136,9 @@ enum Command {
     Attack(attack::Attack),
     /// Look at the record and check it
     Ledger(ledger::Ledger),
+    /// List or print the tool libraries inside this program, or tell how they read a command line
+    #[command(visible_alias = "tool")]
+    Tools(tools::Tools),
     /// Print the policy language as JSON Schema, for editors
     Schema(schema::Schema),
     /// Tell what this machine can enforce, and what to do about the rest
@@ -246,6 +250,7 @@ fn done(cli: Cli, executor: Posix) -> Result<Exit, Failure> {
         Command::List(command) => list::main(&command, global),
         Command::Attack(command) => attack::main(&command, global),
         Command::Ledger(command) => ledger::main(command, global),
+        Command::Tools(command) => tools::main(command, global),
         Command::Schema(command) => schema::main(&command),
         Command::Doctor(command) => doctor::main(&command, global),
     }

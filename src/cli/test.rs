@@ -18,7 +18,8 @@ use crate::text::{indented, one_line};
 
 #[derive(Args, Debug)]
 pub(super) struct Test {
-    /// The policies; without one, the policy that other commands would use
+    /// Policies and tool libraries; without one, the policy that other commands would use. The tests of a library are
+    /// decided as if all that it declares were allowed
     #[arg(value_name = "FILE")]
     files: Vec<PathBuf>,
     /// How results are written
@@ -52,7 +53,7 @@ pub(super) fn main(command: &Test, global: &Global) -> Result<Exit, Failure> {
     let discover::Each {
         found: policies,
         failed: unread,
-    } = discover::load_files(&command.files, global)?;
+    } = discover::load_to_test(&command.files, global)?;
     let is_all = unread.is_empty();
     let format = if global.json {
         Format::Json

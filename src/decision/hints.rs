@@ -6,7 +6,7 @@ use super::call::{Part, arguments, slots};
 use super::grammar::is_option;
 use crate::path::shown;
 use crate::policy::model::{Action, Tool};
-use crate::policy::{CompiledPolicy, declaring_library, nearest};
+use crate::policy::{CompiledPolicy, library_for, nearest};
 use crate::reason::Reason;
 
 /// Commands that are listed one by one.
@@ -38,9 +38,10 @@ pub(super) fn for_program(policy: &CompiledPolicy, words: &[Vec<u8>]) -> Option<
             "call it `{name}`; which file that is, `program_path` of the policy says"
         ));
     }
-    if let Some(library) = declaring_library(&text) {
+    if let Some(library) = library_for(&text) {
         return Some(format!(
-            "the library `{library}` declares it: name that under `use` of the policy, and allow its actions"
+            "the library `{}` declares it: name that under `use` of the policy, and allow its actions",
+            library.name()
         ));
     }
     let known = policy.tools().iter().filter_map(program_of);

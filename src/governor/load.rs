@@ -100,20 +100,44 @@ pub fn load_unproved(
     directory: &Path,
     state: &Path,
 ) -> Result<LoadedPolicy, LoadError> {
+    load_either(path, directory, state, CompiledPolicy::library)
+}
+
+/// Loads a policy as [`load`] does, or a tool library with rules that [allow](CompiledPolicy::library_allowed) all
+/// that it declares: to run the tests in it.
+///
+/// # Errors
+///
+/// As [`load`].
+pub fn load_to_test(
+    path: &Path,
+    directory: &Path,
+    state: &Path,
+) -> Result<LoadedPolicy, LoadError> {
+    let loaded = load_either(path, directory, state, CompiledPolicy::library_allowed)?;
+    prove_narrow(&loaded.policy)?;
+    Ok(loaded)
+}
+
+fn load_either(
+    path: &Path,
+    directory: &Path,
+    state: &Path,
+    library: impl FnOnce(&SourceFile) -> Option<Result<CompiledPolicy, PolicyErrors>>,
+) -> Result<LoadedPolicy, LoadError> {
     let (text, file) = read_document(path, directory).map_err(|why| unreadable(path, why))?;
     let source = SourceFile::new(shown(path), text);
-    if let Some(library) = CompiledPolicy::library(&source) {
-        let library = library.map_err(LoadError::Invalid)?;
-        let above = file.as_deref().and_then(Path::parent);
-        return Ok(LoadedPolicy {
-            policy: library,
-            workspace: above.unwrap_or(directory).to_owned(),
-            ledger: state.to_owned(),
-            files: Vec::from_iter(file),
-            lint: None,
-        });
-    }
-    load_from(source, file, directory, state, Path::new(FLOOR))
+    let Some(library) = library(&source) else {
+        return load_from(source, file, directory, state, Path::new(FLOOR));
+    };
+    let above = file.as_deref().and_then(Path::parent);
+    Ok(LoadedPolicy {
+        policy: library.map_err(LoadError::Invalid)?,
+        workspace: above.unwrap_or(directory).to_owned(),
+        ledger: state.to_owned(),
+        files: Vec::from_iter(file),
+        lint: None,
+    })
 }
 
 /// Shows that a policy allows nothing that the parents which it says to narrow do not.

@@ -37,7 +37,7 @@ pub use approve::{Accepted, DEFAULT_AGE, GrantError, What, Wish};
 pub use grants::{GrantView, Standing};
 pub use load::{
     FLOOR, LoadError, LoadedPolicy, floor_files, load, load_above, load_default, load_document,
-    load_text, load_unproved,
+    load_text, load_to_test, load_unproved,
 };
 pub use signers::with_signer;
 

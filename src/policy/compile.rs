@@ -19,7 +19,7 @@ use super::glob::Pattern;
 use super::matcher::{Apart, Matcher, RuleScope, ScopeId, Selector};
 use super::model::{
     Access, ActionPattern, Argument, ArgumentKind, ArgumentScopes, Policy, Rule, RuleEffect,
-    ScopeUse, StatedTerms,
+    ScopeUse, StatedTerms, Test, Tool,
 };
 use super::protection;
 use super::source::{SourceFile, Span};
@@ -112,16 +112,35 @@ impl CompiledPolicy {
     /// assert!(CompiledPolicy::library(&SourceFile::new("policy", "version: 1\nname: x\n")).is_none());
     /// ```
     pub fn library(main: &SourceFile) -> Option<Result<CompiledPolicy, PolicyErrors>> {
-        let parsed = super::source::parse(&main.text, 0);
-        let is_library = parsed.root.as_ref().is_some_and(super::decode::is_library);
-        is_library.then(|| {
-            let gathered = gather_library(main.clone(), parsed);
-            let loader = Loader {
-                files: gathered.files,
-                problems: gathered.problems,
-                partial: gathered.partial,
-            };
-            loader.compile(gathered.policy, &Placement::default())
+        compile_library(main, |_, _| {})
+    }
+
+    /// Compiles a tool library by itself, with rules that allow all that it declares on every path: what its own
+    /// tests are about, and how a command line is read.
+    ///
+    /// Returns `None` for a document that is a policy, or meant to be one.
+    ///
+    /// # Errors
+    /// All that is wrong with it.
+    ///
+    /// ```
+    /// use lictor::policy::{CompiledPolicy, SourceFile};
+    /// use lictor::{Context, Effect, Request, decide};
+    ///
+    /// let library = "version: 1\ntools: {wc: {program: wc, actions: {run: {}}}}\n";
+    /// let library = SourceFile::new("tools/wc.yaml", library);
+    /// let policy = CompiledPolicy::library_allowed(&library).unwrap()?;
+    /// let decision = decide(&policy, &Request::argv(["wc"]), &Context::new("me"));
+    /// assert_eq!(decision.effect(), Effect::Allow);
+    /// # Ok::<(), lictor::policy::PolicyErrors>(())
+    /// ```
+    pub fn library_allowed(main: &SourceFile) -> Option<Result<CompiledPolicy, PolicyErrors>> {
+        compile_library(main, |policy, tests| {
+            let text = rules_for_all(&policy.tools);
+            let allowed = super::decode::policy(super::source::parse(&text, 0)).value;
+            policy.scopes = allowed.scopes;
+            policy.rules = allowed.rules;
+            policy.tests = tests;
         })
     }
 
@@ -171,6 +190,46 @@ impl CompiledPolicy {
         }
         Ok(compiled)
     }
+}
+
+fn compile_library(
+    main: &SourceFile,
+    add: impl FnOnce(&mut Policy, Vec<Test>),
+) -> Option<Result<CompiledPolicy, PolicyErrors>> {
+    let parsed = super::source::parse(&main.text, 0);
+    let is_library = parsed.root.as_ref().is_some_and(super::decode::is_library);
+    is_library.then(|| {
+        let (mut gathered, tests) = gather_library(main.clone(), parsed);
+        add(&mut gathered.policy, tests);
+        let loader = Loader {
+            files: gathered.files,
+            problems: gathered.problems,
+            partial: gathered.partial,
+        };
+        loader.compile(gathered.policy, &Placement::default())
+    })
+}
+
+/// A policy that allows each action of these tools, with every path in every argument.
+fn rules_for_all(tools: &[Tool]) -> String {
+    let mut text =
+        String::from("version: 1\nname: library\nscopes: {everything: [\"**\"]}\nrules:\n");
+    let actions = tools
+        .iter()
+        .flat_map(|tool| tool.actions.iter().map(move |action| (tool, action)));
+    for (nth, (tool, action)) in actions.enumerate() {
+        let paths = tool
+            .arguments(action)
+            .filter(|argument| matches!(argument.kind, ArgumentKind::Path(_)));
+        let within: String = paths
+            .map(|argument| format!(", {:?}: everything", argument.name))
+            .collect();
+        let name = format!("{}.{}", tool.name, action.name);
+        text.push_str(&format!(
+            "  - {{id: \"{nth}\", allow: {name:?}, within: {{cwd: everything{within}}}}}\n"
+        ));
+    }
+    text
 }
 
 /// A parent by itself, at its child's place.

@@ -6,6 +6,7 @@
 
 #![forbid(unsafe_code)]
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use sha2::{Digest as _, Sha256};
@@ -14,8 +15,8 @@ use super::compile::Files;
 use super::decode::{self, nearest};
 use super::error::{Code, Problem, Problems};
 use super::library;
-use super::model::{Confine, Parent, Policy, StatedLimits, StatedTerms, Tool};
-use super::source::{self, SourceFile, Span};
+use super::model::{Confine, Parent, Policy, StatedLimits, StatedTerms, Test, Tool};
+use super::source::{self, Node, SourceFile, Span, Value};
 
 /// How many policies may extend each other in a row, the first included.
 const MAX_DEPTH: usize = 8;
@@ -76,18 +77,20 @@ pub(crate) fn gather_alone(name: &str, files: &dyn Files) -> Result<Gathered, St
 }
 
 /// A tool library by itself, as a policy that declares its tools and has no rules.
-pub(crate) fn gather_library(main: SourceFile, parsed: source::Parsed) -> Gathered {
+/// Its tests are about another one: whose rules allow all that it declares.
+pub(crate) fn gather_library(main: SourceFile, parsed: source::Parsed) -> (Gathered, Vec<Test>) {
     let decoded = decode::library(parsed);
-    Gathered {
+    let gathered = Gathered {
         files: vec![Arc::new(main)],
         policy: Policy {
-            tools: decoded.value,
+            tools: decoded.value.tools,
             ..Policy::default()
         },
         problems: decoded.problems,
         partial: decoded.partial,
         narrow: Vec::new(),
-    }
+    };
+    (gathered, decoded.value.tests)
 }
 
 struct Gathering<'f> {
@@ -96,18 +99,29 @@ struct Gathering<'f> {
     problems: Problems,
     partial: bool,
     /// The tool libraries read so far.
-    libraries: Vec<(String, Vec<Tool>)>,
+    libraries: Vec<ReadLibrary>,
     /// The parents merged so far.
     parents: Vec<String>,
     narrow: Vec<(Span, String)>,
+}
+
+/// A tool library as it was read.
+struct ReadLibrary {
+    name: String,
+    tree: Option<Cow<'static, Node>>,
+    tools: Vec<Tool>,
 }
 
 impl Gathering<'_> {
     /// Reads one policy and the libraries it uses. Its own names are relative to `directory`.
     fn read(&mut self, file: SourceFile, directory: &str) -> Policy {
         let number = u16::try_from(self.files.len()).unwrap_or(u16::MAX);
-        let decoded = decode::policy(source::parse(&file.text, number));
+        let mut parsed = source::parse(&file.text, number);
         self.files.push(Arc::new(file));
+        if let Some(root) = &mut parsed.root {
+            self.extend_tools(root, directory);
+        }
+        let decoded = decode::policy(parsed);
         self.problems.append(decoded.problems);
         self.partial |= decoded.partial;
         let mut policy = decoded.value;
@@ -119,7 +133,10 @@ impl Gathering<'_> {
     fn add_libraries(&mut self, policy: &mut Policy, directory: &str) {
         let own: Vec<String> = policy.tools.iter().map(|tool| tool.name.clone()).collect();
         for (name, at) in std::mem::take(&mut policy.uses) {
-            for tool in self.library(&name, at, directory).unwrap_or_default() {
+            let Some(library) = self.library(&name, at, directory) else {
+                continue;
+            };
+            for tool in library.tools.clone() {
                 if own.contains(&tool.name) {
                     continue;
                 }
@@ -138,39 +155,93 @@ impl Gathering<'_> {
         }
     }
 
-    /// The tools of a library, which is read once however many policies use it.
-    fn library(&mut self, name: &str, at: Span, directory: &str) -> Option<Vec<Tool>> {
+    /// Puts the library's tool, with what the policy adds to it, in the place of each tool that extends one.
+    fn extend_tools(&mut self, root: &mut Node, directory: &str) {
+        let Some(Value::Map(tools)) = field_mut(root, "tools").map(|tools| &mut tools.value) else {
+            return;
+        };
+        for (name, tool) in tools {
+            let name = name.value.written();
+            let Some(Node {
+                at,
+                value: Value::Text { text, .. },
+            }) = tool.value.field("extends")
+            else {
+                continue;
+            };
+            let (library, at) = (text.clone(), *at);
+            let Some(read) = self.library(&library, at, directory) else {
+                continue;
+            };
+            let declared = read
+                .tree
+                .as_deref()
+                .and_then(|tree| tree.value.field("tools"));
+            let Some(base) = declared.and_then(|tools| tools.value.field(&name)) else {
+                let known = read.tools.iter().map(|tool| tool.name.as_str());
+                let help = format!("it declares {}", known.collect::<Vec<_>>().join(", "));
+                let message = format!(
+                    "`{}` declares no tool `{}` to extend",
+                    library.escape_debug(),
+                    name.escape_debug()
+                );
+                self.problems
+                    .push(Problem::new(Code::P009, at, message).with_help(help));
+                continue;
+            };
+            let mut extended = extended(Part::Tool, base, tool);
+            if let Value::Map(entries) = &mut extended.value {
+                entries.retain(|(key, _)| !key.value.is_text("extends"));
+            }
+            *tool = extended;
+        }
+    }
+
+    /// A library, which is read once however many policies use it.
+    fn library(&mut self, name: &str, at: Span, directory: &str) -> Option<&ReadLibrary> {
         let name = match library::find(name) {
             Some(_) => name.to_owned(),
             None => beside(directory, name),
         };
-        if let Some((_, tools)) = self.libraries.iter().find(|(known, _)| *known == name) {
-            return Some(tools.clone());
-        }
+        let known = self.libraries.iter().position(|known| known.name == name);
+        let nth = match known {
+            Some(nth) => nth,
+            None => {
+                let read = self.read_library(name, at)?;
+                self.libraries.push(read);
+                self.libraries.len().saturating_sub(1)
+            }
+        };
+        self.libraries.get(nth)
+    }
+
+    fn read_library(&mut self, name: String, at: Span) -> Option<ReadLibrary> {
         let file = self.library_file(&name, at)?;
         let number = u16::try_from(self.files.len()).ok()?;
-        let tools = match library::find(&name) {
-            Some(compiled_in) => compiled_in
-                .tree()
-                .map(decode::known_library)
-                .unwrap_or_default(),
+        let (tree, tools) = match library::find(&name) {
+            Some(compiled_in) => {
+                let tree = compiled_in.tree();
+                let tools = tree.map(decode::known_library).unwrap_or_default();
+                (tree.map(Cow::Borrowed), tools)
+            }
             None => {
-                let decoded = decode::library(source::parse(&file.text, number));
+                let parsed = source::parse(&file.text, number);
+                let tree = parsed.root.clone().map(Cow::Owned);
+                let decoded = decode::library(parsed);
                 self.problems.append(decoded.problems);
-                decoded.value
+                (tree, decoded.value.tools)
             }
         };
         self.files.push(Arc::new(file));
-        self.libraries.push((name, tools.clone()));
-        Some(tools)
+        Some(ReadLibrary { name, tree, tools })
     }
 
     fn library_file(&mut self, name: &str, at: Span) -> Option<SourceFile> {
         if let Some(library) = library::find(name) {
-            return Some(SourceFile::new(name, library.yaml));
+            return Some(SourceFile::new(name, library.text()));
         }
         if name.starts_with("lictor/") {
-            let known = library::LIBRARIES.iter().map(|library| library.name);
+            let known = library::libraries().map(library::Library::name);
             let mut problem = Problem::new(
                 Code::P009,
                 at,
@@ -311,10 +382,8 @@ impl Gathering<'_> {
         };
         let libraries = &self.libraries;
         let is_of_library = |tool: &Tool| {
-            let tools = libraries.iter().flat_map(|(_, tools)| tools);
-            tools
-                .clone()
-                .any(|known| known.name == tool.name && known.at == tool.at)
+            let mut tools = libraries.iter().flat_map(|library| &library.tools);
+            tools.any(|known| known.name == tool.name && known.at == tool.at)
         };
         for tool in parent.tools {
             match policy.tools.iter().find(|known| known.name == tool.name) {
@@ -482,6 +551,60 @@ impl Merging<'_> {
                 .with_help("state it in one of the two; rules may state their own"),
         );
     }
+}
+
+/// A part of a declared tool, by how another declaration is added to it.
+#[derive(Clone, Copy)]
+enum Part {
+    Tool,
+    Actions,
+    Action,
+    /// A mapping whose values are replaced whole.
+    Entries,
+}
+
+impl Part {
+    /// The value of this key, where it is a mapping that entries are added to.
+    fn below(self, key: &str) -> Option<Part> {
+        match (self, key) {
+            (Part::Tool, "actions") => Some(Part::Actions),
+            (Part::Actions, _) => Some(Part::Action),
+            (Part::Tool, "args" | "env" | "left_out")
+            | (Part::Action, "args" | "after" | "env") => Some(Part::Entries),
+            (Part::Tool | Part::Action | Part::Entries, _) => None,
+        }
+    }
+}
+
+/// `base` with the entries of `added`; of the same key that of `added`.
+fn extended(part: Part, base: &Node, added: &Node) -> Node {
+    let (Value::Map(of_base), Value::Map(of_added)) = (&base.value, &added.value) else {
+        return added.clone();
+    };
+    let mut entries = of_base.clone();
+    for (key, value) in of_added {
+        let name = key.value.written();
+        let known = entries
+            .iter_mut()
+            .find(|(known, _)| known.value.is_text(&name));
+        match (known, part.below(&name)) {
+            (Some(known), Some(below)) => *known = (key.clone(), extended(below, &known.1, value)),
+            (Some(known), None) => *known = (key.clone(), value.clone()),
+            (None, _) => entries.push((key.clone(), value.clone())),
+        }
+    }
+    Node {
+        at: added.at,
+        value: Value::Map(entries),
+    }
+}
+
+fn field_mut<'n>(node: &'n mut Node, name: &str) -> Option<&'n mut Node> {
+    let Value::Map(entries) = &mut node.value else {
+        return None;
+    };
+    let mut entries = entries.iter_mut();
+    entries.find_map(|(key, value)| key.value.is_text(name).then_some(value))
 }
 
 fn lower<T: Ord>(own: &mut Option<T>, parent: Option<T>) {

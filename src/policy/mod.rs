@@ -33,7 +33,8 @@ pub use source::{SourceFile, Span};
 
 pub(crate) use compiled::{CompiledRule, RuleId};
 pub(crate) use decode::nearest;
-pub(crate) use library::declaring as declaring_library;
+pub use library::{Library, libraries};
+pub(crate) use library::{declared_tools, declaring as library_for};
 
 /// Reads `2027-01-31` (its first instant, UTC) or an RFC 3339 time.
 ///

@@ -34,6 +34,14 @@ pub(crate) struct Policy {
     pub(crate) states: States,
 }
 
+/// A tool library, checked for form.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Library {
+    pub(crate) tools: Vec<Tool>,
+    /// Command lines, and what comes of them where a policy allows all that the tools declare.
+    pub(crate) tests: Vec<Test>,
+}
+
 /// Which sections that are never empty stand in the document.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct States {

@@ -118,6 +118,20 @@ impl Value {
         }
     }
 
+    /// Returns true for this very text.
+    pub(crate) fn is_text(&self, wanted: &str) -> bool {
+        matches!(self, Value::Text { text, .. } if text == wanted)
+    }
+
+    /// The value of a mapping's entry.
+    pub(crate) fn field(&self, name: &str) -> Option<&Node> {
+        let Value::Map(entries) = self else {
+            return None;
+        };
+        let mut entries = entries.iter();
+        entries.find_map(|(key, value)| key.value.is_text(name).then_some(value))
+    }
+
     /// What it is, for messages.
     pub(crate) fn kind(&self) -> &'static str {
         match self {

@@ -35,6 +35,7 @@ mod reach;
 mod readable_key;
 mod redundant_pattern;
 mod redundant_rule;
+mod replaced_tool;
 mod secrets_unprotected;
 mod sibling_prefix;
 mod steering_environment;
@@ -63,6 +64,7 @@ pub(super) static ALL: &[&Rule] = &[
     &unused_suppression::UNUSED_SUPPRESSION,
     &policy_writable::POLICY_WRITABLE,
     &widening_child::WIDENING_CHILD,
+    &replaced_tool::REPLACED_TOOL,
     &sibling_prefix::SIBLING_PREFIX,
     &directory_without_contents::DIRECTORY_WITHOUT_CONTENTS,
     &hidden_files_exposed::HIDDEN_FILES_EXPOSED,

@@ -14,7 +14,7 @@ mod values;
 
 use super::error::{Code, Problem, Problems};
 use super::model::{
-    Approval, ApprovalKind, DiskRules, LedgerSettings, Parent, PathRules, Policy, Scope,
+    Approval, ApprovalKind, DiskRules, LedgerSettings, Library, Parent, PathRules, Policy, Scope,
     ShellSettings, Tool,
 };
 use super::signers;
@@ -40,6 +40,7 @@ pub(crate) fn policy(parsed: Parsed) -> Decoded<Policy> {
         problems: parsed.problems.into(),
         partial: parsed.partial,
         is_compiled_in: false,
+        is_library: false,
         normalises: false,
     };
     let value = parsed
@@ -53,12 +54,13 @@ pub(crate) fn policy(parsed: Parsed) -> Decoded<Policy> {
     }
 }
 
-/// Reads a tool library: a document that holds only `version` and `tools`.
-pub(crate) fn library(parsed: Parsed) -> Decoded<Vec<Tool>> {
+/// Reads a tool library: a document that holds only `version`, `tools` and `tests`.
+pub(crate) fn library(parsed: Parsed) -> Decoded<Library> {
     let mut decoder = Decoder {
         problems: parsed.problems.into(),
         partial: parsed.partial,
         is_compiled_in: false,
+        is_library: true,
         normalises: false,
     };
     let value = parsed
@@ -91,9 +93,10 @@ pub(crate) fn known_library(root: &Node) -> Vec<Tool> {
         problems: Problems::default(),
         partial: false,
         is_compiled_in: true,
+        is_library: true,
         normalises: false,
     };
-    decoder.library_top(root)
+    decoder.library_top(root).tools
 }
 
 /// The mistakes found so far.
@@ -102,6 +105,8 @@ struct Decoder {
     partial: bool,
     /// The text is one that the tests of this crate have read.
     is_compiled_in: bool,
+    /// The document is a tool library.
+    is_library: bool,
     /// Paths are normalised before they are matched, so patterns are too.
     normalises: bool,
 }
@@ -196,16 +201,24 @@ impl Decoder {
         policy
     }
 
-    fn library_top(&mut self, root: &Node) -> Vec<Tool> {
-        let Some(top) = self.fields(root, "a tool library", &["version", "tools"]) else {
-            return Vec::new();
+    fn library_top(&mut self, root: &Node) -> Library {
+        let keys = &["version", "tools", "tests"];
+        let Some(top) = self.fields(root, "a tool library", keys) else {
+            return Library::default();
         };
         self.version(&top);
-        let Some(node) = top.get("tools") else {
-            self.missing(&top, "tools", "a library declares at least one tool");
-            return Vec::new();
-        };
-        self.named(node, "tools", |d, name, at, node| d.tool(name, at, node))
+        let mut library = Library::default();
+        match top.get("tools") {
+            Some(node) => {
+                library.tools =
+                    self.named(node, "tools", |d, name, at, node| d.tool(name, at, node));
+            }
+            None => self.missing(&top, "tools", "a library declares at least one tool"),
+        }
+        if let Some(node) = top.get("tests") {
+            library.tests = self.list(node, "tests", Self::test);
+        }
+        library
     }
 
     fn version(&mut self, top: &Fields<'_>) {

@@ -26,6 +26,7 @@ const FOR_TEXT: &[&str] = &["pattern", "lines", "dash", "suffix", "means"];
 impl Decoder {
     pub(super) fn tool(&mut self, name: String, at: Span, node: &Node) -> Option<Tool> {
         let keys = &[
+            "extends",
             "program",
             "also",
             "fixed",
@@ -38,8 +39,17 @@ impl Decoder {
             "actions",
         ];
         let fields = self.fields(node, "a tool", keys)?;
+        // Where the library was read, its tool stands here with what is added, and no `extends`.
+        let extends = fields.get("extends");
+        if let Some(node) = extends.filter(|_| self.is_library) {
+            self.invalid(
+                node.at,
+                "a tool of a library extends none",
+                "extend it in the policy that uses it",
+            );
+        }
         let program = self.optional(&fields, "program", Self::program);
-        if fields.get("program").is_none() {
+        if fields.get("program").is_none() && extends.is_none() {
             let keys = [
                 "also",
                 "fixed",
@@ -82,7 +92,9 @@ impl Decoder {
                     d.action(name, at, node)
                 }),
                 None => {
-                    self.missing(&fields, "actions", "what can be asked of it");
+                    if extends.is_none() {
+                        self.missing(&fields, "actions", "what can be asked of it");
+                    }
                     Vec::new()
                 }
             },
