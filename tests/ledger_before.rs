@@ -1,10 +1,17 @@
 //! Ledgers that version 0.1.0 wrote before its lines carried a `mac` still verify, and go on.
 //!
 //! `tests/data/ledgers` holds what that version left: closed, with changed keys, with a torn end, with an end that
-//! its killed writer did not sign, without a key, in short segments. Their keys protect nothing.
+//! its killed writer did not sign, without a key, in short segments. `full` is of a later one, whose lines carry a
+//! `mac`: it has entries of every kind, of runs that passed, failed, were stopped, killed and lost, of grants, and of
+//! requests that had to be redacted and cut. Every reader prints it as before. Their keys protect nothing.
 #![cfg(feature = "run")]
-#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::disallowed_methods,
+    reason = "a test starts programs and fails by panicking"
+)]
 
+use std::collections::HashMap;
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
@@ -13,13 +20,14 @@ use lictor::ledger::verify::{Report, Resume, Verdict, VerifyOptions, verify};
 use lictor::ledger::{Draft, Kind, Ledger, Options};
 
 /// Each ledger, its verdict, its entries and how many of them no checkpoint covers.
-const LEDGERS: [(&str, Verdict, u64, u64); 6] = [
+const LEDGERS: [(&str, Verdict, u64, u64); 7] = [
     ("closed", Verdict::Signed, 14, 0),
     ("rotated", Verdict::Signed, 20, 0),
     ("killed", Verdict::TornTail, 16, 0),
     ("tail", Verdict::Signed, 8, 2),
     ("unsigned", Verdict::Unsigned, 13, 13),
     ("segments", Verdict::Signed, 18, 0),
+    ("full", Verdict::TornTail, 85, 0),
 ];
 
 fn data() -> PathBuf {
@@ -90,4 +98,65 @@ fn a_writer_goes_on_in_a_ledger_of_before() {
         assert!(report.verdict.is_intact(), "{name}: {report:#?}");
         assert!(report.entries >= entries + 2, "{name}: {report:#?}");
     }
+}
+
+#[test]
+fn what_was_anchored_of_a_whole_ledger_still_holds() {
+    let mut options = VerifyOptions::default();
+    options.anchors = vec![fs::read_to_string(data().join("full.anchor")).unwrap()];
+    let report = verified(&data().join("full"), &options);
+    assert_eq!((report.verdict, report.open_runs), (Verdict::Anchored, 0));
+}
+
+/// Holds `got` to a file; with `UPDATE_EXPECT` in the environment the file is written.
+#[track_caller]
+fn expect(name: &str, got: &str) {
+    let file = data().join(name);
+    if std::env::var_os("UPDATE_EXPECT").is_some() {
+        fs::write(&file, got).unwrap();
+    }
+    let before = fs::read_to_string(&file).unwrap();
+    for (number, (got, before)) in (1..).zip(got.lines().zip(before.lines())) {
+        assert_eq!(got, before, "{name}, line {number}");
+    }
+    assert_eq!(got.len(), before.len(), "{name}");
+}
+
+#[cfg(all(feature = "cli", target_os = "linux"))]
+#[test]
+fn every_reader_prints_a_ledger_of_before_as_it_did() {
+    let place = tempfile::tempdir().unwrap();
+    let dir = place.path().join("ledger");
+    copy(&data().join("full"), &dir);
+    let print = |arguments: &[&str]| {
+        let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_lictor"));
+        command.arg("--ledger").arg(&dir).arg("ledger");
+        let output = command.args(arguments).output().unwrap();
+        assert!(output.status.success(), "{output:?}");
+        String::from_utf8(output.stdout).unwrap()
+    };
+    expect("full.show", &print(&["show"]));
+    expect(
+        "full.metrics",
+        &print(&["stats", "--format", "openmetrics"]),
+    );
+    // The first two events of each kind.
+    let mut seen: HashMap<String, u32> = HashMap::new();
+    let mut events = String::new();
+    for event in print(&["export", "--format", "ocsf"]).lines() {
+        let value: serde_json::Value = serde_json::from_str(event).unwrap();
+        let kind = [
+            &value["metadata"]["event_code"],
+            &value["type_uid"],
+            &value["status"],
+        ];
+        let count = seen.entry(format!("{kind:?}"));
+        let count = count.or_default();
+        *count += 1;
+        if *count <= 2 {
+            events.push_str(event);
+            events.push('\n');
+        }
+    }
+    expect("full.ocsf", &events);
 }
