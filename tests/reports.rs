@@ -2,6 +2,8 @@
 
 #![expect(
     clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
     clippy::disallowed_methods,
     clippy::string_slice,
     clippy::arithmetic_side_effects,
@@ -12,6 +14,7 @@ use std::fs;
 use std::path::PathBuf;
 use std::sync::LazyLock;
 
+use lictor::evidence::reading::{Ending, Reading, Trouble};
 use lictor::evidence::{Report, cargo_test, junit, pytest, tap};
 use proptest::prelude::*;
 use regex::Regex;
@@ -39,6 +42,150 @@ fn recorded() -> Vec<(Parse, PathBuf, String)> {
     }
     assert!(found.len() > 40);
     found
+}
+
+/// One line of `tests/data/reports/right.tsv`.
+struct Right {
+    file: String,
+    kind: String,
+    ending: Ending,
+    /// Passed, failed, skipped, errors, xfailed, xpassed; none if there is no report.
+    counts: Option<[u64; 6]>,
+    failed: Vec<String>,
+    out: Vec<u8>,
+    err: Vec<u8>,
+}
+
+fn rights() -> Vec<Right> {
+    let table = fs::read_to_string("tests/data/reports/right.tsv").unwrap();
+    let rights: Vec<Right> = table
+        .lines()
+        .skip(1)
+        .map(|line| {
+            let cells: Vec<&str> = line.split('\t').collect();
+            let file = cells[0].to_owned();
+            let out = fs::read(format!("tests/data/reports/{file}")).unwrap();
+            let err = fs::read(format!(
+                "tests/data/reports/{}",
+                file.replace(".out", ".err")
+            ));
+            Right {
+                kind: cells[1].to_owned(),
+                ending: match cells[2] {
+                    "0" => Ending::Good,
+                    how => Ending::Bad(how.to_owned()),
+                },
+                counts: (cells[3] != "missing")
+                    .then(|| std::array::from_fn(|nth| cells[3 + nth].parse().unwrap())),
+                failed: match cells[9] {
+                    "-" => Vec::new(),
+                    ids => ids.split(',').map(str::to_owned).collect(),
+                },
+                err: if file.ends_with(".out") {
+                    err.unwrap_or_default()
+                } else {
+                    Vec::new()
+                },
+                out,
+                file,
+            }
+        })
+        .collect();
+    assert!(rights.len() > 45);
+    rights
+}
+
+fn reading(kind: &str) -> Box<dyn Reading> {
+    match kind {
+        "pytest" => Box::<pytest::Pytest>::default(),
+        "cargo-test" => Box::new(cargo_test::CargoTest::new()),
+        "nextest" => Box::new(cargo_test::CargoTest::nextest()),
+        "junit" => Box::<junit::Junit>::default(),
+        "tap" => Box::<tap::Tap>::default(),
+        other => panic!("{other}"),
+    }
+}
+
+fn numbers(report: &Report) -> [u64; 6] {
+    let c = &report.counts;
+    [
+        c.passed, c.failed, c.skipped, c.errors, c.xfailed, c.xpassed,
+    ]
+}
+
+#[test]
+fn what_real_runners_write_is_read_right_however_it_arrives() {
+    let mut wrong = Vec::new();
+    for right in rights() {
+        for size in [1, 7, 4096, usize::MAX] {
+            let mut reading = reading(&right.kind);
+            right
+                .err
+                .chunks(size)
+                .for_each(|chunk| reading.stderr(chunk));
+            right
+                .out
+                .chunks(size)
+                .for_each(|chunk| reading.stdout(chunk));
+            let read = reading.finish(&right.ending);
+            let mut failed = read
+                .report
+                .as_ref()
+                .map(|report| report.failed.clone())
+                .unwrap_or_default();
+            let mut expected = right.failed.clone();
+            failed.sort();
+            expected.sort();
+            if read.report.as_ref().map(numbers) != right.counts || failed != expected {
+                wrong.push(format!("{} as {}: {read:#?}", right.file, right.kind));
+                break;
+            }
+            let contradicts =
+                right.ending == Ending::Good && right.counts.is_some_and(|c| c[1] + c[3] > 0);
+            match read.trouble {
+                Some(Trouble::Contradicts(_)) => assert!(contradicts, "{}", right.file),
+                Some(Trouble::Missing(_)) => assert_eq!(right.counts, None, "{}", right.file),
+                Some(other) => panic!("{other:?}"),
+                None => assert!(!contradicts && right.counts.is_some(), "{}", right.file),
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[test]
+fn a_run_that_did_not_succeed_never_has_a_report_without_a_failure() {
+    let good = "===== test session starts =====\n=== 3 passed in 0.1s ===\n";
+    let bad = "===== test session starts =====\n=== 1 failed, 2 passed in 0.1s ===\n";
+    let read = |text: &str, ending: &Ending| {
+        let mut reading = reading("pytest");
+        reading.stdout(text.as_bytes());
+        let read = reading.finish(ending);
+        (
+            read.report.map(|report| report.counts.failed),
+            read.trouble.map(|trouble| trouble.event().what),
+        )
+    };
+    let failed = Ending::Bad("the command exited with 1".to_owned());
+    let contradicts = || Some("REPORT_CONTRADICTS".to_owned());
+    assert_eq!(read(good, &Ending::Good), (Some(0), None));
+    assert_eq!(read(bad, &failed), (Some(1), None));
+    assert_eq!(read(bad, &Ending::Good), (Some(1), contradicts()));
+    assert_eq!(read(good, &failed), (None, contradicts()));
+    assert_eq!(
+        read("", &Ending::Good),
+        (None, Some("REPORT_MISSING".to_owned()))
+    );
+    // Printed by something that outlives pytest's own words.
+    assert_eq!(
+        read(&format!("{bad}=== 9 passed in 0.1s ===\n"), &failed),
+        (Some(1), None)
+    );
+    let none = "===== test session starts =====\n=== no tests ran in 0.1s ===\n";
+    assert_eq!(
+        read(none, &Ending::Bad("the command exited with 5".to_owned())),
+        (Some(0), None)
+    );
 }
 
 fn counted(report: &Report) -> u64 {
@@ -231,6 +378,48 @@ proptest! {
                 let others = text.matches("<testcase").count() + text.matches("ok ").count();
                 prop_assert!(counts.passed <= most_printed(&text) + others as u64);
             }
+        }
+    }
+
+    #[test]
+    fn nothing_in_front_of_a_summary_or_between_its_lines_makes_it_tell_of_less_failures(
+        nth in any::<prop::sample::Index>(), before in pieces(), noise in any::<Vec<u8>>(), at in any::<prop::sample::Index>(),
+    ) {
+        // Framed or numbered in order by the runner itself: what stands between cannot take its place.
+        static RIGHTS: LazyLock<Vec<Right>> = LazyLock::new(|| {
+            let is_pytest = |right: &Right| right.kind == "pytest" && right.counts.is_some();
+            rights().into_iter().filter(is_pytest).collect()
+        });
+        let right = nth.get(&RIGHTS);
+        let text = String::from_utf8(right.out.clone()).unwrap();
+        let end = text.trim_end().rfind('\n').unwrap() + 1;
+        let place = text[..at.index(end)].rfind('\n').map_or(0, |at| at + 1);
+        let mut reading = reading("pytest");
+        let noise = noise.as_slice();
+        for part in [&text.as_bytes()[..place], before.as_bytes(), noise, b"\n", &text.as_bytes()[place..]] {
+            reading.stdout(part);
+        }
+        let report = reading.finish(&right.ending).report.unwrap();
+        prop_assert_eq!(Some(numbers(&report)), right.counts);
+    }
+
+    #[test]
+    fn nothing_behind_a_summary_makes_a_run_that_failed_look_as_if_nothing_had(
+        nth in any::<prop::sample::Index>(), behind in pieces(),
+    ) {
+        static RIGHTS: LazyLock<Vec<Right>> = LazyLock::new(|| {
+            let is_failed = |right: &Right| right.ending != Ending::Good && right.counts.is_some();
+            rights().into_iter().filter(is_failed).collect()
+        });
+        let right = nth.get(&RIGHTS);
+        let mut reading = reading(&right.kind);
+        reading.stderr(&right.err);
+        reading.stdout(&right.out);
+        reading.stdout(behind.as_bytes());
+        let read = reading.finish(&right.ending);
+        match read.report {
+            Some(report) => prop_assert!(report.counts.failed + report.counts.errors > 0),
+            None => prop_assert!(read.trouble.is_some()),
         }
     }
 

@@ -42,6 +42,12 @@ pub(super) fn other_terms(before: &Decision, after: &Decision) -> Vec<OtherTerm>
     }));
     told.extend(other("stop", &first.stop, &second.stop, |how| stop(*how)));
     told.extend(other("leaks", &first.leaks, &second.leaks, word));
+    told.extend(other(
+        "report trouble",
+        &first.report_trouble,
+        &second.report_trouble,
+        word,
+    ));
     told.extend(other("report", &first.report, &second.report, |report| {
         report.as_ref().map_or_else(none, word)
     }));

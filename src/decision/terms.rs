@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use super::call::Misfit;
 use crate::policy::model::{Confine, StatedEnv, StatedTerms};
-use crate::policy::terms::{Containment, Leaks, Limits, ReportKind, StopSignal};
+use crate::policy::terms::{Containment, Leaks, Limits, ReportKind, ReportTrouble, StopSignal};
 use crate::policy::{CompiledPolicy, CompiledRule, RuleId};
 use crate::reason::Reason;
 
@@ -29,6 +29,8 @@ pub struct Terms {
     pub leaks: Leaks,
     /// The format of its summary.
     pub report: Option<ReportKind>,
+    /// What it means that there is no such summary, or one that contradicts how it ended.
+    pub report_trouble: ReportTrouble,
 }
 
 /// Variables of a run's environment.
@@ -90,6 +92,7 @@ pub(super) fn combine(
     };
     let strongest = rules.iter().filter_map(|rule| rule.terms.containment).max();
     let leaks = rules.iter().filter_map(|rule| rule.terms.leaks).max();
+    let report_trouble = rules.iter().filter_map(|rule| rule.terms.report).max();
     let mut confine: Vec<Confine> = rules
         .iter()
         .filter_map(|rule| rule.terms.confine.clone())
@@ -107,6 +110,9 @@ pub(super) fn combine(
         stop: agreed(&rules, defaults, "stop", |stated| stated.stop)?.unwrap_or_default(),
         leaks: leaks.or(defaults.leaks).unwrap_or(Leaks::Warn),
         report,
+        report_trouble: report_trouble
+            .or(defaults.report)
+            .unwrap_or(ReportTrouble::Warn),
     })
 }
 

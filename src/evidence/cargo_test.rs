@@ -8,9 +8,11 @@
 //! test result: FAILED. 1 passed; 2 failed; 0 ignored; 0 measured; 0 filtered out; finished in 0.08s
 //! ```
 //!
-//! The counts are the sum of these. A result counts if it speaks of as many tests as were announced,
-//! and of several for one announcement the last: what else there is was printed by tests. nextest
-//! prints one summary for all, to its standard error:
+//! The counts are the sum of these. A result belongs to the last program that announced as many tests and
+//! has not told its result; what stands between the two was printed by its tests, other programs and all.
+//! Without such a program it corrects the last one of as many tests, for the runner's own result comes
+//! last. A program that never tells its result has died, which is counted as an error. nextest prints one
+//! summary for all, to its standard error:
 //!
 //! ```text
 //!      Summary [   0.108s] 7 tests run: 5 passed, 2 failed, 1 skipped
@@ -18,10 +20,8 @@
 
 #![forbid(unsafe_code)]
 
-use std::borrow::Cow;
-use std::collections::HashSet;
-
-use super::terminal::{Names, bounded, plain_lines};
+use super::reading::{self, Ending, Read, Reading, Summaries};
+use super::terminal::{Lines, Texts, add_line, bounded};
 use super::{Counts, Report};
 
 /// Reads what `cargo test` wrote to its standard output, or nextest to its standard error.
@@ -42,12 +42,122 @@ use super::{Counts, Report};
 /// ```
 #[must_use]
 pub fn parse(text: &str) -> Option<Report> {
-    let lines = plain_lines(text);
-    nextest(&lines).or_else(|| libtest(&lines)).map(bounded)
+    reading::all(Box::new(CargoTest::new()), text)
+}
+
+/// Reads what `cargo test` and nextest write to both streams.
+#[derive(Debug)]
+pub struct CargoTest {
+    out: Lines,
+    err: Lines,
+    libtest: Option<Libtest>,
+    /// nextest's own words, by stream.
+    on_out: Nextest,
+    on_err: Nextest,
+    /// Programs of which cargo says on standard error that they died.
+    died: u64,
+}
+
+impl CargoTest {
+    /// `cargo test`, or nextest if that is what it turns out to be.
+    #[must_use]
+    #[expect(
+        clippy::new_without_default,
+        reason = "there is no ordinary one of the two"
+    )]
+    pub fn new() -> CargoTest {
+        CargoTest {
+            libtest: Some(Libtest::default()),
+            ..CargoTest::nextest()
+        }
+    }
+
+    /// nextest, whatever the tests print.
+    #[must_use]
+    pub fn nextest() -> CargoTest {
+        CargoTest {
+            out: Lines::default(),
+            err: Lines::default(),
+            libtest: None,
+            on_out: Nextest::default(),
+            on_err: Nextest::default(),
+            died: 0,
+        }
+    }
+
+    fn out_line(libtest: &mut Option<Libtest>, nextest: &mut Nextest, line: &str) {
+        let line = line.trim_end();
+        if let Some(libtest) = libtest {
+            libtest.line(line);
+            nextest.line(line);
+            nextest.is_first |= nextest.has_header && libtest.programs.is_empty();
+        }
+    }
+
+    fn err_line(nextest: &mut Nextest, died: &mut u64, line: &str) {
+        let line = line.trim_end();
+        if has_died(line) {
+            *died = died.saturating_add(1);
+        }
+        nextest.line(line);
+    }
+}
+
+impl Reading for CargoTest {
+    fn stdout(&mut self, bytes: &[u8]) {
+        self.out.push(bytes, |line| {
+            CargoTest::out_line(&mut self.libtest, &mut self.on_out, line);
+        });
+    }
+
+    fn stderr(&mut self, bytes: &[u8]) {
+        self.err.push(bytes, |line| {
+            CargoTest::err_line(&mut self.on_err, &mut self.died, line);
+        });
+    }
+
+    fn finish(mut self: Box<Self>, ending: &Ending) -> Read {
+        self.out.finish(|line| {
+            CargoTest::out_line(&mut self.libtest, &mut self.on_out, line);
+        });
+        self.err.finish(|line| {
+            CargoTest::err_line(&mut self.on_err, &mut self.died, line);
+        });
+        let CargoTest {
+            libtest,
+            on_out,
+            on_err,
+            died,
+            ..
+        } = *self;
+        let Some(libtest) = libtest else {
+            return on_err.read(ending);
+        };
+        // A test may print a summary of nextest; nextest itself says first what it is about to do.
+        if on_err.has_header {
+            return on_err.read(ending);
+        }
+        match libtest.report(died) {
+            Some(_) if on_out.is_first => on_out.read(ending),
+            Some(report) => Read::of(report, ending),
+            None if on_out.is_any => on_out.read(ending),
+            None if on_err.is_any => on_err.read(ending),
+            None => Read::missing("no test program told its result"),
+        }
+    }
+}
+
+/// `process didn't exit successfully: `target/…` (signal: 6, SIGABRT: process abort signal)`. A program
+/// of which a test failed exits with 101, and has told so itself.
+fn has_died(line: &str) -> bool {
+    let is_told = line
+        .trim_start()
+        .starts_with("process didn't exit successfully: `");
+    is_told && !line.ends_with("(exit status: 101)") && !line.ends_with("(exit code: 101)")
 }
 
 /// What one `test result:` line counts.
-#[derive(Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Tally {
     passed: u64,
     failed: u64,
@@ -87,63 +197,100 @@ impl Tally {
     }
 }
 
+/// Most programs that are looked at for one result, from the last one back.
+const MAX_OPEN: usize = 256;
+
+/// Most programs of one run.
+const MAX_PROGRAMS: usize = 100_000;
+
 /// One test program's part of the output.
-#[derive(Default)]
-struct Block {
-    /// How many tests were announced; several announcements if some were printed by tests.
-    announced: HashSet<u64>,
+#[derive(Debug, Default)]
+struct Program {
+    announced: u64,
     result: Option<Tally>,
-    passed: Vec<String>,
+    passed: Texts,
     /// Since `failures:` or `successes:`: what follows is text of the tests.
     is_past_tests: bool,
+    is_behind_failures: bool,
     /// The names below the last `failures:`, and those of the result that counts.
-    listed: Vec<String>,
+    listed: Texts,
     failed: Vec<String>,
 }
 
-fn libtest(lines: &[Cow<'_, str>]) -> Option<Report> {
-    let mut blocks: Vec<Block> = Vec::new();
-    let mut block = Block::default();
-    let mut last_word = "";
-    let mut was_result = false;
-    for line in lines {
-        let line = line.trim_end();
-        if let Some(number) = announced(line) {
-            // A new program starts once the one before has told its result.
-            if block.result.is_some() && was_result {
-                blocks.push(std::mem::take(&mut block));
+/// All test programs of a run.
+#[derive(Debug, Default)]
+struct Libtest {
+    programs: Vec<Program>,
+    messages: Messages,
+}
+
+impl Libtest {
+    fn line(&mut self, line: &str) {
+        self.messages.line(line);
+        if let Some(announced) = announced(line) {
+            if self.programs.len() < MAX_PROGRAMS {
+                self.programs.push(Program {
+                    announced,
+                    ..Program::default()
+                });
             }
-            block.announced.insert(number);
-        } else if let Some(tally) = Tally::read(line).filter(|tally| block.fits(*tally)) {
-            block.result = Some(tally);
-            block.failed = std::mem::take(&mut block.listed);
-        } else {
-            block.line(line, last_word);
-        }
-        if !line.is_empty() {
-            was_result = block.result.is_some()
-                && (line.starts_with("test result: ") || line.starts_with("all doctests ran in "));
-            last_word = line;
+        } else if let Some(tally) = Tally::read(line) {
+            self.result(tally);
+        } else if let Some(at) = self.last(|program| program.result.is_none())
+            && let Some(program) = self.programs.get_mut(at)
+        {
+            program.line(line);
         }
     }
-    blocks.push(block);
-    let mut report = Report {
-        kind: "cargo-test".to_owned(),
-        ..Report::default()
-    };
-    let mut is_any = false;
-    for block in blocks {
-        let Some(tally) = block.result else { continue };
-        is_any = true;
-        let counts = &mut report.counts;
-        counts.passed = counts.passed.saturating_add(tally.passed);
-        counts.failed = counts.failed.saturating_add(tally.failed);
-        counts.skipped = counts.skipped.saturating_add(tally.ignored);
-        report.passed.extend(no_more(block.passed, tally.passed));
-        report.failed.extend(no_more(block.failed, tally.failed));
+
+    fn result(&mut self, tally: Tally) {
+        let fits = |program: &Program| tally.tests() == Some(program.announced);
+        let open = self.last(|program| program.result.is_none() && fits(program));
+        let Some(at) = open.or_else(|| self.last(fits)) else {
+            return;
+        };
+        self.programs.truncate(at.saturating_add(1));
+        if let Some(program) = self.programs.last_mut() {
+            program.result = Some(tally);
+            program.failed = program.listed.distinct(0, program.listed.len());
+        }
     }
-    report.messages = messages(lines);
-    is_any.then_some(report)
+
+    fn last(&self, is_it: impl Fn(&Program) -> bool) -> Option<usize> {
+        let from = self.programs.len().saturating_sub(MAX_OPEN);
+        let at = self.programs.get(from..)?.iter().rposition(is_it)?;
+        Some(at.saturating_add(from))
+    }
+
+    /// The sum; none if no program told a result. `died`: programs of which cargo says so.
+    fn report(self, died: u64) -> Option<Report> {
+        let mut report = Report {
+            kind: "cargo-test".to_owned(),
+            messages: self.messages.into_list(),
+            ..Report::default()
+        };
+        let mut is_any = false;
+        let mut open: u64 = 0;
+        for program in self.programs {
+            let Some(tally) = program.result else {
+                open = open.saturating_add(1);
+                let announced = program.announced;
+                let message = format!("a test program of {announced} tests ended without a result");
+                report.messages.push(message);
+                continue;
+            };
+            is_any = true;
+            let counts = &mut report.counts;
+            counts.passed = counts.passed.saturating_add(tally.passed);
+            counts.failed = counts.failed.saturating_add(tally.failed);
+            counts.skipped = counts.skipped.saturating_add(tally.ignored);
+            let passed = program.passed.part(0, program.passed.len());
+            report.passed.extend(no_more(passed, tally.passed));
+            report.failed.extend(no_more(program.failed, tally.failed));
+        }
+        report.counts.errors = open.max(died);
+        is_any.then(|| bounded(report))
+    }
 }
 
 /// The names, unless there are more of them than were counted.
@@ -164,124 +311,179 @@ fn announced(line: &str) -> Option<u64> {
     number.parse().ok()
 }
 
-impl Block {
-    fn fits(&self, tally: Tally) -> bool {
-        tally
-            .tests()
-            .is_some_and(|tests| self.announced.is_empty() || self.announced.contains(&tests))
-    }
-
-    fn line(&mut self, line: &str, before: &str) {
+impl Program {
+    fn line(&mut self, line: &str) {
         if line == "failures:" {
             self.listed.clear();
             self.is_past_tests = true;
         } else if line == "successes:" {
             self.is_past_tests = true;
         } else if let Some(name) = line.strip_prefix("    ") {
-            if before == "failures:" || !self.listed.is_empty() {
-                self.listed.push(name.to_owned());
+            if self.is_behind_failures || !self.listed.is_empty() {
+                self.listed.add(name);
             }
         } else if !line.is_empty() {
             self.listed.clear();
+        }
+        if !line.is_empty() {
+            self.is_behind_failures = line == "failures:";
         }
         let passed = line
             .strip_prefix("test ")
             .and_then(|rest| rest.strip_suffix(" ... ok"));
         if let Some(name) = passed.filter(|_| !self.is_past_tests) {
             let name = name.strip_suffix(" - should panic").unwrap_or(name);
-            self.passed.push(name.to_owned());
+            self.passed.add(name);
         }
     }
 }
 
 /// The messages of panics and returned errors: of libtest below `---- name stdout ----`, of nextest
 /// indented below `stdout ───` and `stderr ───`.
-fn messages(lines: &[Cow<'_, str>]) -> Vec<String> {
-    let mut messages = Names::default();
-    let mut lines = lines.iter().map(|line| line.trim_end()).peekable();
-    while let Some(line) = lines.next() {
-        let text = line.trim_start();
-        let indent = line.len().saturating_sub(text.len());
-        let message = if let Some(error) = text.strip_prefix("Error: ") {
-            Some(error.to_owned())
-        } else if text.starts_with("note: test did not panic as expected") {
-            Some("test did not panic as expected".to_owned())
-        } else if text.starts_with("thread '") && text.contains(" panicked at ") {
-            Some(panic_message(text, indent, &mut lines))
-        } else {
-            None
-        };
-        // A retried test says the same again.
-        if let Some(message) = message {
-            messages.add(&message);
-        }
-    }
-    messages.into_list()
+#[derive(Debug, Default)]
+struct Messages {
+    list: Texts,
+    /// A panic whose message goes on, and how deep it is indented.
+    open: Option<Panic>,
 }
 
-/// The lines behind `thread 'x' panicked at src/a.rs:1:2:`, or what Rust before 1.73 wrote in quotes
-/// on that line.
-fn panic_message<'l>(
-    first: &str,
+#[derive(Debug)]
+struct Panic {
     indent: usize,
-    lines: &mut std::iter::Peekable<impl Iterator<Item = &'l str>>,
-) -> String {
-    let (_, at) = first.split_once(" panicked at ").unwrap_or_default();
-    if let Some((quoted, _)) = at.strip_prefix('\'').and_then(|at| at.rsplit_once("', ")) {
-        return quoted.to_owned();
-    }
-    let mut message = String::new();
-    while let Some(line) = lines.peek() {
-        let text = line.get(indent..).unwrap_or(line.trim_start());
-        let is_end = text.is_empty()
-            || text == "stack backtrace:"
-            || text.starts_with("note: ")
-            || text.starts_with("---- ")
-            || text.starts_with("thread '")
-            || text.starts_with("test result: ");
-        if is_end {
-            break;
-        }
-        if !message.is_empty() {
-            message.push('\n');
-        }
-        message.push_str(text);
-        lines.next();
-    }
-    if message.is_empty() {
-        at.to_owned()
-    } else {
-        message
-    }
+    at: String,
+    message: String,
 }
 
-fn nextest(lines: &[Cow<'_, str>]) -> Option<Report> {
-    let (at, counts) = lines
-        .iter()
-        .enumerate()
-        .rev()
-        .find_map(|(at, line)| Some((at, summary(line)?)))?;
-    let (before, behind) = lines.split_at_checked(at)?;
-    let of = |lines: &[Cow<'_, str>], is_wanted: fn(&str) -> bool| {
-        let mut names = Names::default();
-        for (word, name) in lines.iter().filter_map(|line| outcome(line)) {
-            if is_wanted(word) {
-                names.add(name);
+impl Messages {
+    fn line(&mut self, line: &str) {
+        if let Some(panic) = &mut self.open {
+            let text = line.get(panic.indent..).unwrap_or(line.trim_start());
+            let is_end = text.is_empty()
+                || text == "stack backtrace:"
+                || text.starts_with("note: ")
+                || text.starts_with("---- ")
+                || text.starts_with("thread '")
+                || text.starts_with("test result: ");
+            if !is_end {
+                add_line(&mut panic.message, text);
+                return;
+            }
+            self.end();
+        }
+        let text = line.trim_start();
+        if let Some(error) = text.strip_prefix("Error: ") {
+            self.list.add(error);
+        } else if text.starts_with("note: test did not panic as expected") {
+            self.list.add("test did not panic as expected");
+        } else if let Some((_, at)) = text
+            .strip_prefix("thread '")
+            .and_then(|rest| rest.split_once(" panicked at "))
+        {
+            // Rust before 1.73 wrote the message in quotes on that line.
+            if let Some((quoted, _)) = at.strip_prefix('\'').and_then(|at| at.rsplit_once("', ")) {
+                self.list.add(quoted);
+            } else {
+                self.open = Some(Panic {
+                    indent: line.len().saturating_sub(text.len()),
+                    at: at.to_owned(),
+                    message: String::new(),
+                });
             }
         }
-        names.into_list()
-    };
-    let mut failed = of(behind, is_failure);
-    if failed.is_empty() {
-        failed = of(before, is_failure);
     }
-    Some(Report {
-        kind: "nextest".to_owned(),
-        counts,
-        failed,
-        passed: of(before, |word| word == "PASS"),
-        messages: messages(before),
-    })
+
+    fn end(&mut self) {
+        if let Some(panic) = self.open.take() {
+            self.list.add(if panic.message.is_empty() {
+                &panic.at
+            } else {
+                &panic.message
+            });
+        }
+    }
+
+    /// A retried test says the same again, so each counts once.
+    fn into_list(mut self) -> Vec<String> {
+        self.end();
+        self.list.distinct(0, self.list.len())
+    }
+}
+
+/// What nextest says of a run.
+#[derive(Debug, Default)]
+struct Nextest {
+    /// It has said what it is about to do.
+    has_header: bool,
+    /// It did so before any test program printed something on the same stream.
+    is_first: bool,
+    is_any: bool,
+    summaries: Summaries<NextestAt>,
+    passed: Texts,
+    failed: Texts,
+    messages: Messages,
+}
+
+/// Where in the lists a summary stands. Behind it nextest lists the failures again.
+#[derive(Clone, Copy, Debug)]
+struct NextestAt {
+    passed: usize,
+    failed: usize,
+    messages: usize,
+}
+
+impl Nextest {
+    fn line(&mut self, line: &str) {
+        self.messages.line(line);
+        if let Some(counts) = summary(line) {
+            self.messages.end();
+            self.is_any = true;
+            let at = NextestAt {
+                passed: self.passed.len(),
+                failed: self.failed.len(),
+                messages: self.messages.list.len(),
+            };
+            self.summaries.add(counts, at);
+        } else if let Some((word, name)) = outcome(line) {
+            if word == "PASS" {
+                self.passed.add(name);
+            } else if is_failure(word) {
+                self.failed.add_again(name);
+            }
+        } else if is_header(line) {
+            self.has_header = true;
+        }
+    }
+
+    fn read(self, ending: &Ending) -> Read {
+        let Nextest {
+            summaries,
+            passed,
+            failed,
+            messages,
+            ..
+        } = self;
+        let none = "nextest printed no summary to standard error";
+        summaries.read(ending, none, |counts, at| {
+            let mut names = failed.distinct(at.failed, failed.len());
+            if names.is_empty() {
+                names = failed.distinct(0, at.failed);
+            }
+            bounded(Report {
+                kind: "nextest".to_owned(),
+                counts,
+                failed: names,
+                passed: passed.distinct(0, at.passed),
+                messages: messages.list.distinct(0, at.messages),
+            })
+        })
+    }
+}
+
+/// `    Starting 7 tests across 2 binaries`.
+fn is_header(line: &str) -> bool {
+    let rest = line.trim_start().strip_prefix("Starting ");
+    let number = rest.and_then(|rest| rest.split_once(" test"));
+    number.is_some_and(|(number, rest)| number.parse::<u64>().is_ok() && rest.contains(" across "))
 }
 
 /// The counts of `Summary [   0.108s] 3/7 tests run: 5 passed (1 slow), 2 failed, 1 skipped`.
@@ -306,10 +508,12 @@ fn summary(line: &str) -> Option<Counts> {
             "passed" => &mut counts.passed,
             "failed" | "timed out" | "exec failed" => &mut counts.failed,
             "skipped" => &mut counts.skipped,
+            // What does not count as a test, such as a script that prepares the run.
+            other if other.contains("fail") || other.contains("error") => &mut counts.errors,
             _ => return None,
         };
         *count = count.checked_add(number)?;
-        if word != "skipped" {
+        if matches!(word, "passed" | "failed" | "timed out" | "exec failed") {
             total = total.checked_add(number)?;
         }
     }
@@ -351,6 +555,11 @@ fn is_failure(word: &str) -> bool {
         word,
         "FAIL" | "TIMEOUT" | "TMT" | "XFAIL" | "ABORT" | "LEAK-FAIL" | "LKFAIL" | "FLKY-FL"
     ) || word.starts_with("SIG")
+        // Behind `TRY 2` there is no room for more.
+        || matches!(
+            word,
+            "ABRT" | "SEGV" | "KILL" | "TERM" | "TRAP" | "ILL" | "BUS" | "FPE" | "HUP" | "INT" | "QUIT" | "PIPE" | "ALRM" | "SYS" | "USR1" | "USR2"
+        )
 }
 
 #[cfg(test)]
@@ -408,6 +617,29 @@ mod tests {
              test result: ok. 1 passed; 0 failed; {OK}\n"
         );
         check(&text, Some((1, 0, 0)));
+        let report = parse(&text).unwrap();
+        assert_eq!(report.counts.errors, 1);
+        assert_eq!(
+            report.messages,
+            ["a test program of 2 tests ended without a result"]
+        );
+    }
+
+    #[test]
+    fn what_a_test_prints_of_other_programs_is_not_counted() {
+        let inner = format!(
+            "running 2 tests\ntest result: ok. 2 passed; 0 failed; {OK}\n\nrunning 3 tests\n\
+             test result: ok. 3 passed; 0 failed; {OK}\n"
+        );
+        for (inner, announced) in [(inner.as_str(), 1), ("running 9 tests\n", 1), (&inner, 3)] {
+            let failed = announced - 1;
+            let text = format!(
+                "running {announced} tests\n{inner}test result: {}. 1 passed; {failed} failed; {OK}\n",
+                if failed == 0 { "ok" } else { "FAILED" }
+            );
+            check(&text, Some((1, failed, 0)));
+            assert_eq!(parse(&text).unwrap().counts.errors, 0);
+        }
     }
 
     #[test]

@@ -10,6 +10,7 @@ pub mod cargo_test;
 mod drawing;
 pub mod junit;
 pub mod pytest;
+pub mod reading;
 pub mod tap;
 mod terminal;
 

@@ -12,9 +12,8 @@
 
 #![forbid(unsafe_code)]
 
-use std::borrow::Cow;
-
-use super::terminal::{Names, bounded, plain_lines};
+use super::reading::{self, Ending, Read, Reading, Summaries};
+use super::terminal::{Lines, Texts, add_line, bounded, distinct};
 use super::{Counts, Report};
 
 /// Reads what pytest wrote to its standard output.
@@ -32,31 +31,136 @@ use super::{Counts, Report};
 /// ```
 #[must_use]
 pub fn parse(stdout: &str) -> Option<Report> {
-    let lines = plain_lines(stdout);
-    let has_header = lines
-        .iter()
-        .find(|line| !line.trim().is_empty())
-        .is_some_and(|line| title(line, '=') == Some("test session starts"));
-    let is_candidate = |line: &str| match title(line, '=') {
-        Some(title) => counts(title),
-        // pytest prints its header and a framed summary, or neither.
-        None if has_header => None,
-        None => counts(line.trim_end()),
-    };
-    let (at, counts) = lines
-        .iter()
-        .enumerate()
-        .rev()
-        .find_map(|(at, line)| is_candidate(line).map(|counts| (at, counts)))?;
-    let before = lines.get(..at).unwrap_or_default();
-    let outcomes = Outcomes::read(before);
-    Some(bounded(Report {
-        kind: "pytest".to_owned(),
-        counts,
-        failed: outcomes.failed.into_list(),
-        passed: outcomes.passed.into_list(),
-        messages: outcomes.messages,
-    }))
+    reading::all(Box::<Pytest>::default(), stdout)
+}
+
+/// Reads what pytest writes to its standard output.
+#[derive(Debug, Default)]
+pub struct Pytest {
+    lines: Lines,
+    said: Said,
+}
+
+impl Reading for Pytest {
+    fn stdout(&mut self, bytes: &[u8]) {
+        self.lines.push(bytes, |line| self.said.line(line));
+    }
+
+    fn finish(mut self: Box<Self>, ending: &Ending) -> Read {
+        self.lines.finish(|line| self.said.line(line));
+        let Said {
+            summaries,
+            passed,
+            failed,
+            short,
+            messages,
+            ..
+        } = self.said;
+        let none = "the output has no summary line of pytest";
+        summaries.read(ending, none, |counts, at: At| {
+            let mut ids = short.failed.distinct(at.short.failed, at.end.failed);
+            if ids.is_empty() {
+                ids = failed.distinct(0, at.failed);
+            }
+            let mut all_passed = short.passed.distinct(at.short.passed, at.end.passed);
+            all_passed.extend(passed.distinct(0, at.passed));
+            let of_short = short.messages.part(at.short.messages, at.end.messages);
+            // The short summary cuts messages to the width of the terminal, but names each failure.
+            let full = messages.part(0, at.messages);
+            bounded(Report {
+                kind: "pytest".to_owned(),
+                counts,
+                failed: ids,
+                passed: distinct(&all_passed),
+                messages: if full.len() >= of_short.len() {
+                    full
+                } else {
+                    of_short
+                },
+            })
+        })
+    }
+}
+
+/// Where in the lists a summary line stands.
+#[derive(Clone, Copy, Debug)]
+struct At {
+    passed: usize,
+    failed: usize,
+    messages: usize,
+    short: ShortAt,
+    end: ShortAt,
+}
+
+/// Where in the lists of the short summary something stands.
+#[derive(Clone, Copy, Debug, Default)]
+struct ShortAt {
+    failed: usize,
+    passed: usize,
+    messages: usize,
+}
+
+/// What pytest has said so far.
+#[derive(Debug, Default)]
+struct Said {
+    /// Set by the first line that is not empty.
+    has_header: Option<bool>,
+    summaries: Summaries<At>,
+    /// By the lines that tests print as they end.
+    passed: Texts,
+    failed: Texts,
+    is_past_tests: bool,
+    short: Short,
+    messages: Texts,
+    full: Full,
+}
+
+impl Said {
+    fn line(&mut self, line: &str) {
+        let title_of = title(line, '=');
+        if self.has_header.is_none() && !line.trim().is_empty() {
+            self.has_header = Some(title_of == Some("test session starts"));
+        }
+        let counts = match title_of {
+            Some(title) => counts(title),
+            // pytest prints its header and a framed summary, or neither.
+            None if self.has_header == Some(true) => None,
+            None => counts(line.trim_end()),
+        };
+        if let Some(counts) = counts {
+            self.full.end(&mut self.messages);
+            self.short.end_message();
+            let at = At {
+                passed: self.passed.len(),
+                failed: self.failed.len(),
+                messages: self.messages.len(),
+                short: self.short.start,
+                end: self.short.at(),
+            };
+            self.summaries.add(counts, at);
+            return;
+        }
+        if matches!(title_of, Some("FAILURES" | "ERRORS")) {
+            self.is_past_tests = true;
+        }
+        if !self.is_past_tests {
+            match of_worker(line).or_else(|| of_progress(line)) {
+                Some(("PASSED", id)) => self.passed.add(id),
+                Some(("FAILED" | "ERROR", id)) => self.failed.add(id),
+                _ => {}
+            }
+        }
+        if self.is_past_tests {
+            self.full.line(line, &mut self.messages);
+        }
+        if title_of == Some("short test summary info") {
+            self.short.end_message();
+            self.short.start = self.short.at();
+            self.short.is_open = true;
+        } else if self.short.is_open {
+            self.short.line(line);
+        }
+    }
 }
 
 /// The text of a line such as `==== text ====`.
@@ -109,10 +213,12 @@ fn counts(summary: &str) -> Option<Counts> {
                 is_known = true;
                 continue;
             }
-            // What a plugin counts, subtests for example.
+            // What a plugin counts, subtests for example. It must not hide that something failed.
+            other if other.contains("failed") => &mut counts.failed,
+            other if other.contains("error") => &mut counts.errors,
             _ => continue,
         };
-        *count = number;
+        *count = count.saturating_add(number);
         is_known = true;
     }
     is_known.then_some(counts)
@@ -139,93 +245,110 @@ fn is_time(text: &str) -> bool {
     is_number && is_rest
 }
 
-/// What pytest said of single tests.
-#[derive(Default)]
-struct Outcomes {
-    failed: Names,
-    passed: Names,
-    messages: Vec<String>,
+/// The entries below `short test summary info`. That line may come several times: a test may print it.
+#[derive(Debug, Default)]
+struct Short {
+    is_open: bool,
+    failed: Texts,
+    passed: Texts,
+    messages: Texts,
+    message: Option<String>,
+    /// Where those below the last such line start.
+    start: ShortAt,
 }
 
-impl Outcomes {
-    /// Reads the lines in front of the summary line.
-    fn read(lines: &[Cow<'_, str>]) -> Outcomes {
-        let short = short_summary(lines);
-        let mut outcomes = Outcomes::default();
-        let mut short_messages: Vec<String> = Vec::new();
-        let mut is_open = false;
-        for line in short {
-            let entry = entry(line);
-            if let Some((word, rest)) = entry {
-                let (id, message) = id_and_message(rest);
-                is_open = matches!(word, "FAILED" | "ERROR" | "SUBFAILED") && message.is_some();
-                match word {
-                    "FAILED" | "ERROR" | "SUBFAILED" => {
-                        outcomes.failed.add(id);
-                        short_messages.extend(message.map(str::to_owned));
-                    }
-                    "PASSED" => outcomes.passed.add(id),
-                    _ => {}
+impl Short {
+    fn at(&self) -> ShortAt {
+        ShortAt {
+            failed: self.failed.len(),
+            passed: self.passed.len(),
+            messages: self.messages.len(),
+        }
+    }
+
+    fn end_message(&mut self) {
+        if let Some(message) = self.message.take() {
+            self.messages.add_again(&message);
+        }
+    }
+
+    fn line(&mut self, line: &str) {
+        if let Some((outcome, rest)) = entry(line) {
+            self.end_message();
+            let (id, message) = id_and_message(rest);
+            match outcome {
+                Outcome::Failed => {
+                    self.failed.add(id);
+                    self.message = message.map(str::to_owned);
                 }
-            } else if is_open && title(line, '!').is_none() {
-                // With `-vv` a message keeps its lines.
-                if let Some(message) = short_messages.last_mut() {
-                    message.push('\n');
-                    message.push_str(line.trim_end());
-                }
+                Outcome::Passed => self.passed.add(id),
+                Outcome::Other => {}
             }
+        } else if let Some(message) = &mut self.message
+            && title(line, '!').is_none()
+        {
+            // With `-vv` a message keeps its lines.
+            add_line(message, line.trim_end());
         }
-        let failed = progress(lines, &mut outcomes.passed);
-        if outcomes.failed.is_empty() {
-            outcomes.failed = failed;
-        }
-        let full = failure_messages(lines);
-        // The short summary cuts messages to the width of the terminal, but names each failure.
-        outcomes.messages = if full.len() >= short_messages.len() {
-            full
-        } else {
-            short_messages
-        };
-        outcomes
     }
 }
 
-/// The lines behind the last `short test summary info`. Where that line was cut away: the lines at
-/// the end that are entries of it.
-fn short_summary<'l, 't>(lines: &'l [Cow<'t, str>]) -> &'l [Cow<'t, str>] {
-    let head = lines
-        .iter()
-        .rposition(|line| title(line, '=') == Some("short test summary info"));
-    let start = match head {
-        Some(head) => head.saturating_add(1),
-        None => {
-            let is_entry =
-                |line: &Cow<'_, str>| entry(line).is_some() || title(line, '!').is_some();
-            lines
-                .iter()
-                .rposition(|line| !is_entry(line))
-                .map_or(0, |last_other| last_other.saturating_add(1))
-        }
-    };
-    lines.get(start..).unwrap_or_default()
+/// What an entry of the short summary says of a test.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Outcome {
+    Failed,
+    Passed,
+    Other,
 }
 
-/// The word and the rest of an entry such as `FAILED tests/a.py::test_x - assert 0`.
-fn entry(line: &str) -> Option<(&str, &str)> {
-    const WORDS: [&str; 8] = [
-        "FAILED",
-        "ERROR",
-        "PASSED",
-        "SKIPPED",
-        "XFAIL",
-        "XPASS",
-        "RERUN",
-        "SUBFAILED",
-    ];
+/// The outcome and the rest of an entry such as `FAILED tests/a.py::test_x - assert 0`.
+///
+/// A failed part of a test is named by its test: `SUBFAILED[words] (i=1) tests/a.py::test_x - …` of
+/// pytest 9, `[words] (i=1) SUBFAIL tests/a.py::test_x - …` of the plugin before.
+fn entry(line: &str) -> Option<(Outcome, &str)> {
+    for word in ["SUBFAILED", "SUBFAIL"] {
+        if line.starts_with(['[', '('])
+            && let Some((_, rest)) = line.split_once(&format!(" {word} "))
+        {
+            return Some((Outcome::Failed, rest.trim_end()));
+        }
+        if let Some(rest) = line.strip_prefix(word)
+            && rest.starts_with(['[', '(', ' '])
+        {
+            return Some((Outcome::Failed, behind_words(rest).trim_end()));
+        }
+    }
     let (word, rest) = line.split_once(' ')?;
-    // `SUBFAILED(i=1)` and `SUBFAILED[name]` say which subtest it was.
-    let word = word.split(['(', '[']).next().unwrap_or(word);
-    WORDS.contains(&word).then_some((word, rest.trim_end()))
+    let outcome = match word {
+        "FAILED" | "ERROR" => Outcome::Failed,
+        "PASSED" => Outcome::Passed,
+        "SKIPPED" | "XFAIL" | "XPASS" | "RERUN" => Outcome::Other,
+        _ if word.starts_with("SUBSKIP") || word.starts_with("SUBPASS") => Outcome::Other,
+        _ => return None,
+    };
+    Some((outcome, rest.trim_end()))
+}
+
+/// Leaves out `[words] (i=1)`, which say what part of a test it was. The words may hold anything, so
+/// what follows is known by its form: the first place that a file of Python stands at.
+fn behind_words(text: &str) -> &str {
+    let starts = || {
+        let ends = [") ", "] "]
+            .into_iter()
+            .flat_map(|end| text.match_indices(end));
+        let mut starts: Vec<usize> = ends.map(|(at, _)| at.saturating_add(2)).collect();
+        starts.sort_unstable();
+        starts.into_iter().filter_map(|at| text.get(at..))
+    };
+    let word = |rest: &str| rest.split(' ').next().map(str::to_owned);
+    let is_file = |rest: &&str| word(rest).is_some_and(|word| word.contains(".py::"));
+    let is_id = |rest: &&str| word(rest).is_some_and(|word| word.contains("::"));
+    starts()
+        .find(is_file)
+        .or_else(|| starts().find(is_id))
+        .or_else(|| starts().next())
+        .unwrap_or(text)
+        .trim_start()
 }
 
 /// Takes `id - message` apart. An id may hold ` - ` between its brackets.
@@ -240,26 +363,9 @@ fn id_and_message(rest: &str) -> (&str, Option<&str>) {
     (rest.strip_suffix(" -").unwrap_or(rest), None)
 }
 
-/// Adds the passed tests, and returns the failed ones, by the lines that `-v` prints while tests run:
-/// `tests/a.py::test_x PASSED [ 50%]`, and `[gw0] [ 50%] PASSED tests/a.py::test_x` from xdist.
-///
-/// The progress in brackets is required: with `-s` there is none, and then a test's own prints
-/// cannot be told from pytest's.
-fn progress(lines: &[Cow<'_, str>], passed: &mut Names) -> Names {
-    let mut failed = Names::default();
-    for line in lines {
-        if title(line, '=').is_some_and(|title| matches!(title, "FAILURES" | "ERRORS")) {
-            break;
-        }
-        match of_worker(line).or_else(|| of_progress(line)) {
-            Some(("PASSED", id)) => passed.add(id),
-            Some(("FAILED" | "ERROR", id)) => failed.add(id),
-            _ => {}
-        }
-    }
-    failed
-}
-
+// The outcome by a line that `-v` prints while tests run: `tests/a.py::test_x PASSED [ 50%]`, and
+// `[gw0] [ 50%] PASSED tests/a.py::test_x` from xdist. The progress in brackets is required: with `-s`
+// there is none, and then a test's own prints cannot be told from pytest's.
 fn of_worker(line: &str) -> Option<(&str, &str)> {
     let (worker, rest) = line.strip_prefix("[gw")?.split_once("] [")?;
     let (percent, rest) = rest.split_once("] ")?;
@@ -286,48 +392,46 @@ fn is_progress(text: &str) -> bool {
 
 /// The `E` lines of each block below `FAILURES` and `ERRORS`. Of several exceptions that led to one
 /// another the last one counts. What a test printed is skipped: it stands at the end of a block.
-fn failure_messages(lines: &[Cow<'_, str>]) -> Vec<String> {
-    let is_start =
-        |line: &Cow<'_, str>| title(line, '=').is_some_and(|t| matches!(t, "FAILURES" | "ERRORS"));
-    let start = lines.iter().position(is_start).unwrap_or(lines.len());
-    let mut messages = Vec::new();
-    let mut message = String::new();
-    // `E` stands in front of the text's own indentation: as deep as its first line begins.
-    let mut indent = None;
-    let mut is_traceback = false;
-    for line in lines.get(start..).unwrap_or_default() {
+#[derive(Debug, Default)]
+struct Full {
+    message: String,
+    /// `E` stands in front of the text's own indentation: as deep as its first line begins.
+    indent: Option<usize>,
+    is_traceback: bool,
+}
+
+impl Full {
+    fn line(&mut self, line: &str, messages: &mut Texts) {
         if title(line, '_').is_some() || title(line, '=').is_some() {
-            if !message.is_empty() {
-                messages.push(std::mem::take(&mut message));
-            }
-            indent = None;
-            is_traceback = title(line, '_').is_some();
+            self.end(messages);
+            self.is_traceback = title(line, '_').is_some();
         } else if title(line, '-').is_some_and(|title| title.starts_with("Captured ")) {
-            is_traceback = false;
-        } else if is_traceback {
+            self.is_traceback = false;
+        } else if self.is_traceback {
             let error = line
                 .strip_prefix('E')
                 .filter(|rest| rest.is_empty() || rest.starts_with("   "));
             let Some(text) = error else {
-                indent = None;
-                continue;
+                self.indent = None;
+                return;
             };
             let blanks = text.len().saturating_sub(text.trim_start().len());
-            let first = *indent.get_or_insert_with(|| {
+            let message = &mut self.message;
+            let first = *self.indent.get_or_insert_with(|| {
                 message.clear();
                 blanks
             });
-            if !message.is_empty() {
-                message.push('\n');
-            }
             let text = text.get(first.min(blanks)..).unwrap_or_default();
-            message.push_str(text.trim_end());
+            add_line(message, text.trim_end());
         }
     }
-    if !message.is_empty() {
-        messages.push(message);
+
+    fn end(&mut self, messages: &mut Texts) {
+        if !self.message.is_empty() {
+            messages.add_again(&std::mem::take(&mut self.message));
+        }
+        self.indent = None;
     }
-    messages
 }
 
 #[cfg(test)]
@@ -373,6 +477,10 @@ mod tests {
             "==== 2 failed, 2 subtests passed in 0.03s ====",
             Some([0, 2, 0, 0, 0, 0]),
         );
+        check(
+            "==== 1 passed, 1 subtests failed, 2 plugin errors in 0.02s ====",
+            Some([1, 1, 0, 2, 0, 0]),
+        );
         check("==== no tests ran in 0.01s ====", Some([0; 6]));
         check("==== 2 deselected in 0.02s ====", Some([0; 6]));
         check(
@@ -408,6 +516,27 @@ mod tests {
         );
         let header = "=== test session starts ===\n=== 1 failed in 1s ===\n9 passed in 1s\n";
         check(header, Some([0, 1, 0, 0, 0, 0]));
+    }
+
+    #[test]
+    fn a_part_of_a_test_is_named_by_its_test() {
+        #[track_caller]
+        fn check(line: &str, id: &str) {
+            let (outcome, rest) = entry(line).unwrap();
+            assert_eq!((outcome, id_and_message(rest).0), (Outcome::Failed, id));
+        }
+        check("SUBFAILED[msg] (i=0) t/a.py::T::x - no", "t/a.py::T::x");
+        check("SUBFAILED(i=1, j=2) t/a.py::T::x - no", "t/a.py::T::x");
+        check("SUBFAILED[two words] t/a.py::x", "t/a.py::x");
+        check(
+            "SUBFAILED[a] (b) c::d - e] (i=0) t/a.py::x - no",
+            "t/a.py::x",
+        );
+        check("SUBFAILED(<subtest>) t/a.py::x[p q] - no", "t/a.py::x[p q]");
+        check("SUBFAILED t/a.py::x", "t/a.py::x");
+        check("[n] (i=1) SUBFAIL t/a.py::x - no", "t/a.py::x");
+        check("(i=1) SUBFAIL t/a.py::x", "t/a.py::x");
+        check("FAILED t/a.py::x[SUBFAIL ] - no", "t/a.py::x[SUBFAIL ]");
     }
 
     #[test]

@@ -13,8 +13,9 @@
 
 #![forbid(unsafe_code)]
 
-use super::Report;
-use super::terminal::{bounded, plain_lines};
+use super::reading::{self, Ending, Read, Reading};
+use super::terminal::{Lines, Texts, add_line, bounded};
+use super::{Counts, Report};
 
 /// Reads what a TAP producer wrote to its standard output.
 ///
@@ -31,42 +32,142 @@ use super::terminal::{bounded, plain_lines};
 /// ```
 #[must_use]
 pub fn parse(stdout: &str) -> Option<Report> {
-    let lines = plain_lines(stdout);
-    let mut report = Report {
-        kind: "tap".to_owned(),
-        ..Report::default()
-    };
-    let mut planned: Option<u64> = None;
-    let mut told: u64 = 0;
-    let mut is_failing = false;
-    let mut lines = lines.iter().map(|line| line.trim_end()).peekable();
-    while let Some(line) = lines.next() {
-        if let Some(number) = plan(line) {
-            if planned.replace(number).is_some() {
-                return None;
+    reading::all(Box::<Tap>::default(), stdout)
+}
+
+/// Reads what a TAP producer writes to its standard output.
+#[derive(Debug, Default)]
+pub struct Tap {
+    lines: Lines,
+    said: Said,
+}
+
+impl Reading for Tap {
+    fn stdout(&mut self, bytes: &[u8]) {
+        self.lines
+            .push(bytes, |line| self.said.line(line.trim_end()));
+    }
+
+    fn finish(mut self: Box<Self>, ending: &Ending) -> Read {
+        self.lines.finish(|line| self.said.line(line.trim_end()));
+        let mut said = self.said;
+        said.end_message();
+        let why = match (said.is_out_of_step, said.planned) {
+            (true, _) => Some(
+                "the tests in the output are not numbered in order, or planned twice".to_owned(),
+            ),
+            _ if said.has_given_up => None,
+            (false, None) => Some("the output has no plan such as `1..3`".to_owned()),
+            (false, Some(planned)) if planned != said.told => Some(format!(
+                "{planned} tests were planned, {} were told",
+                said.told
+            )),
+            (false, Some(_)) => None,
+        };
+        if let Some(why) = why {
+            return Read::missing(why);
+        }
+        let all = |texts: &Texts| texts.part(0, texts.len());
+        let report = Report {
+            kind: "tap".to_owned(),
+            counts: said.counts,
+            failed: all(&said.failed),
+            passed: all(&said.passed),
+            messages: all(&said.messages),
+        };
+        Read::of(bounded(report), ending)
+    }
+}
+
+/// What was said so far.
+#[derive(Debug, Default)]
+struct Said {
+    counts: Counts,
+    failed: Texts,
+    passed: Texts,
+    messages: Texts,
+    planned: Option<u64>,
+    told: u64,
+    /// The tests that were told are not those that were planned.
+    is_out_of_step: bool,
+    has_given_up: bool,
+    /// The last test failed, and has not said why.
+    is_failing: bool,
+    /// The lines of an `error:` that goes on.
+    message: Option<String>,
+}
+
+impl Said {
+    fn line(&mut self, line: &str) {
+        if self.has_given_up {
+            return;
+        }
+        if let Some(message) = &mut self.message {
+            if line.is_empty() || line.starts_with("    ") {
+                let text = line.get(4..).unwrap_or_default();
+                if !(message.is_empty() && text.trim().is_empty()) {
+                    add_line(message, text);
+                }
+                return;
             }
+            self.end_message();
+        }
+        if let Some(number) = plan(line) {
+            self.is_out_of_step |= self.planned.replace(number).is_some();
         } else if let Some(reason) = line.strip_prefix("Bail out!") {
-            report.counts.errors = 1;
+            self.counts.errors = 1;
             let reason = reason.trim();
-            let message = if reason.is_empty() {
+            self.messages.add_again(if reason.is_empty() {
                 "bail out"
             } else {
                 reason
-            };
-            report.messages.push(message.to_owned());
-            return Some(bounded(report));
+            });
+            self.has_given_up = true;
         } else if let Some(point) = Point::read(line) {
-            told = told.checked_add(1)?;
-            if point.number.is_some_and(|number| number != told) {
-                return None;
+            self.told = self.told.saturating_add(1);
+            self.is_out_of_step |= point.number.is_some_and(|number| number != self.told);
+            self.is_failing = self.count(point);
+        } else if let Some(error) = line.strip_prefix("  error: ").filter(|_| self.is_failing) {
+            // In quotes, or as a block that is indented deeper, as node writes it.
+            if error.starts_with(['|', '>']) {
+                self.message = Some(String::new());
+            } else {
+                self.messages.add_again(error.trim_matches(['\'', '"']));
             }
-            is_failing = point.count(told, &mut report);
-        } else if let Some(error) = line.strip_prefix("  error: ").filter(|_| is_failing) {
-            report.messages.push(message(error, &mut lines));
-            is_failing = false;
+            self.is_failing = false;
         }
     }
-    (planned == Some(told)).then(|| bounded(report))
+
+    fn end_message(&mut self) {
+        if let Some(message) = self.message.take() {
+            self.messages.add_again(message.trim());
+        }
+    }
+
+    /// Counts a test; true if it failed, so that what follows says why.
+    fn count(&mut self, point: Point) -> bool {
+        let name = if point.description.is_empty() {
+            self.told.to_string()
+        } else {
+            point.description
+        };
+        let counts = &mut self.counts;
+        let count = match (point.directive, point.is_ok) {
+            (Some(Directive::Skip), _) => &mut counts.skipped,
+            (Some(Directive::Todo), true) => &mut counts.xpassed,
+            (Some(Directive::Todo), false) => &mut counts.xfailed,
+            (None, true) => {
+                self.passed.add_again(&name);
+                &mut counts.passed
+            }
+            (None, false) => {
+                self.failed.add_again(&name);
+                &mut counts.failed
+            }
+        };
+        *count = count.saturating_add(1);
+        !point.is_ok && point.directive.is_none()
+    }
 }
 
 /// The number of `1..3`, which is 0 in `1..0 # SKIP no database`.
@@ -78,6 +179,7 @@ fn plan(line: &str) -> Option<u64> {
 }
 
 /// One line about one test.
+#[derive(Debug)]
 struct Point {
     is_ok: bool,
     number: Option<u64>,
@@ -85,7 +187,7 @@ struct Point {
     directive: Option<Directive>,
 }
 
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Debug)]
 enum Directive {
     Skip,
     Todo,
@@ -118,32 +220,6 @@ impl Point {
             directive,
         })
     }
-
-    /// Adds the test to the report; whether it failed, so that what follows says why.
-    fn count(self, told: u64, report: &mut Report) -> bool {
-        let has_failed = !self.is_ok && self.directive.is_none();
-        let name = if self.description.is_empty() {
-            told.to_string()
-        } else {
-            self.description
-        };
-        let counts = &mut report.counts;
-        let count = match (self.directive, self.is_ok) {
-            (Some(Directive::Skip), _) => &mut counts.skipped,
-            (Some(Directive::Todo), true) => &mut counts.xpassed,
-            (Some(Directive::Todo), false) => &mut counts.xfailed,
-            (None, true) => {
-                report.passed.push(name);
-                &mut counts.passed
-            }
-            (None, false) => {
-                report.failed.push(name);
-                &mut counts.failed
-            }
-        };
-        *count = count.saturating_add(1);
-        has_failed
-    }
 }
 
 /// Takes `text # SKIP why` apart. A `#` of the text itself is written `\#`.
@@ -166,23 +242,6 @@ fn directive(text: &str) -> (&str, Option<Directive>) {
         }
     }
     (text, None)
-}
-
-/// The value of `error:` in the YAML below a failed test, as node writes it: in quotes, or as a
-/// block that is indented deeper.
-fn message<'l>(
-    first: &str,
-    lines: &mut std::iter::Peekable<impl Iterator<Item = &'l str>>,
-) -> String {
-    if !first.starts_with(['|', '>']) {
-        return first.trim_matches(['\'', '"']).to_owned();
-    }
-    let mut message = String::new();
-    while let Some(line) = lines.next_if(|line| line.is_empty() || line.starts_with("    ")) {
-        message.push_str(line.get(4..).unwrap_or_default());
-        message.push('\n');
-    }
-    message.trim().to_owned()
 }
 
 #[cfg(test)]

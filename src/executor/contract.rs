@@ -155,6 +155,7 @@ pub fn launch(argv: &[&str]) -> Launch {
         containment: Containment::Auto,
         stop: StopSignal::default(),
         leaks: Leaks::Warn,
+        report_trouble: crate::policy::terms::ReportTrouble::Warn,
         report: None,
         hidden: Vec::new(),
         read_only: Vec::new(),

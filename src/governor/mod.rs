@@ -290,7 +290,7 @@ impl Governor {
             }
             Resolved::Denied(decision) => return Ok(self.refused(decision)),
         };
-        let report = match report::Source::new(self.policy(), &command, report_file) {
+        let mut report = match report::Source::new(self.policy(), &command, report_file) {
             Ok(report) => report,
             Err(why) => {
                 let decision = Resolved::Command(command).into_decision();
@@ -338,9 +338,11 @@ impl Governor {
             }
         };
         // Recorded first, then waited for what remains.
-        let (mut evidence, _remains) = self.executor.run_leaving(prepared, permit, observer);
+        let (mut evidence, _remains) =
+            self.executor
+                .run_leaving(prepared, permit, &mut report.watching(observer));
         evidence.stdin = input;
-        report.read(&mut evidence);
+        report.tell(&mut evidence);
         for (id, path) in self.changed_pins(granted) {
             let about = format!("{path}, which grant {id} approved");
             evidence

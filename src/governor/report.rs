@@ -1,19 +1,27 @@
-//! What a run's own report says: from its output, or from a file that it was asked to write.
+//! What a run's own report says: from its output while that is read, or from a file that it was asked to
+//! write.
 
 #![forbid(unsafe_code)]
 
-use crate::evidence::{self, Event, Evidence, Report};
+use crate::evidence::reading::{Ending, Read, Reading};
+use crate::evidence::{Event, Evidence, Status, cargo_test, junit, pytest, tap};
+use crate::executor::{CancelToken, Observer, Stream};
 use crate::path::CanonicalPath;
 use crate::policy::CompiledPolicy;
-use crate::policy::terms::ReportKind;
+use crate::policy::terms::{ReportKind, ReportTrouble};
 use crate::resolve::{Command, Written};
 
 /// Where the report of a run is to be found.
-#[derive(Debug)]
 pub(super) struct Source {
-    /// What the action's output reads like.
-    kind: Option<ReportKind>,
-    file: Option<Written>,
+    from: From,
+    trouble: ReportTrouble,
+}
+
+enum From {
+    /// No report is declared.
+    Nowhere,
+    Output(Box<dyn Reading>),
+    File(Written),
 }
 
 impl Source {
@@ -27,52 +35,103 @@ impl Source {
         command: &Command,
         file: Option<&[u8]>,
     ) -> Result<Source, String> {
-        let file = match file {
-            None => None,
-            Some(text) => {
+        let launch = command.launch();
+        let from = match (file, launch.report) {
+            (None, None) => From::Nowhere,
+            (None, Some(kind)) => From::Output(reading(kind)),
+            (Some(text), _) => {
                 let path = CanonicalPath::parse(text, policy.switches()).ok();
                 let written = path.and_then(|path| command.written(&path));
-                Some(written.ok_or_else(|| {
+                From::File(written.ok_or_else(|| {
                     let shown = crate::path::shown(text);
                     format!("no argument of the request says that `{shown}` is written, so no report can be read from it")
                 })?)
             }
         };
         Ok(Source {
-            kind: command.launch().report,
-            file,
+            from,
+            trouble: launch.report_trouble,
         })
     }
 
-    /// Adds the report to the evidence. A file that cannot be read is an event, and no output stands
-    /// in for it.
-    pub(super) fn read(&self, evidence: &mut Evidence) {
-        let Some(file) = &self.file else {
-            evidence.report = self.kind.and_then(|kind| from_output(kind, evidence));
+    /// Shows the output to `observer` as it comes, and reads it.
+    pub(super) fn watching<'o>(&'o mut self, observer: &'o mut dyn Observer) -> Watching<'o> {
+        Watching {
+            source: self,
+            observer,
+        }
+    }
+
+    /// Adds the report to the evidence. What is wrong with it is an event, and no output stands in for a
+    /// file that cannot be read.
+    pub(super) fn tell(self, evidence: &mut Evidence) {
+        if evidence.status == Status::SpawnFailed {
             return;
+        }
+        let ending = Ending::of(evidence);
+        let event = match self.from {
+            From::Nowhere => return,
+            From::Output(reading) => {
+                let Read {
+                    report, trouble, ..
+                } = reading.finish(&ending);
+                evidence.report = report;
+                trouble.map(|trouble| trouble.event())
+            }
+            From::File(file) => {
+                let most = u64::try_from(junit::MAX_BYTES).unwrap_or(u64::MAX);
+                let bytes = file.read(most).map_err(|error| error.to_string());
+                match bytes.and_then(|bytes| {
+                    junit::read(&bytes).map_err(|why| format!("it is not JUnit XML: {why}"))
+                }) {
+                    Ok(report) => {
+                        let Read {
+                            report, trouble, ..
+                        } = Read::of(report, &ending);
+                        evidence.report = report;
+                        trouble.map(|trouble| trouble.event())
+                    }
+                    Err(why) => Some(Event::new("REPORT_UNREADABLE", why)),
+                }
+            }
         };
-        let most = u64::try_from(evidence::junit::MAX_BYTES).unwrap_or(u64::MAX);
-        let read = file.read(most).map_err(|error| error.to_string());
-        let parsed = read.and_then(|bytes| {
-            let text = String::from_utf8_lossy(&bytes);
-            evidence::junit::parse(&text).ok_or_else(|| "it is not JUnit XML".to_owned())
-        });
-        match parsed {
-            Ok(report) => evidence.report = Some(report),
-            Err(why) => evidence.events.push(Event::new("REPORT_UNREADABLE", why)),
+        if let Some(event) = event {
+            evidence.events.push(event);
+            if self.trouble == ReportTrouble::Fail && evidence.status == Status::Pass {
+                evidence.status = Status::Fail;
+            }
         }
     }
 }
 
-/// What the command's own summary says.
-fn from_output(kind: ReportKind, evidence: &Evidence) -> Option<Report> {
-    let stdout = evidence.stdout.text.to_lossy();
+fn reading(kind: ReportKind) -> Box<dyn Reading> {
     match kind {
-        ReportKind::Pytest => evidence::pytest::parse(&stdout),
-        // libtest writes to standard output, nextest to standard error.
-        ReportKind::CargoTest => evidence::cargo_test::parse(&stdout)
-            .or_else(|| evidence::cargo_test::parse(&evidence.stderr.text.to_lossy())),
-        ReportKind::Junit => evidence::junit::parse(&stdout),
-        ReportKind::Tap => evidence::tap::parse(&stdout),
+        ReportKind::Pytest => Box::<pytest::Pytest>::default(),
+        ReportKind::CargoTest => Box::new(cargo_test::CargoTest::new()),
+        ReportKind::Nextest => Box::new(cargo_test::CargoTest::nextest()),
+        ReportKind::Junit => Box::<junit::Junit>::default(),
+        ReportKind::Tap => Box::<tap::Tap>::default(),
+    }
+}
+
+/// An observer in front of another.
+pub(super) struct Watching<'o> {
+    source: &'o mut Source,
+    observer: &'o mut dyn Observer,
+}
+
+impl Observer for Watching<'_> {
+    fn output(&mut self, stream: Stream, bytes: &[u8]) {
+        if let From::Output(reading) = &mut self.source.from {
+            match stream {
+                Stream::Stdout => reading.stdout(bytes),
+                Stream::Stderr => reading.stderr(bytes),
+            }
+        }
+        self.observer.output(stream, bytes);
+    }
+
+    fn cancellation(&self) -> Option<CancelToken> {
+        self.observer.cancellation()
     }
 }

@@ -492,6 +492,7 @@ impl Merging<'_> {
         lower(&mut limits.stdin_bytes, stdin_bytes);
         own.containment = own.containment.max(parent.containment);
         own.leaks = own.leaks.max(parent.leaks);
+        own.report = own.report.max(parent.report);
         own.stop = own.stop.or(parent.stop);
         for (mine, theirs) in [
             (&mut own.env.inherit, parent.env.inherit),

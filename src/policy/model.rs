@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use super::glob::Pattern;
 use super::source::Span;
-use super::terms::{Containment, Keep, Leaks, ReportKind, StopSignal};
+use super::terms::{Containment, Keep, Leaks, ReportKind, ReportTrouble, StopSignal};
 use crate::path::{Switches, Syntax};
 
 /// One document, checked for form.
@@ -518,6 +518,7 @@ pub(crate) struct StatedTerms {
     pub(crate) confine: Option<Confine>,
     pub(crate) stop: Option<StopSignal>,
     pub(crate) leaks: Option<Leaks>,
+    pub(crate) report: Option<ReportTrouble>,
 }
 
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

@@ -1,4 +1,5 @@
-//! How an allowed run is to be run: limits, containment, confinement, stop signal, leaks.
+//! How an allowed run is to be run: limits, containment, confinement, stop signal, leaks,
+//! reports.
 //!
 //! A rule states some of these; `Terms`, in `decision`, holds all of them, with `defaults` and the built-in values
 //! filled in and several rules combined to the strictest.
@@ -144,6 +145,17 @@ pub enum Leaks {
     Fail,
 }
 
+/// What it means when a declared report is missing, cannot be read, or contradicts how the command ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+#[non_exhaustive]
+pub enum ReportTrouble {
+    /// An event of the evidence says so.
+    Warn,
+    /// The run counts as failed as well.
+    Fail,
+}
+
 /// The format of a command's own summary.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -151,8 +163,10 @@ pub enum Leaks {
 pub enum ReportKind {
     /// pytest's terminal summary.
     Pytest,
-    /// `cargo test` and nextest.
+    /// `cargo test`, and nextest if that is what runs.
     CargoTest,
+    /// nextest, whatever its tests print.
+    Nextest,
     /// JUnit XML.
     Junit,
     /// Test Anything Protocol.

@@ -7,7 +7,7 @@ use std::os::fd::OwnedFd;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use crate::policy::terms::{Containment, Leaks, Limits, ReportKind, StopSignal};
+use crate::policy::terms::{Containment, Leaks, Limits, ReportKind, ReportTrouble, StopSignal};
 
 /// One command as it will be executed. Made by `resolve` only, as a part of a `Command`.
 #[derive(Clone, Debug)]
@@ -31,6 +31,8 @@ pub struct Launch {
     pub leaks: Leaks,
     /// Which summary to read from the output.
     pub report: Option<ReportKind>,
+    /// What it means that there is none, or one that contradicts how the command ended.
+    pub report_trouble: ReportTrouble,
     /// Directories the command must not see, where that can be enforced: the ledger with its keys and grants.
     pub hidden: Vec<PathBuf>,
     /// Files the command must not change, where that can be enforced: the policy.

@@ -558,6 +558,7 @@ impl Asking<'_> {
             containment: plan.terms.containment,
             stop: plan.terms.stop,
             leaks: plan.terms.leaks,
+            report_trouble: plan.terms.report_trouble,
             report: plan.terms.report,
             hidden: host.hidden.clone(),
             read_only: host.read_only.clone(),

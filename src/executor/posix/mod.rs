@@ -341,6 +341,7 @@ fn nothing() -> std::io::Result<Launch> {
         containment: Wanted::Auto,
         stop: StopSignal::default(),
         leaks: Leaks::Warn,
+        report_trouble: crate::policy::terms::ReportTrouble::Warn,
         report: None,
         hidden: Vec::new(),
         read_only: Vec::new(),

@@ -12,7 +12,9 @@ use crate::policy::model::{
 };
 use crate::policy::source::{Node, Span, Value};
 use crate::policy::steering;
-use crate::policy::terms::{Containment, Keep, Leaks, MAX_TIMEOUT, StopSignal, StopTarget};
+use crate::policy::terms::{
+    Containment, Keep, Leaks, MAX_TIMEOUT, ReportTrouble, StopSignal, StopTarget,
+};
 
 const RULE: &[&str] = &[
     "id",
@@ -30,13 +32,22 @@ const RULE: &[&str] = &[
     "confine",
     "stop",
     "leaks",
+    "report",
     "reason",
     "instead",
     "until",
     "widens",
 ];
 /// Keys that say how an allowed run is to be run.
-const TERMS: &[&str] = &["limits", "env", "containment", "confine", "stop", "leaks"];
+const TERMS: &[&str] = &[
+    "limits",
+    "env",
+    "containment",
+    "confine",
+    "stop",
+    "leaks",
+    "report",
+];
 
 impl Decoder {
     pub(super) fn rule(&mut self, node: &Node) -> Option<Rule> {
@@ -251,6 +262,7 @@ impl Decoder {
             "program_path",
             "stop",
             "leaks",
+            "report",
         ];
         let Some(fields) = self.fields(node, "`defaults`", keys) else {
             return (StatedTerms::default(), None);
@@ -300,6 +312,11 @@ impl Decoder {
                 fields,
                 "leaks",
                 [("warn", Leaks::Warn), ("fail", Leaks::Fail)],
+            ),
+            report: self.word(
+                fields,
+                "report",
+                [("warn", ReportTrouble::Warn), ("fail", ReportTrouble::Fail)],
             ),
         }
     }

@@ -246,6 +246,7 @@ impl Decoder {
         let reports = [
             ("pytest", ReportKind::Pytest),
             ("cargo-test", ReportKind::CargoTest),
+            ("nextest", ReportKind::Nextest),
             ("junit", ReportKind::Junit),
             ("tap", ReportKind::Tap),
         ];
