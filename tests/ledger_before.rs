@@ -108,6 +108,23 @@ fn what_was_anchored_of_a_whole_ledger_still_holds() {
     assert_eq!((report.verdict, report.open_runs), (Verdict::Anchored, 0));
 }
 
+#[test]
+fn verification_goes_on_from_a_state_of_before() {
+    let mut options = VerifyOptions::default();
+    options.resumable = true;
+    let dir = data().join("full");
+    let now = verified(&dir, &options).resume.unwrap().text();
+    let now: serde_json::Value = serde_json::from_str(&now).unwrap();
+    let before = fs::read_to_string(data().join("full.since")).unwrap();
+    let mut before: serde_json::Value = serde_json::from_str(&before).unwrap();
+    // The copies in a repository are other files.
+    before["files"] = now["files"].clone();
+    options.since = Some(Resume::parse(&before.to_string()).unwrap());
+    let report = verified(&dir, &options);
+    let found = (report.verdict, report.unread, report.entries);
+    assert_eq!(found, (Verdict::Continued, 78, 85), "{report:#?}");
+}
+
 /// Holds `got` to a file; with `UPDATE_EXPECT` in the environment the file is written.
 #[track_caller]
 fn expect(name: &str, got: &str) {

@@ -56,7 +56,7 @@ impl Ledger {
 /// # Errors
 /// It cannot be read, is not what the digest says, or `sha256` is no digest.
 pub fn kept_output(dir: &Path, sha256: &str) -> io::Result<Option<Vec<u8>>> {
-    if super::head::unhex(sha256).is_none() {
+    if super::chain::unhex(sha256).is_none() {
         return Err(io::Error::new(
             io::ErrorKind::InvalidInput,
             "a kept output is named by 64 lower-case hex digits",

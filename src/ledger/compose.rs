@@ -71,7 +71,7 @@ impl<'a> Composer<'a> {
                 .segment_body(origin, lines.signers.named.as_ref());
             lines.push(&prepare(&body.draft(), &Redactor::none())?)?;
         }
-        if lines.head.handover.is_some() {
+        if lines.head.chain.handover.is_some() {
             lines.push_handover()?;
         }
         Ok(lines)
@@ -86,7 +86,8 @@ impl<'a> Composer<'a> {
                     .entries
                     .iter()
                     .any(|other| other.kind == Kind::Start && other.run == Some(run));
-                let is_known = self.head.open.contains_key(&run) || self.head.lost.contains(&run);
+                let is_known =
+                    self.head.state.open.contains_key(&run) || self.head.state.lost.contains(&run);
                 if ended.contains(&run) || !(starts || is_known) {
                     return Err(LedgerError::RunEnded { run });
                 }
@@ -102,6 +103,7 @@ impl<'a> Composer<'a> {
                 .count();
             let grant = self
                 .head
+                .state
                 .grants
                 .grant(id)
                 .filter(|grant| grant.counts_at(&self.ts));
@@ -126,14 +128,17 @@ impl<'a> Composer<'a> {
             let field = format!(",\"clock_back_us\":{back}");
             entry.to_mut().tail.extend_from_slice(field.as_bytes());
         }
-        if entry.kind == Kind::Outcome && entry.run.is_some_and(|run| self.head.lost.contains(&run))
+        if entry.kind == Kind::Outcome
+            && entry
+                .run
+                .is_some_and(|run| self.head.state.lost.contains(&run))
         {
             entry
                 .to_mut()
                 .tail
                 .extend_from_slice(b",\"after_lost\":true");
         }
-        let (seq, prev) = (self.head.seq(), self.head.prev);
+        let (seq, prev) = (self.head.seq(), self.head.chain.prev);
         write_line(&mut self.bytes, seq, &prev, &stamp, &entry);
         self.mac.seal(&mut self.bytes, start);
         let line = self.bytes.get(start..).unwrap_or(&[]);
@@ -151,7 +156,7 @@ impl<'a> Composer<'a> {
 
     /// The checkpoint by which the key before hands over. It is rare enough to wait for whoever holds it.
     fn push_handover(&mut self) -> Result<(), LedgerError> {
-        let Some(old) = self.head.handover.as_ref() else {
+        let Some(old) = self.head.chain.handover.as_ref() else {
             return Ok(());
         };
         let text = self.end().text();
@@ -180,11 +185,7 @@ impl<'a> Composer<'a> {
     }
 
     fn end(&self) -> Checkpoint {
-        Checkpoint::new(
-            self.head.origin.as_str(),
-            self.head.seq(),
-            self.head.tree.root(),
-        )
+        self.head.chain.end()
     }
 
     /// A checkpoint that is signed already.

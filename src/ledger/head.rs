@@ -6,129 +6,46 @@
 
 #![forbid(unsafe_code)]
 
-use std::collections::{BTreeMap, BTreeSet};
-
-use data_encoding::HEXLOWER;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use super::LedgerError;
-use super::decode::{Decoder, Line};
-use super::entry::{Kind, RunId, hex, sha256};
-use super::grants::Grants;
+use super::chain::{Chain, ChainState};
+use super::decode::Decoder;
+use super::entry::{Kind, hex, sha256};
 use super::keys::Keys;
 use super::mac::MacKey;
-use super::merkle::{Hash, Tree, leaf_hash};
-use super::note::{self, Checkpoint, Signer, Verifier};
-use super::owner::{Observer, Owner};
+use super::merkle::Tree;
+use super::note::{Checkpoint, Verifier};
 use super::redact::hmac;
-use super::segment::{Ended, MAX_TORN_BYTES, SegmentBody, Torn, Zeros, zeros};
+use super::segment::{MAX_TORN_BYTES, SegmentBody, Torn, Zeros, zeros};
+use super::state::State;
 use super::store::{Store, segment_name};
 
 /// Bytes read at once.
 const BLOCK_BYTES: u64 = 1 << 20;
 
-/// The status of a run whose owner is gone.
-pub(super) const LOST: &str = "LOST";
-
-/// Returns true if an outcome is not its run's own: the next writer found that nobody looks after the run any more.
-/// Evidence always says how long a run took.
-pub(super) fn gives_up(line: &Line<'_>) -> bool {
-    line.plain("status") == Some(LOST) && line.field("duration_ms").is_none()
-}
-
 /// The end of a ledger, as far as it has been read.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub(super) struct Head {
-    /// The segment that is written to.
-    pub(super) segment: u64,
-    /// End of its last whole line.
+    pub(super) chain: Chain,
+    /// End of the last whole line of the segment.
     pub(super) offset: u64,
-    /// Lines of the segment.
-    lines: u64,
     /// Length of the last line, to find it again.
     last_bytes: u64,
-    /// Digest of the last line.
-    pub(super) prev: Hash,
-    /// The tree over all lines; its size is the number of the next entry.
-    pub(super) tree: Tree,
     /// What a crash left behind `offset`.
     pub(super) torn: Option<Torn>,
-    /// The files since the last one with a first line; empty where `offset` is not 0.
-    before: Vec<Ended>,
-    /// The name of the ledger; empty before its first line.
-    pub(super) origin: String,
-    /// The key that the last first line names.
-    pub(super) key: Option<Verifier>,
-    /// The key before it, if the next line has to be a checkpoint by which it hands over.
-    pub(super) handover: Option<Verifier>,
-    /// How many entries the last checkpoint that was seen covers.
-    pub(super) signed: u64,
     /// The number of entries that only somebody with the ledger's key can have written: a code or a checkpoint says so.
     pub(super) trusted: u64,
-    /// All keys that first lines named.
-    pub(super) keys: Vec<Verifier>,
     /// Time of the last entry.
     pub(super) last_ts: String,
-    /// Digest of the policy that the last `policy` entry is about; empty before the first.
-    pub(super) policy: String,
-    /// Runs that were started and have no outcome.
-    pub(super) open: BTreeMap<RunId, OpenRun>,
-    /// Runs that were declared lost since this process began to read: whoever looks after one may still tell how it
-    /// ended.
-    pub(super) lost: BTreeSet<RunId>,
-    pub(super) grants: Grants,
-}
-
-/// A run without outcome.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) struct OpenRun {
-    /// The process that looks after it; none if the entry does not say.
-    pub(super) owner: Option<Owner>,
-    /// The start of the machine it was started in.
-    pub(super) boot: String,
-}
-
-impl OpenRun {
-    /// Returns true if it is certain that nobody looks after it any more. `store` is where its owner left a mark.
-    pub(super) fn is_gone(&self, here: &Observer, store: &dyn Store) -> bool {
-        let owner = self.owner.as_ref();
-        owner.is_some_and(|owner| {
-            let mark = owner.mark.as_ref().and_then(|mark| store.is_marked(mark));
-            owner.is_gone(&self.boot, here, mark)
-        })
-    }
+    pub(super) state: State,
 }
 
 impl Head {
-    /// The head of a ledger of which nothing has been read.
-    pub(super) fn new() -> Head {
-        Head {
-            segment: 0,
-            offset: 0,
-            lines: 0,
-            last_bytes: 0,
-            prev: [0; 32],
-            tree: Tree::default(),
-            torn: None,
-            before: Vec::new(),
-            origin: String::new(),
-            key: None,
-            handover: None,
-            signed: 0,
-            trusted: 0,
-            keys: Vec::new(),
-            last_ts: String::new(),
-            policy: String::new(),
-            open: BTreeMap::new(),
-            lost: BTreeSet::new(),
-            grants: Grants::default(),
-        }
-    }
-
     /// The number of the next entry.
     pub(super) fn seq(&self) -> u64 {
-        self.tree.size()
+        self.chain.seq()
     }
 
     /// Reads what was appended since the last time. The lock is held.
@@ -142,10 +59,10 @@ impl Head {
     ) -> Result<(), LedgerError> {
         loop {
             let bytes = store
-                .segment_bytes(self.segment)
+                .segment_bytes(self.chain.segment)
                 .map_err(|error| LedgerError::io("look at a segment", &error))?;
             let Some(bytes) = bytes else {
-                if *self == Head::new() {
+                if *self == Head::default() {
                     return Ok(());
                 }
                 return self.damaged("the segment is gone");
@@ -154,7 +71,7 @@ impl Head {
             if whole < bytes {
                 self.tear(store, bytes)?;
             }
-            let next = self.segment.saturating_add(1);
+            let next = self.chain.segment.saturating_add(1);
             let more = store
                 .segment_bytes(next)
                 .map_err(|error| LedgerError::io("look at a segment", &error))?;
@@ -170,7 +87,7 @@ impl Head {
     /// left for [`Head::catch_up`]: somebody may just be writing it.
     pub(super) fn follow(&mut self, store: &dyn Store, mac: &MacKey) {
         if self.torn.is_none()
-            && let Ok(Some(bytes)) = store.segment_bytes(self.segment)
+            && let Ok(Some(bytes)) = store.segment_bytes(self.chain.segment)
         {
             self.read_lines(store, mac, bytes, &mut |_| {}).ok();
         }
@@ -178,25 +95,22 @@ impl Head {
 
     /// Goes on in the segment `next`, of which nothing has been read. The current one ends here.
     pub(super) fn enter_segment(&mut self, next: u64) {
-        self.before
-            .push(Ended::new(self.segment, self.offset, self.torn.as_ref()));
-        self.torn = None;
-        self.segment = next;
+        self.chain.leave(self.offset, self.torn.take().as_ref());
+        self.chain.enter(next);
         self.offset = 0;
-        self.lines = 0;
     }
 
     /// The first line of the segment that was entered last.
     pub(super) fn segment_body(&self, origin: &str, key: Option<&Verifier>) -> SegmentBody {
         SegmentBody {
-            segment: segment_name(self.segment),
+            segment: segment_name(self.chain.segment),
             origin: origin.to_owned(),
             key: key.map(ToString::to_string),
             version: 1,
             writer: concat!("lictor ", env!("CARGO_PKG_VERSION")).to_owned(),
-            before: self.before.clone(),
-            size: self.tree.size(),
-            root: hex(&self.tree.root()),
+            before: self.chain.before.clone(),
+            size: self.chain.tree.size(),
+            root: hex(&self.chain.tree.root()),
         }
     }
 
@@ -208,16 +122,6 @@ impl Head {
         } else {
             self.damaged("the line could not be read again")
         }
-    }
-
-    fn append(&mut self, line: &[u8]) {
-        let bytes = u64::try_from(line.len()).unwrap_or(u64::MAX);
-        self.prev = sha256(line);
-        self.tree.push(leaf_hash(line));
-        self.offset = self.offset.saturating_add(bytes);
-        self.lines = self.lines.saturating_add(1);
-        self.last_bytes = bytes;
-        self.before.clear();
     }
 
     /// Reads whole lines of the segment, which is `bytes` long. Returns up to where nothing is left to be
@@ -248,7 +152,7 @@ impl Head {
             rest.resize(old.saturating_add(wanted), 0);
             let buffer = rest.get_mut(old..).unwrap_or(&mut []);
             let got = store
-                .read_at(self.segment, at, buffer)
+                .read_at(self.chain.segment, at, buffer)
                 .map_err(|error| LedgerError::io("read a segment", &error))?;
             if got < wanted {
                 return self.damaged("the segment became shorter while it was read");
@@ -266,7 +170,7 @@ impl Head {
                 if mac.fits(line) {
                     self.trusted = self.seq();
                 }
-                at_size(&self.tree);
+                at_size(&self.chain.tree);
                 done = done.saturating_add(line.len());
             }
             rest.drain(..done);
@@ -298,98 +202,17 @@ impl Head {
             Err(_) if bytes.contains(&0) => return Ok(false),
             Err(error) => return self.damaged(error.what),
         };
-        if line.seq != self.seq() {
-            return self.damaged("the line is out of order");
+        if let Err(what) = self.chain.next(&line, bytes) {
+            return self.damaged(&what);
         }
-        if line.prev != self.prev {
-            return self.damaged("the line does not follow the one before it");
+        if line.kind == Kind::Checkpoint {
+            self.trusted = self.trusted.max(self.chain.signed);
         }
-        if (self.offset == 0) != (line.kind == Kind::Segment) {
-            return self.damaged("a segment begins with its description, and only there");
-        }
-        self.see(&line)?;
-        self.append(bytes);
-        Ok(true)
-    }
-
-    /// What a line changes besides the chain.
-    fn see(&mut self, line: &Line<'_>) -> Result<(), LedgerError> {
-        match (line.kind, line.run) {
-            (Kind::Segment, _) => {
-                let body = SegmentBody::parse(line).or_else(|what| self.damaged(&what))?;
-                body.check(self.segment, &self.tree, &self.before)
-                    .or_else(|what| self.damaged(&what))?;
-                if !self.origin.is_empty() && self.origin != body.origin {
-                    return self.damaged("the segment is of another ledger");
-                }
-                let key = body.checked_key().or_else(|what| self.damaged(&what))?;
-                let old = self.key.take();
-                // Whoever still has to sign stays the one: a key that nobody handed over to hands over nothing.
-                if old != key && self.handover.is_none() {
-                    self.handover = old;
-                }
-                if let Some(key) = &key
-                    && !self.keys.contains(key)
-                {
-                    self.keys.push(key.clone());
-                }
-                self.key = key;
-                self.origin = body.origin;
-            }
-            (Kind::Checkpoint, _) => self.see_checkpoint(line)?,
-            _ if self.handover.is_some() => {
-                return self.damaged("the key changed and the one before did not sign it");
-            }
-            (Kind::Start, Some(run)) => {
-                let owner = line
-                    .field("owner")
-                    .and_then(|json| serde_json::from_str(json).ok());
-                self.open.insert(
-                    run,
-                    OpenRun {
-                        owner,
-                        boot: line.boot.to_owned(),
-                    },
-                );
-            }
-            (Kind::Outcome, Some(run)) => {
-                self.lost.remove(&run);
-                if self.open.remove(&run).is_some() && gives_up(line) {
-                    self.lost.insert(run);
-                }
-            }
-            (Kind::Policy, _) => {
-                let digest = line.plain("policy").unwrap_or_default();
-                digest.clone_into(&mut self.policy);
-            }
-            _ => {}
-        }
-        self.grants.see(line);
+        self.state.see(&line);
         line.ts.clone_into(&mut self.last_ts);
-        Ok(())
-    }
-
-    fn see_checkpoint(&mut self, line: &Line<'_>) -> Result<(), LedgerError> {
-        let note = line
-            .field("note")
-            .and_then(|json| serde_json::from_str::<String>(json).ok());
-        let (Some(note), Some(key)) = (note, self.handover.take().or_else(|| self.key.clone()))
-        else {
-            return self.damaged("the checkpoint is not signed");
-        };
-        match note::open(note.as_bytes(), &[key]) {
-            Ok((checkpoint, _))
-                if checkpoint.origin == self.origin
-                    && checkpoint.size == self.tree.size()
-                    && checkpoint.root == self.tree.root() =>
-            {
-                self.signed = checkpoint.size;
-                self.trusted = self.trusted.max(checkpoint.size);
-                Ok(())
-            }
-            Ok(_) => self.damaged("the checkpoint is of another history"),
-            Err(error) => self.damaged(&format!("the checkpoint: {error}")),
-        }
+        self.last_bytes = u64::try_from(bytes.len()).unwrap_or(u64::MAX);
+        self.offset = self.offset.saturating_add(self.last_bytes);
+        Ok(true)
     }
 
     /// Notes the bytes from `offset` to `end` as torn.
@@ -405,7 +228,7 @@ impl Head {
                 usize::try_from(end.saturating_sub(at).min(BLOCK_BYTES)).unwrap_or(usize::MAX);
             let block = buffer.get_mut(..wanted).unwrap_or(&mut []);
             let got = store
-                .read_at(self.segment, at, block)
+                .read_at(self.chain.segment, at, block)
                 .map_err(|error| LedgerError::io("read a segment", &error))?;
             if got < wanted {
                 return self.damaged("the segment became shorter while it was read");
@@ -422,8 +245,8 @@ impl Head {
 
     fn damaged<T>(&self, what: &str) -> Result<T, LedgerError> {
         Err(LedgerError::Damaged {
-            segment: segment_name(self.segment),
-            line: self.lines.saturating_add(1),
+            segment: segment_name(self.chain.segment),
+            line: self.chain.lines.saturating_add(1),
             byte: self.offset,
             what: what.to_owned(),
         })
@@ -435,24 +258,15 @@ impl Head {
 /// It is only believed with an HMAC under the ledger's key, and only if the last line is still where
 /// it says.
 #[derive(Debug, Serialize, Deserialize)]
-struct State {
+struct StateFile {
     v: u64,
-    segment: u64,
+    #[serde(flatten)]
+    chain: ChainState,
     offset: u64,
-    lines: u64,
     last_bytes: u64,
-    size: u64,
-    prev: String,
-    peaks: Vec<String>,
-    origin: String,
-    key: Option<String>,
-    keys: Vec<String>,
-    handover: Option<String>,
-    signed: u64,
     last_ts: String,
-    policy: String,
-    open: Vec<(String, OpenRun)>,
-    grants: Grants,
+    #[serde(flatten)]
+    state: State,
     kept: Kept,
 }
 
@@ -496,28 +310,13 @@ impl Head {
         if self.torn.is_some() || self.offset == 0 || self.trusted < self.seq() {
             return None;
         }
-        let state = State {
+        let state = StateFile {
             v: 2,
-            segment: self.segment,
+            chain: ChainState::of(&self.chain),
             offset: self.offset,
-            lines: self.lines,
             last_bytes: self.last_bytes,
-            size: self.tree.size(),
-            prev: hex(&self.prev),
-            peaks: self.tree.peaks().iter().map(|hash| hex(hash)).collect(),
-            origin: self.origin.clone(),
-            key: self.key.as_ref().map(ToString::to_string),
-            keys: self.keys.iter().map(ToString::to_string).collect(),
-            handover: self.handover.as_ref().map(ToString::to_string),
-            signed: self.signed,
             last_ts: self.last_ts.clone(),
-            policy: self.policy.clone(),
-            open: self
-                .open
-                .iter()
-                .map(|(run, open)| (run.to_string(), open.clone()))
-                .collect(),
-            grants: self.grants.clone(),
+            state: self.state.clone(),
             kept: kept.clone(),
         };
         let json = serde_json::to_string(&state).ok()?;
@@ -537,7 +336,7 @@ impl Head {
                 false => Stated::Lost("does not carry the code of this ledger"),
             };
         }
-        match Head::parse_state(json, keys) {
+        match Head::parse_state(json) {
             None => Stated::Lost("is of another version"),
             Some((head, _)) if !head.last_line_stands(store) => {
                 Stated::Lost("speaks of entries that the ledger does not have")
@@ -546,50 +345,20 @@ impl Head {
         }
     }
 
-    fn parse_state(json: &str, keys: &Keys) -> Option<(Head, Kept)> {
-        let state: State = serde_json::from_str(json)
+    fn parse_state(json: &str) -> Option<(Head, Kept)> {
+        let file: StateFile = serde_json::from_str(json)
             .ok()
-            .filter(|state: &State| state.v == 2)?;
-        let peaks: Option<Vec<Hash>> = state.peaks.iter().map(|hash| unhex(hash)).collect();
-        // Mostly the key at hand: then there is no point of the curve to be found anew.
-        let own = keys.signer.as_ref().map(Signer::verifier);
-        let own = own.map(|own| (own.to_string(), own));
-        let one = |key: String| match &own {
-            Some((text, own)) if key == *text => Some((*own).clone()),
-            _ => Verifier::parse(&key).ok(),
-        };
-        let verifier = |key: Option<String>| match key {
-            Some(key) => one(key).map(Some),
-            None => Some(None),
-        };
-        let all: Option<Vec<Verifier>> = state.keys.into_iter().map(one).collect();
-        let open: Option<BTreeMap<RunId, OpenRun>> = state
-            .open
-            .into_iter()
-            .map(|(run, open)| Some((run.parse().ok()?, open)))
-            .collect();
+            .filter(|file: &StateFile| file.v == 2)?;
         let head = Head {
-            segment: state.segment,
-            offset: state.offset,
-            lines: state.lines,
-            last_bytes: state.last_bytes,
-            prev: unhex(&state.prev)?,
-            tree: Tree::from_peaks(state.size, peaks?)?,
+            chain: file.chain.chain()?,
+            offset: file.offset,
+            last_bytes: file.last_bytes,
             torn: None,
-            before: Vec::new(),
-            origin: state.origin,
-            key: verifier(state.key)?,
-            handover: verifier(state.handover)?,
-            signed: state.signed,
-            trusted: state.size,
-            keys: all?,
-            last_ts: state.last_ts,
-            policy: state.policy,
-            open: open?,
-            lost: BTreeSet::new(),
-            grants: state.grants,
+            trusted: file.chain.size,
+            last_ts: file.last_ts,
+            state: file.state,
         };
-        Some((head, state.kept))
+        Some((head, file.kept))
     }
 
     fn last_line_stands(&self, store: &dyn Store) -> bool {
@@ -597,17 +366,11 @@ impl Head {
             return false;
         };
         let mut line = vec![0; usize::try_from(self.last_bytes.min(BLOCK_BYTES)).unwrap_or(0)];
-        let long_enough =
-            matches!(store.segment_bytes(self.segment), Ok(Some(bytes)) if bytes >= self.offset);
+        let long_enough = matches!(store.segment_bytes(self.chain.segment), Ok(Some(bytes)) if bytes >= self.offset);
         long_enough
             && store
-                .read_at(self.segment, start, &mut line)
+                .read_at(self.chain.segment, start, &mut line)
                 .is_ok_and(|got| got == line.len())
-            && sha256(&line) == self.prev
+            && sha256(&line) == self.chain.prev
     }
-}
-
-/// The digest that [`hex`] wrote.
-pub(super) fn unhex(text: &str) -> Option<Hash> {
-    HEXLOWER.decode(text.as_bytes()).ok()?.try_into().ok()
 }

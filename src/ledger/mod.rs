@@ -9,7 +9,8 @@
 //! | `entry`, `decode` | the exact bytes of a line, and reading them strictly |
 //! | `merkle`, `note` | the tree over the lines, and signed heads of it |
 //! | `store` | the directory, and what it promises |
-//! | `head` | where the ledger ends |
+//! | `chain` | what a line has to say to come next |
+//! | `head`, `state` | where the ledger ends, and what its lines say together |
 //! | `queue`, `compose`, `writer` | how drafts become durable lines |
 //! | `permit` | proof of "allowed and recorded" |
 //! | `segment`, `keys`, `owner`, `grants`, `redact` | what the lines are about |
@@ -25,6 +26,7 @@
 
 mod approve;
 mod blobs;
+mod chain;
 mod compose;
 pub mod decode;
 mod elsewhere;
@@ -51,6 +53,7 @@ mod segment;
 pub mod show;
 pub mod signature;
 mod snapshot;
+mod state;
 pub mod stats;
 pub mod store;
 mod tiles;

@@ -189,7 +189,7 @@ pub(super) fn first_line(segment: &ReadSegment) -> io::Result<Option<SegmentBody
     Ok(decoder
         .decode(line)
         .ok()
-        .and_then(|line| SegmentBody::parse(&line).ok()))
+        .and_then(|line| SegmentBody::parse(line.text()).ok()))
 }
 
 /// The end of the last whole line; `None` if it is not to be found where a crash could have left it.

@@ -19,7 +19,7 @@ use self::opening::{Found, look};
 use super::compose::{Composed, Composer};
 use super::entry::{Draft, Kind, Prepared, RunId, hex, prepare};
 use super::grants::Grant;
-use super::head::{Head, Kept, LOST};
+use super::head::{Head, Kept};
 use super::holder::KeyHolder;
 use super::keys::{Keys, random};
 use super::mac::MacKey;
@@ -27,6 +27,7 @@ use super::note;
 use super::owner::Observer;
 use super::queue::{Batch, Purpose};
 use super::redact::Redactor;
+use super::state::LOST;
 use super::store::{Durability, SideFile, Store, segment_name};
 use super::{LedgerError, Options};
 
@@ -122,7 +123,7 @@ impl Writer {
             (None, Some(signer)) => Some(signer.verifier().name().to_owned()),
             (None, None) => None,
         };
-        let origin = match (&*head.origin, name) {
+        let origin = match (head.chain.origin.as_deref().unwrap_or_default(), name) {
             ("", Some(name)) => name,
             ("", None) => new_origin(options)?,
             (origin, Some(name)) if held && name != origin => {
@@ -206,10 +207,10 @@ impl Writer {
         if from >= to || self.poisoned.is_some() {
             return Ok(false);
         }
-        if self.head.handover.is_some() && self.head.key != self.named() {
+        if self.head.chain.handover.is_some() && self.head.chain.key != self.named() {
             // What comes next is the old key's signature under the new one.
             return Err(LedgerError::Damaged {
-                segment: segment_name(self.head.segment),
+                segment: segment_name(self.head.chain.segment),
                 line: 1,
                 byte: 0,
                 what: "the segment names a key, and nobody with the ledger's key wrote that"
@@ -236,7 +237,7 @@ impl Writer {
     /// What the next writer says first: what was lost, what could not be recorded, and which runs are lost.
     fn opening(&self, gap: Option<Vec<u8>>, missing: &[String]) -> Vec<Draft> {
         let mut drafts = Vec::new();
-        for (run, open) in &self.head.open {
+        for (run, open) in &self.head.state.open {
             if open.is_gone(&self.here, &*self.store) {
                 drafts.push(Draft::new(Kind::Outcome).of(*run).with("status", LOST));
             }
@@ -318,7 +319,7 @@ impl Writer {
             let before = (head.offset, next);
             head.follow(store, mac);
             next = store
-                .segment_bytes(head.segment.saturating_add(1))
+                .segment_bytes(head.chain.segment.saturating_add(1))
                 .ok()
                 .flatten();
             before != (head.offset, next)
@@ -332,7 +333,7 @@ impl Writer {
     fn catch_up(&mut self) -> Result<(), LedgerError> {
         self.leave_empty_segment();
         self.head.catch_up(&*self.store, &self.mac, &mut |_| {})?;
-        let is_other = self.head.key != self.named();
+        let is_other = self.head.chain.key != self.named();
         if is_other {
             // Somebody who was told of another key came later, and is right.
             self.held = false;
@@ -346,7 +347,7 @@ impl Writer {
     }
 
     fn sync(&mut self) -> Result<(), LedgerError> {
-        let Err(error) = self.store.sync(self.head.segment) else {
+        let Err(error) = self.store.sync(self.head.chain.segment) else {
             return Ok(());
         };
         // The kernel reports a failed write once and then forgets it; trying again would report success.
@@ -366,7 +367,7 @@ impl Writer {
         policies: &[Prepared],
         group: &mut [Batch],
     ) -> Result<Wrote, LedgerError> {
-        let segment = self.head.segment;
+        let segment = self.head.chain.segment;
         self.next_segment_if_needed(group)?;
         let mut wrote = Wrote::All;
         let mut composed = self.compose(policies, group)?;
@@ -399,7 +400,7 @@ impl Writer {
             self.last_checkpoint = Instant::now();
             self.checkpoints = self.checkpoints.saturating_add(1);
         }
-        if self.head.segment != segment {
+        if self.head.chain.segment != segment {
             // Whoever comes after a crash reads one segment at most. It can be made again, so it may fail.
             self.write_state().ok();
         }
@@ -409,7 +410,7 @@ impl Writer {
     /// Goes on in a new segment after torn bytes, and when the old one is long enough.
     fn next_segment_if_needed(&mut self, group: &[Batch]) -> Result<(), LedgerError> {
         let first = self.head.seq() == 0
-            && self.head.segment == 0
+            && self.head.chain.segment == 0
             && self.head.offset == 0
             && self.head.torn.is_none();
         if first {
@@ -445,7 +446,7 @@ impl Writer {
     fn begin_segment(&mut self) -> Result<(), LedgerError> {
         // The new segment must not survive a crash that the old one's lines do not survive.
         self.sync()?;
-        let next = self.head.segment.saturating_add(1);
+        let next = self.head.chain.segment.saturating_add(1);
         match self.store.segment_bytes(next) {
             // Somebody made it before and had no space to go on in it.
             Ok(Some(_)) => Ok(()),
@@ -490,7 +491,7 @@ impl Writer {
                 Err(error) => Some(Err(error)),
             };
         }
-        let unsigned = lines.head.seq().saturating_sub(lines.head.signed);
+        let unsigned = lines.head.seq().saturating_sub(lines.head.chain.signed);
         let due = last && self.checkpoints < ENDS
             || unsigned > CHECKPOINT_ENTRIES
             || self.last_checkpoint.elapsed() > CHECKPOINT_INTERVAL;
@@ -521,12 +522,12 @@ impl Writer {
 
     /// Whether the last line is no checkpoint of all lines before it.
     fn lacks_checkpoint(&self) -> bool {
-        self.head.seq().saturating_sub(self.head.signed) > 1
+        self.head.seq().saturating_sub(self.head.chain.signed) > 1
     }
 
     /// Sees to it that after this write there is still space for every open run to end.
     fn keep_space(&mut self, composed: &Composed) -> Result<(), LedgerError> {
-        let open = u64::try_from(composed.head.open.len()).unwrap_or(u64::MAX);
+        let open = u64::try_from(composed.head.state.open.len()).unwrap_or(u64::MAX);
         if open == 0 {
             return Ok(());
         }
@@ -543,7 +544,7 @@ impl Writer {
                 self.make_ballast(kept)
             };
         }
-        if self.reserved.0 == self.head.segment && self.reserved.1 >= needed {
+        if self.reserved.0 == self.head.chain.segment && self.reserved.1 >= needed {
             return Ok(());
         }
         let from = self.head.offset;
@@ -551,9 +552,9 @@ impl Writer {
         let round = needed.checked_next_multiple_of(RESERVE_STEP_BYTES);
         for end in [round.unwrap_or(needed), needed] {
             let bytes = end.saturating_sub(from);
-            match self.store.reserve(self.head.segment, from, bytes) {
+            match self.store.reserve(self.head.chain.segment, from, bytes) {
                 Ok(()) => {
-                    self.reserved = (self.head.segment, end);
+                    self.reserved = (self.head.chain.segment, end);
                     return Ok(());
                 }
                 Err(error) if error.kind() == io::ErrorKind::Unsupported => {
@@ -586,7 +587,7 @@ impl Writer {
         let mut rest = bytes;
         let mut tries = 0_u32;
         while !rest.is_empty() {
-            match self.store.append(self.head.segment, rest) {
+            match self.store.append(self.head.chain.segment, rest) {
                 Ok(written) if written > 0 => rest = rest.get(written..).unwrap_or(&[]),
                 outcome => {
                     tries = tries.saturating_add(1);
@@ -693,16 +694,16 @@ impl Writer {
         let caught_up = self.catch_up();
         self.store.unlock();
         caught_up?;
-        Ok(self.head.grants.iter().cloned().collect())
+        Ok(self.head.state.grants.iter().cloned().collect())
     }
 
     /// Digest of the policy that the last `policy` entry is about, as of the last time the ledger's end was read.
     pub(super) fn last_policy(&self) -> &str {
-        &self.head.policy
+        &self.head.state.policy
     }
 
     pub(super) fn origin(&self) -> String {
-        self.head.origin.clone()
+        self.head.chain.origin.clone().unwrap_or_default()
     }
 }
 

@@ -10,12 +10,12 @@ mod conclude;
 
 use std::collections::BTreeMap;
 
+use super::super::chain::{Chain, ChainState, Fault, HANDOVER, Part, unhex};
 use super::super::decode::Line;
 use super::super::entry::hex;
-use super::super::head::unhex;
-use super::super::merkle::{Hash, Tree};
+use super::super::merkle::Hash;
 use super::super::note::{self, Checkpoint, NoteError, Signer, Verifier};
-use super::super::segment::{Ended, SegmentBody, Torn, Zeros};
+use super::super::segment::{Torn, Zeros};
 use super::super::snapshot::KeyFile;
 use super::super::store::segment_name;
 use super::meaning::Meaning;
@@ -75,9 +75,10 @@ struct ZerosAt {
 }
 
 /// What is known of the chain at the last line.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 enum Link {
     /// It fits the line before it.
+    #[default]
     Fits,
     /// It does not name the line before it: one of the two was changed.
     Broken,
@@ -85,29 +86,21 @@ enum Link {
     Known,
 }
 
-#[derive(Debug)]
+/// Everything that was found so far.
+#[derive(Debug, Default)]
 pub(super) struct Checker {
-    tree: Tree,
-    hash: Hash,
+    chain: Chain,
+    /// The number that the next line should have: one that is out of order is followed by the one behind it.
     next_seq: u64,
     link: Link,
     /// The last line, and the one before it.
     last: Place,
     before_last: Place,
-    /// The segment that is read, and which one it is.
     file: Named,
-    index: u64,
-    lines: u64,
     /// Where lines of zeros begin in a segment that nobody has ended.
     zeros_at: Option<ZerosAt>,
-    ended: Vec<Ended>,
-    origin: Option<String>,
-    key: Option<Verifier>,
-    keys: Vec<Verifier>,
     /// From how many entries on which key signs.
     in_force: Vec<(u64, Option<Verifier>)>,
-    /// The key changed: the next line has to be a checkpoint by this one.
-    handover: Option<Verifier>,
     /// The key that somebody wrote down, and if a checkpoint here is signed by it.
     pinned: Option<Verifier>,
     is_pinned: bool,
@@ -141,16 +134,9 @@ impl Checker {
     /// A checker that goes on in the last file that another one read.
     pub(super) fn resume(state: &Resume, marks: Vec<u64>) -> Option<Checker> {
         let mut checker = Checker::new(marks);
-        checker.tree = state.tree()?;
-        checker.hash = unhex(&state.hash)?;
-        checker.next_seq = checker.tree.size();
+        checker.chain = state.chain.chain()?;
+        checker.next_seq = checker.chain.seq();
         checker.unread = checker.next_seq;
-        checker.ended.clone_from(&state.ended);
-        checker.origin.clone_from(&state.origin);
-        let keys: Result<Vec<Verifier>, NoteError> =
-            state.keys.iter().map(|key| Verifier::parse(key)).collect();
-        checker.keys = keys.ok()?;
-        checker.key = checker.keys.last().cloned().filter(|_| state.signs);
         for (size, key) in &state.in_force {
             let key = match key {
                 Some(key) => Some(Verifier::parse(key).ok()?),
@@ -158,7 +144,7 @@ impl Checker {
             };
             checker.in_force.push((*size, key));
         }
-        checker.signed = state.signed;
+        checker.signed = checker.chain.signed;
         checker.is_pinned = state.is_pinned;
         checker.adopted.clone_from(&state.adopted);
         checker.torn.clone_from(&state.torn);
@@ -167,7 +153,7 @@ impl Checker {
         }
         checker.meaning = Meaning::resume(state)?;
         checker.last_ts = state.last_ts.as_bytes().try_into().ok()?;
-        checker.segments = state.segment;
+        checker.segments = state.chain.segment;
         checker.mark();
         Some(checker)
     }
@@ -175,25 +161,20 @@ impl Checker {
     /// Where another checker can go on, if this one has not entered the last file yet; `None` where a key still has to
     /// hand over.
     pub(super) fn resume_point(&self, segment: usize) -> Option<Resume> {
-        if self.handover.is_some() {
+        if self.chain.handover.is_some() {
             return None;
         }
+        let mut chain = ChainState::of(&self.chain);
+        chain.segment = u64::try_from(segment).ok()?;
+        chain.lines = 0;
         let mut state = Resume {
             v: 2,
-            segment: u64::try_from(segment).ok()?,
-            size: self.tree.size(),
-            peaks: self.tree.peaks().iter().map(|hash| hex(hash)).collect(),
-            hash: hex(&self.hash),
-            ended: self.ended.clone(),
-            origin: self.origin.clone(),
-            keys: self.keys.iter().map(ToString::to_string).collect(),
-            signs: self.key.is_some(),
+            chain,
             in_force: self
                 .in_force
                 .iter()
                 .map(|(size, key)| (*size, key.as_ref().map(ToString::to_string)))
                 .collect(),
-            signed: self.signed,
             is_pinned: self.is_pinned,
             adopted: self.adopted.clone(),
             torn: self.torn.clone(),
@@ -206,8 +187,8 @@ impl Checker {
 
     /// Adds to a place to go on from how far this checker came.
     pub(super) fn complete(&self, state: &mut Resume) {
-        state.entries = self.tree.size();
-        state.root = hex(&self.tree.root());
+        state.entries = self.chain.tree.size();
+        state.root = hex(&self.chain.tree.root());
         let known = self.marks.keys().copied();
         let known = known.filter_map(|size| Some((size, hex(&self.root_at(size)?))));
         state.known = known.collect();
@@ -216,42 +197,8 @@ impl Checker {
     /// A checker that remembers the roots of the tree at `marks`.
     pub(super) fn new(marks: Vec<u64>) -> Checker {
         let mut checker = Checker {
-            tree: Tree::default(),
-            hash: [0; 32],
-            next_seq: 0,
-            link: Link::Fits,
-            last: Place::default(),
-            before_last: Place::default(),
-            file: Named::Nothing,
-            index: 0,
-            lines: 0,
-            zeros_at: None,
-            ended: Vec::new(),
-            origin: None,
-            key: None,
-            keys: Vec::new(),
-            in_force: Vec::new(),
-            handover: None,
-            pinned: None,
-            is_pinned: false,
-            signed: 0,
-            anchored: 0,
-            unread: 0,
-            agrees: false,
-            adopted: Vec::new(),
-            missing: Vec::new(),
             marks: marks.into_iter().map(|size| (size, None)).collect(),
-            known: BTreeMap::new(),
-            meaning: Meaning::default(),
-            last_ts: [0; 27],
-            clock_backs: 0,
-            torn: Vec::new(),
-            problems: Vec::new(),
-            warnings: Vec::new(),
-            tampered: false,
-            rolled_back: false,
-            split: false,
-            segments: 0,
+            ..Checker::default()
         };
         checker.mark();
         checker
@@ -265,9 +212,8 @@ impl Checker {
     /// Begins a segment.
     pub(super) fn enter(&mut self, index: usize) {
         self.segments = self.segments.saturating_add(1);
-        self.index = u64::try_from(index).unwrap_or(u64::MAX);
-        self.file = Named::Segment(self.index);
-        self.lines = 0;
+        self.chain.enter(u64::try_from(index).unwrap_or(u64::MAX));
+        self.file = Named::Segment(self.chain.segment);
         self.zeros_at = None;
     }
 
@@ -279,7 +225,7 @@ impl Checker {
         accounted: bool,
         is_last: bool,
     ) {
-        self.ended.push(Ended::new(self.index, valid, torn));
+        self.chain.leave(valid, torn);
         let Some(torn) = torn else { return };
         self.torn.push(TornEnd {
             segment: self.file.name(),
@@ -289,7 +235,7 @@ impl Checker {
         });
         if !accounted && !is_last {
             self.problem(
-                self.place(self.lines.saturating_add(1), valid),
+                self.place(self.chain.lines.saturating_add(1), valid),
                 "a torn end that no later segment accounts for",
             );
         }
@@ -309,7 +255,7 @@ impl Checker {
                     told: true,
                     ..zeros
                 });
-                let place = self.place(self.lines.saturating_add(1), zeros.byte);
+                let place = self.place(self.chain.lines.saturating_add(1), zeros.byte);
                 self.problem(place, "zero bytes in a line that other entries follow");
             }
             return;
@@ -327,8 +273,7 @@ impl Checker {
             });
             return;
         }
-        self.lines = self.lines.saturating_add(1);
-        let place = self.place(self.lines, line.at);
+        let place = self.place(self.chain.lines.saturating_add(1), line.at);
         match &line.read {
             Ok(seen) => {
                 self.link(place, seen);
@@ -347,8 +292,7 @@ impl Checker {
                 self.next_seq = self.next_seq.saturating_add(1);
             }
         }
-        self.hash = line.hash;
-        self.tree.push(line.leaf);
+        self.chain.push(line.hash, line.leaf);
         self.mark();
         self.before_last = std::mem::replace(&mut self.last, place);
     }
@@ -365,11 +309,8 @@ impl Checker {
             );
             self.link = Link::Known;
         }
-        if self.handover.is_some() {
-            self.problem(
-                self.last,
-                "the key changed and the one before did not sign it",
-            );
+        if self.chain.handover.is_some() {
+            self.problem(self.last, HANDOVER);
         }
     }
 
@@ -385,11 +326,11 @@ impl Checker {
         };
         let expected = keys.signer.as_ref().map(Signer::verifier);
         let before = keys.previous.as_ref().map(Signer::verifier);
-        let elsewhere = expected.is_none() && self.key.is_some();
-        if self.tree.size() > 0
+        let elsewhere = expected.is_none() && self.chain.key.is_some();
+        if self.chain.tree.size() > 0
             && !elsewhere
-            && self.key.as_ref() != expected
-            && (before.is_none() || self.key.as_ref() != before)
+            && self.chain.key.as_ref() != expected
+            && (before.is_none() || self.chain.key.as_ref() != before)
         {
             self.problem_in_file("key", "the file is not the key that the last segment names");
         }
@@ -401,7 +342,7 @@ impl Checker {
         let mut lines = text.lines().map(str::trim);
         let line = lines.find(|line| !line.is_empty() && !line.starts_with('#'));
         let key = line.and_then(|line| Verifier::parse(line.split_whitespace().next()?).ok());
-        if key.is_some() && key != self.key {
+        if key.is_some() && key != self.chain.key {
             self.warn(
                 "the file `signer` names another key than the last segment: the next writer has to change that"
                     .to_owned(),
@@ -411,7 +352,7 @@ impl Checker {
 
     /// There is no file `checkpoint`, which every writer that ends leaves.
     pub(super) fn no_checkpoint_file(&mut self) {
-        if self.key.is_some() {
+        if self.chain.key.is_some() {
             self.warn(
                 "there is no file `checkpoint`: a writer that ends leaves one, one that is killed before may not"
                     .to_owned(),
@@ -421,9 +362,11 @@ impl Checker {
 
     /// Compares with the file `checkpoint`.
     pub(super) fn checkpoint_file(&mut self, note: &[u8]) {
-        let checkpoint = match note::open(note, &self.keys) {
+        let checkpoint = match note::open(note, &self.chain.keys) {
             Ok((checkpoint, _)) => checkpoint,
-            Err(NoteError::Unsigned) if self.keys.is_empty() && self.tree.size() == 0 => {
+            Err(NoteError::Unsigned)
+                if self.chain.keys.is_empty() && self.chain.tree.size() == 0 =>
+            {
                 match note::peek(note) {
                     Ok(checkpoint) => checkpoint,
                     Err(error) => return self.problem_in_file("checkpoint", &error.to_string()),
@@ -432,23 +375,23 @@ impl Checker {
             Err(error) => return self.problem_in_file("checkpoint", &error.to_string()),
         };
         let size = checkpoint.size;
-        if size <= self.tree.size() && note::open(note, &self.keys_at(size)).is_err() {
+        if size <= self.chain.tree.size() && note::open(note, &self.keys_at(size)).is_err() {
             return self.problem_in_file(
                 "checkpoint",
                 "signed by another key than the one that signed at that size",
             );
         }
-        if size > self.tree.size() {
-            let what = format!("{} entries, but {size} were signed", self.tree.size());
+        if size > self.chain.tree.size() {
+            let what = format!("{} entries, but {size} were signed", self.chain.tree.size());
             self.rolled_back = true;
             // The rest of a signed line is no accident of a crash: it was durable before it was signed.
             if let Some(torn) = self.torn.iter().find(|torn| !torn.accounted) {
-                let place = self.place(self.lines.saturating_add(1), torn.byte);
+                let place = self.place(self.chain.lines.saturating_add(1), torn.byte);
                 self.problem(place, "the rest of a line that was signed");
             }
             return self.note_problem(Place::top_of("checkpoint"), &what);
         }
-        if Some(&checkpoint.origin) != self.origin.as_ref() {
+        if Some(&checkpoint.origin) != self.chain.origin.as_ref() {
             return self.problem_in_file("checkpoint", "the checkpoint is of another ledger");
         }
         match self.root_at(size) {
@@ -457,7 +400,7 @@ impl Checker {
                 self.is_pinned |= self.is_signed_by_pinned(note);
             }
             // Each line but the last has one behind it that fits: it can only be the last.
-            _ if size == self.tree.size() && !self.tampered => {
+            _ if size == self.chain.tree.size() && !self.tampered => {
                 self.problem(self.last, "the line is not the one that was signed");
             }
             _ => {
@@ -486,8 +429,9 @@ impl Checker {
     pub(super) fn anchor(&mut self, note: &[u8], anchor: &Checkpoint) {
         let place = Place::top_of("anchor");
         let size = anchor.size;
-        let signed = note::open(note, &self.keys);
-        if signed == Err(NoteError::Unsigned) || Some(&anchor.origin) != self.origin.as_ref() {
+        let signed = note::open(note, &self.chain.keys);
+        if signed == Err(NoteError::Unsigned) || Some(&anchor.origin) != self.chain.origin.as_ref()
+        {
             self.split = true;
             let what = format!(
                 "the anchor is of `{}`, signed by another key than this ledger has",
@@ -499,9 +443,12 @@ impl Checker {
             self.split = true;
             return self.note_problem(place, &format!("the anchor does not count: {error}"));
         }
-        if size > self.tree.size() {
+        if size > self.chain.tree.size() {
             self.rolled_back = true;
-            let what = format!("{} entries, but the anchor covers {size}", self.tree.size());
+            let what = format!(
+                "{} entries, but the anchor covers {size}",
+                self.chain.tree.size()
+            );
             return self.note_problem(place, &what);
         }
         match self.root_at(size) {
@@ -521,7 +468,7 @@ impl Checker {
     /// Holds the ledger to what an earlier verification saw.
     pub(super) fn earlier(&mut self, state: &Resume) {
         let place = self.last;
-        if self.tree.size() < state.entries {
+        if self.chain.tree.size() < state.entries {
             self.rolled_back = true;
             self.note_problem(
                 place,
@@ -534,7 +481,7 @@ impl Checker {
 
     /// Compares with the key that somebody wrote down.
     pub(super) fn pinned(&mut self) {
-        if self.pinned.is_some() && !self.is_pinned && self.tree.size() > 0 {
+        if self.pinned.is_some() && !self.is_pinned && self.chain.tree.size() > 0 {
             self.split = true;
             self.note_problem(
                 Place::top_of("key"),
@@ -551,18 +498,18 @@ impl Checker {
     /// Whether `line`, which a later segment calls torn, is the whole entry that comes next: a writer who
     /// finds such a line goes on behind it.
     pub(super) fn comes_next(&self, line: &Line<'_>) -> bool {
-        line.seq == self.next_seq && line.prev == self.hash
+        line.seq == self.next_seq && line.prev == self.chain.prev
     }
 
     /// From `byte` on is more that is no line than a crash leaves.
     pub(super) fn too_much_torn(&mut self, byte: u64) {
-        let place = self.place(self.lines.saturating_add(1), byte);
+        let place = self.place(self.chain.lines.saturating_add(1), byte);
         self.problem(place, "more bytes that are no line than a crash leaves");
     }
 
     /// Entries are passed off as torn bytes, from `byte` on.
     pub(super) fn passed_off(&mut self, byte: u64) {
-        let place = self.place(self.lines.saturating_add(1), byte);
+        let place = self.place(self.chain.lines.saturating_add(1), byte);
         self.problem(place, "whole entries that a later segment calls torn");
     }
 
@@ -573,7 +520,7 @@ impl Checker {
 
     /// Chain and numbers.
     fn link(&mut self, place: Place, seen: &Seen) {
-        let fits = seen.prev == self.hash;
+        let fits = seen.prev == self.chain.prev;
         if seen.seq != self.next_seq {
             self.settle_broken_link();
             let what = format!(
@@ -621,43 +568,31 @@ impl Checker {
     }
 
     fn checkpoint_holds(&self, seen: &Seen) -> bool {
-        matches!(&seen.says, Says::Checkpoint(line) if self.open_checkpoint(line).is_ok())
+        matches!(&seen.says, Says::Checkpoint(line) if self.chain.open_checkpoint(line).is_ok())
     }
 
     fn says(&mut self, place: Place, seen: &Seen) {
-        let first = self.lines == 1;
-        if first != matches!(seen.says, Says::Segment(_)) {
-            self.problem(
-                place,
-                "a segment begins with its description, and only there",
-            );
+        let part = seen.says.part();
+        let is_first = self.chain.origin.is_none();
+        let mut faults = Vec::new();
+        if let Some(key) = self.chain.meet(part, &mut faults) {
+            self.signed = self.chain.signed;
+            self.is_pinned |= self.pinned.as_ref() == Some(&key);
         }
-        // A crash may have ended the segment before the old key could sign; then the next one follows.
-        if self.handover.is_some() && !matches!(seen.says, Says::Checkpoint(_) | Says::Segment(_)) {
-            self.problem(place, "the key changed and the one before did not sign it");
-            self.handover = None;
+        for Fault { what, follows } in faults {
+            match follows {
+                true => self.consequence(place, &what),
+                false => self.problem(place, &what),
+            }
         }
-        match &seen.says {
-            Says::Segment(line) if first => self.segment_line(place, line),
-            Says::Checkpoint(line) => match self.open_checkpoint(line) {
-                Ok((size, is_pinned)) => {
-                    self.signed = size;
-                    self.is_pinned |= is_pinned;
-                    self.handover = None;
-                }
-                Err(what) => {
-                    self.handover = None;
-                    self.consequence(place, &what);
-                }
-            },
-            Says::Gap(line) => self.gap(line),
-            Says::Segment(_)
-            | Says::Decision { .. }
-            | Says::Start { .. }
-            | Says::Stop
-            | Says::Outcome { .. }
-            | Says::Grant(_)
-            | Says::Other => {}
+        if matches!(part, Part::Segment(_)) && self.chain.origin.is_some() {
+            let key = &self.chain.key;
+            if is_first || self.in_force.last().is_none_or(|(_, last)| last != key) {
+                self.in_force.push((self.chain.seq(), key.clone()));
+            }
+        }
+        if let Says::Gap(line) = &seen.says {
+            self.gap(line);
         }
         for what in self.meaning.see(seen) {
             self.problem(place, &what);
@@ -698,70 +633,6 @@ impl Checker {
         }
     }
 
-    fn segment_line(&mut self, place: Place, line: &str) {
-        let body: SegmentBody = match serde_json::from_str(line) {
-            Ok(body) => body,
-            Err(_) => {
-                return self.problem(place, "the first line does not describe its segment");
-            }
-        };
-        if let Err(what) = body.check(self.index, &self.tree, &self.ended) {
-            self.consequence(place, &what);
-        }
-        self.ended.clear();
-        let is_first = self.origin.is_none();
-        match &self.origin {
-            Some(origin) if *origin != body.origin => {
-                self.problem(place, "the segment is of another ledger");
-            }
-            Some(_) => {}
-            None => self.origin = Some(body.origin.clone()),
-        }
-        let key = match body.checked_key() {
-            Ok(key) => key,
-            Err(what) => return self.problem(place, &what),
-        };
-        if !is_first && key != self.key {
-            match self.key.take() {
-                // Whoever still has to sign stays the one: a key that nobody handed over to hands over nothing.
-                Some(old) => self.handover = self.handover.take().or(Some(old)),
-                None => self.problem(place, "a ledger that did not sign does so now"),
-            }
-        }
-        if is_first || self.in_force.last().is_none_or(|(_, last)| *last != key) {
-            self.in_force.push((self.tree.size(), key.clone()));
-        }
-        if let Some(key) = &key
-            && !self.keys.contains(key)
-        {
-            self.keys.push(key.clone());
-        }
-        self.key = key;
-    }
-
-    /// Checks a checkpoint that covers all lines before it. Returns how many, and true if the key is the pinned one.
-    fn open_checkpoint(&self, line: &str) -> Result<(u64, bool), String> {
-        #[derive(serde::Deserialize)]
-        struct Body {
-            note: String,
-        }
-        let body: Body =
-            serde_json::from_str(line).map_err(|_| "the checkpoint holds no note".to_owned())?;
-        let Some(key) = self.handover.as_ref().or(self.key.as_ref()) else {
-            return Err("a checkpoint in a ledger that names no key".to_owned());
-        };
-        let (checkpoint, _) = note::open(body.note.as_bytes(), std::slice::from_ref(key))
-            .map_err(|error| format!("the checkpoint: {error}"))?;
-        let stands = Some(&checkpoint.origin) == self.origin.as_ref()
-            && checkpoint.size == self.tree.size()
-            && checkpoint.root == self.tree.root();
-        if stands {
-            Ok((checkpoint.size, self.pinned.as_ref() == Some(key)))
-        } else {
-            Err("the entries before are not those that were signed".to_owned())
-        }
-    }
-
     fn times(&mut self, seen: &Seen) {
         if seen.ts < self.last_ts {
             self.clock_backs = self.clock_backs.saturating_add(1);
@@ -770,8 +641,8 @@ impl Checker {
     }
 
     fn mark(&mut self) {
-        if let Some(root) = self.marks.get_mut(&self.tree.size()) {
-            *root = Some(self.tree.root());
+        if let Some(root) = self.marks.get_mut(&self.chain.tree.size()) {
+            *root = Some(self.chain.tree.root());
         }
     }
 

@@ -11,10 +11,10 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
+use super::super::chain::unhex;
 use super::super::decode::Decoder;
 use super::super::entry::{RunId, hex};
 use super::super::grants::Grants;
-use super::super::head::unhex;
 use super::super::merkle::Hash;
 use super::resume::Resume;
 use super::scan::{Says, Seen};

@@ -18,7 +18,7 @@ use serde::{Deserialize, Serialize};
 
 use self::check::Checker;
 pub use self::resume::{NotAState, Resume};
-use self::scan::Part;
+use self::scan::Stretch;
 use super::decode::Decoder;
 use super::entry::hex;
 use super::note::{self, Checkpoint, Verifier};
@@ -271,12 +271,12 @@ pub fn verify(
     };
     checker.pin(options.key.clone());
     let first = since.map_or(0, |state| {
-        usize::try_from(state.segment).unwrap_or(usize::MAX)
+        usize::try_from(state.chain.segment).unwrap_or(usize::MAX)
     });
     let mut parts = Vec::new();
     for (index, segment) in seen.segments.iter().enumerate().skip(first) {
         if let Some(opened) = &segment.opened {
-            parts.push(Part {
+            parts.push(Stretch {
                 index,
                 file: opened.file.clone(),
                 from: 0,
@@ -338,7 +338,7 @@ pub fn verify(
             let opened = segment.opened.as_ref();
             opened.map(|opened| opened.stamp.clone())
         });
-        let before = usize::try_from(state.segment).unwrap_or(usize::MAX);
+        let before = usize::try_from(state.chain.segment).unwrap_or(usize::MAX);
         state.files = stamps.take(before).flatten().collect();
     }
     let mut report = checker.report();

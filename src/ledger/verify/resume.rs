@@ -8,10 +8,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::super::chain::{ChainState, unhex};
 use super::super::grants::Grants;
-use super::super::head::unhex;
-use super::super::merkle::{Hash, Tree};
-use super::super::segment::Ended;
 use super::super::snapshot::SnapSegment;
 use super::super::store::FileStamp;
 use super::TornEnd;
@@ -23,21 +21,13 @@ pub struct Resume {
     /// How many entries were verified, and the root of the tree over them.
     pub(super) entries: u64,
     pub(super) root: String,
-    /// The file to go on in, from its beginning; what follows is as it was there.
-    pub(super) segment: u64,
+    /// The chain at the beginning of the file to go on in.
+    #[serde(flatten)]
+    pub(super) chain: ChainState,
     /// The files before it.
     pub(super) files: Vec<FileStamp>,
-    pub(super) size: u64,
-    pub(super) peaks: Vec<String>,
-    /// Digest of the last line.
-    pub(super) hash: String,
-    pub(super) ended: Vec<Ended>,
-    pub(super) origin: Option<String>,
-    pub(super) keys: Vec<String>,
-    pub(super) signs: bool,
     /// From how many entries on which key signs.
     pub(super) in_force: Vec<(u64, Option<String>)>,
-    pub(super) signed: u64,
     pub(super) is_pinned: bool,
     pub(super) adopted: Vec<(u64, u64)>,
     pub(super) torn: Vec<TornEnd>,
@@ -59,8 +49,8 @@ pub struct Resume {
 #[derive(Deserialize)]
 struct Before {
     v: u32,
-    size: u64,
-    peaks: Vec<String>,
+    #[serde(flatten)]
+    chain: ChainState,
 }
 
 impl Resume {
@@ -72,16 +62,16 @@ impl Resume {
         if let Ok(before) = serde_json::from_str::<Before>(text)
             && before.v == 1
         {
-            let tree = tree(before.size, &before.peaks).ok_or(NotAState)?;
+            let tree = before.chain.tree().ok_or(NotAState)?;
             return Ok(Resume {
                 v: 1,
-                entries: before.size,
+                entries: before.chain.size,
                 root: super::hex(&tree.root()),
                 ..Resume::default()
             });
         }
         let state: Resume = serde_json::from_str(text).map_err(|_| NotAState)?;
-        let is_whole = state.v == 2 && state.tree().is_some() && unhex(&state.root).is_some();
+        let is_whole = state.v == 2 && state.chain.tree().is_some() && unhex(&state.root).is_some();
         is_whole.then_some(state).ok_or(NotAState)
     }
 
@@ -100,7 +90,7 @@ impl Resume {
     /// Returns true if the files before the one to go on in are those that were verified, as far as that can be told
     /// without reading them.
     pub(super) fn is_unchanged(&self, segments: &[SnapSegment]) -> bool {
-        let first = usize::try_from(self.segment).unwrap_or(usize::MAX);
+        let first = usize::try_from(self.chain.segment).unwrap_or(usize::MAX);
         let before = segments.get(..first).filter(|_| first < segments.len());
         self.v == 2
             && self.files.len() == first
@@ -114,17 +104,8 @@ impl Resume {
 
     /// Returns true if the root at `size` is to be had by going on from here.
     pub(super) fn knows(&self, size: u64) -> bool {
-        size >= self.size || self.known.iter().any(|(known, _)| *known == size)
+        size >= self.chain.size || self.known.iter().any(|(known, _)| *known == size)
     }
-
-    pub(super) fn tree(&self) -> Option<Tree> {
-        tree(self.size, &self.peaks)
-    }
-}
-
-fn tree(size: u64, peaks: &[String]) -> Option<Tree> {
-    let peaks: Option<Vec<Hash>> = peaks.iter().map(|hash| unhex(hash)).collect();
-    Tree::from_peaks(size, peaks?)
 }
 
 /// The text is not what a verification left.

@@ -11,11 +11,12 @@ use std::sync::mpsc::{Receiver, SyncSender, channel, sync_channel};
 use memchr::{memchr, memchr_iter, memrchr};
 use sha2::{Digest, Sha256};
 
+use super::super::chain::{Part, unhex};
 use super::super::decode::{Decoder, Line, Malformed};
 use super::super::entry::{Kind, MAX_LINE_BYTES, RunId, sha256};
-use super::super::head::{gives_up, unhex};
 use super::super::merkle::{Hash, leaf_hash};
 use super::super::segment::{MAX_TORN_BYTES, Zeros, zeros};
+use super::super::state::gives_up;
 use super::super::store::{SegmentFile, read_full};
 
 /// Bytes that are read and scanned at once.
@@ -97,9 +98,22 @@ pub(super) enum Says {
     Other,
 }
 
-/// A part of a file that holds lines.
+impl Says {
+    /// What of it the chain reads.
+    pub(super) fn part(&self) -> Part<'_> {
+        if let Says::Segment(line) = self {
+            Part::Segment(line)
+        } else if let Says::Checkpoint(line) = self {
+            Part::Checkpoint(line)
+        } else {
+            Part::Other
+        }
+    }
+}
+
+/// A stretch of a file that holds lines.
 #[derive(Debug)]
-pub(super) struct Part {
+pub(super) struct Stretch {
     /// Which segment, in the order in which they are checked.
     pub(super) index: usize,
     pub(super) file: SegmentFile,
@@ -112,7 +126,7 @@ pub(super) struct Part {
 /// # Errors
 /// What the files' reader says, or `take`.
 pub(super) fn scan(
-    parts: Vec<Part>,
+    parts: Vec<Stretch>,
     take: &mut dyn FnMut(usize, Vec<Scanned>) -> io::Result<()>,
 ) -> io::Result<()> {
     let bytes = parts
@@ -189,7 +203,7 @@ struct Block {
 /// Cuts `parts` into blocks at line ends; `give` takes each and returns memory for the next, or nothing when
 /// it wants no more.
 fn read_blocks(
-    parts: Vec<Part>,
+    parts: Vec<Stretch>,
     give: &mut dyn FnMut(Block) -> io::Result<Option<Vec<u8>>>,
 ) -> io::Result<()> {
     let mut bytes = Vec::new();

@@ -63,12 +63,12 @@ pub(super) fn look(
         None => Stated::Before,
     };
     let (mut head, before) = match stated {
-        Stated::Stands(_, kept) if opening == Opening::Anew => (Head::new(), kept),
+        Stated::Stands(_, kept) if opening == Opening::Anew => (Head::default(), kept),
         Stated::Stands(head, kept) => (*head, kept),
-        Stated::Before => (Head::new(), Kept::default()),
+        Stated::Before => (Head::default(), Kept::default()),
         Stated::Lost(why) => {
             missing.push(format!("`state` {why}"));
-            (Head::new(), Kept::default())
+            (Head::default(), Kept::default())
         }
     };
     let compare = |tree: &Tree, found: &mut Option<bool>| {
@@ -79,9 +79,9 @@ pub(super) fn look(
         }
     };
     let mut stands = None;
-    compare(&head.tree, &mut stands);
+    compare(&head.chain.tree, &mut stands);
     head.catch_up(&**store, &mac, &mut |tree| compare(tree, &mut stands))?;
-    check_end(&**store, &segments, head.segment)?;
+    check_end(&**store, &segments, head.chain.segment)?;
     let kept = Kept::of(note.as_deref(), checkpoint.as_ref());
     if let (Some(note), Some(checkpoint)) = (&note, &checkpoint) {
         check_checkpoint(checkpoint, &head, stands)?;
@@ -138,7 +138,7 @@ fn check_checkpoint(
         )));
     }
     // A checkpoint from before the state was checked when the state was written.
-    if checkpoint.origin != head.origin || stands == Some(false) {
+    if Some(&checkpoint.origin) != head.chain.origin.as_ref() || stands == Some(false) {
         return Err(checkpoint_damage("the checkpoint is of another history"));
     }
     Ok(())
@@ -146,7 +146,7 @@ fn check_checkpoint(
 
 /// The file `checkpoint` is not the one that the last writer left, so its signature has to hold.
 fn check_signature(note: &[u8], head: &Head) -> Result<(), LedgerError> {
-    match note::open(note, &head.keys) {
+    match note::open(note, &head.chain.keys) {
         Ok(_) => Ok(()),
         Err(error) => Err(checkpoint_damage(&format!("the checkpoint: {error}"))),
     }

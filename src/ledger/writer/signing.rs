@@ -22,7 +22,7 @@ impl Writer {
     /// Ends a change of keys that a crash interrupted; whether anything was written for that.
     pub(super) fn settle_key(&mut self) -> Result<bool, LedgerError> {
         let named = self.named();
-        let settled = self.head.key == named && self.head.handover.is_none();
+        let settled = self.head.chain.key == named && self.head.chain.handover.is_none();
         if self.head.seq() == 0 || settled {
             if self.held && self.head.seq() > 0 && self.keys.signer.is_some() {
                 self.save_keys(self.keys.without_signer())?;
@@ -30,13 +30,18 @@ impl Writer {
             return Ok(false);
         }
         let signers = self.signers();
-        let old = self.head.handover.as_ref().or(self.head.key.as_ref());
+        let old = self
+            .head
+            .chain
+            .handover
+            .as_ref()
+            .or(self.head.chain.key.as_ref());
         let hands_over =
             |old: &Verifier| signers.local(old).is_some() || signers.holder(old).is_some();
         if !old.is_some_and(hands_over) {
             return Err(key_error("is not the one that the ledger names"));
         }
-        if self.head.handover.is_none() && self.head.offset > 0 {
+        if self.head.chain.handover.is_none() && self.head.offset > 0 {
             self.begin_segment()?;
         }
         self.write_group(&[], &mut [])?;
@@ -52,7 +57,7 @@ impl Writer {
     /// goes on with its key, and the next one who opens it asks again.
     pub(in super::super) fn settle_key_or_wait(&mut self) -> Result<bool, LedgerError> {
         let settled = self.settle_key();
-        let can_wait = self.held && self.head.handover.is_none();
+        let can_wait = self.held && self.head.chain.handover.is_none();
         if can_wait && matches!(settled, Err(LedgerError::NotSigned { .. })) {
             self.leave_empty_segment();
             self.held = false;
@@ -64,7 +69,7 @@ impl Writer {
     /// Makes a key beside the ledger if one that was held elsewhere is to hand over to it.
     pub(super) fn take_back_key(&mut self, options: &Options) -> Result<(), LedgerError> {
         let back = options.holder.is_none() && !options.earlier_holders.is_empty();
-        let elsewhere = self.head.key.is_some() && self.keys.signer.is_none();
+        let elsewhere = self.head.chain.key.is_some() && self.keys.signer.is_none();
         if back && elsewhere && options.sign {
             let keys = self
                 .keys
@@ -77,7 +82,7 @@ impl Writer {
 
     /// The key that the ledger is to name. One that exists goes on as it began: signed, or not.
     pub(super) fn named(&self) -> Option<Verifier> {
-        if self.head.seq() > 0 && self.head.key.is_none() {
+        if self.head.seq() > 0 && self.head.chain.key.is_none() {
             return None;
         }
         let holder = self.holders.first().filter(|_| self.held);
@@ -86,7 +91,7 @@ impl Writer {
         // No key anywhere: it is held elsewhere, and this process was not told where.
         holder
             .or_else(|| local.map(|signer| signer.verifier().clone()))
-            .or_else(|| self.head.key.clone())
+            .or_else(|| self.head.chain.key.clone())
     }
 
     pub(super) fn signers(&self) -> Signers<'_> {
@@ -155,7 +160,7 @@ impl Writer {
     }
 
     pub(super) fn unsigned_end(&self) -> Option<Checkpoint> {
-        let unsigned = self.head.seq().saturating_sub(self.head.signed);
+        let unsigned = self.head.seq().saturating_sub(self.head.chain.signed);
         let writable = self.head.torn.is_none() && self.head.offset > 0;
         (writable && unsigned > 1).then(|| self.end())
     }
@@ -266,11 +271,7 @@ impl Writer {
     }
 
     pub(super) fn end(&self) -> Checkpoint {
-        Checkpoint::new(
-            self.head.origin.as_str(),
-            self.head.seq(),
-            self.head.tree.root(),
-        )
+        self.head.chain.end()
     }
 
     pub(in super::super) fn verifier(&self) -> Option<Verifier> {

@@ -9,7 +9,7 @@ use super::Checker;
 impl Checker {
     /// The conclusion.
     pub(in super::super) fn report(mut self) -> Report {
-        let entries = self.tree.size();
+        let entries = self.chain.tree.size();
         let covered = self.signed.max(self.anchored);
         let unsigned_tail = entries.saturating_sub(covered);
         let adopted = self.adopted_entries();
@@ -60,8 +60,8 @@ impl Checker {
             not_proven: self.not_proven(verdict, unsigned_tail),
             problems: self.problems,
             warnings: self.warnings,
-            origin: self.origin,
-            root: hex(&self.tree.root()),
+            origin: self.chain.origin,
+            root: hex(&self.chain.tree.root()),
             signed: self.signed,
             anchored: self.anchored,
             adopted,
@@ -78,7 +78,9 @@ impl Checker {
             let end = to.saturating_add(1);
             end.saturating_sub((*from).max(self.anchored))
         });
-        counts.fold(0, u64::saturating_add).min(self.tree.size())
+        counts
+            .fold(0, u64::saturating_add)
+            .min(self.chain.tree.size())
     }
 
     fn not_proven(&self, verdict: Verdict, unsigned_tail: u64) -> Vec<String> {
@@ -119,7 +121,7 @@ impl Checker {
                 }
             };
             sentences.push(format!("who can read the ledger's key can rewrite {since}"));
-            if self.anchored < self.tree.size() {
+            if self.anchored < self.chain.tree.size() {
                 let back = match self.anchored {
                     0 => "an earlier checkpoint".to_owned(),
                     anchored => format!("an earlier checkpoint, down to entry {anchored}"),
