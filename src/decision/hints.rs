@@ -9,7 +9,7 @@ use crate::policy::model::{Action, Tool};
 use crate::policy::{CompiledPolicy, library_for, nearest};
 use crate::reason::Reason;
 
-/// Commands that are listed one by one.
+/// Most commands that are listed one by one.
 const MOST: usize = 12;
 
 /// About a command line that begins with no tool of the policy.
@@ -205,11 +205,16 @@ fn commands(tools: &[&Tool]) -> Option<Vec<String>> {
     (!all.is_empty()).then_some(all)
 }
 
-/// Names for people, if they are few enough to be read.
+/// Names for people: as many as are read, and the number of the others.
 fn listed(names: &[String]) -> Option<String> {
-    if names.is_empty() || names.len() > MOST {
-        return None;
+    let quoted: Vec<String> = names
+        .iter()
+        .take(MOST)
+        .map(|name| format!("`{name}`"))
+        .collect();
+    match names.len().checked_sub(MOST) {
+        _ if names.is_empty() => None,
+        None | Some(0) => Some(quoted.join(", ")),
+        Some(more) => Some(format!("{} and {more} more", quoted.join(", "))),
     }
-    let quoted: Vec<String> = names.iter().map(|name| format!("`{name}`")).collect();
-    Some(quoted.join(", "))
 }

@@ -458,7 +458,11 @@ fn is_yes(text: &str) -> bool {
 
 /// The known word that was probably meant.
 pub(crate) fn nearest<'k>(word: &str, known: impl IntoIterator<Item = &'k str>) -> Option<&'k str> {
-    let allowed = word.chars().count().div_ceil(3).max(1);
+    // Among words of four letters, two changes lead from any to any: `ruff` to `diff`.
+    let allowed = match word.chars().count() {
+        0..=4 => 1,
+        letters => letters.div_ceil(3),
+    };
     known
         .into_iter()
         .map(|candidate| (strsim::damerau_levenshtein(word, candidate), candidate))
