@@ -290,8 +290,8 @@ pub(crate) struct Plan {
     pub(crate) cwd: crate::path::CanonicalPath,
     /// The directory that a fixed word leads from to the workspace, step by step.
     pub(crate) climbs_from: Option<crate::path::CanonicalPath>,
-    /// The program reads the workspace's git repository.
-    pub(crate) repository: bool,
+    /// The program reads the workspace's git repository: the commits that it is asked about.
+    pub(crate) repository: Option<Vec<String>>,
     pub(crate) terms: Terms,
     /// The approvals that rules were granted by.
     pub(crate) granted: Vec<String>,
@@ -412,7 +412,7 @@ pub fn decide(policy: &CompiledPolicy, request: &Request, context: &Context) -> 
         words,
         paths: paths.decided,
         cwd: paths.cwd,
-        repository: tool.repository,
+        repository: suffix::commits(tool, action, &call),
         climbs_from: tool.names_workspace(action).then_some(paths.base),
         terms,
         granted: judged.granted_approvals(policy),

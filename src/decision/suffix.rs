@@ -5,6 +5,26 @@
 
 #![forbid(unsafe_code)]
 
+use super::call::{Call, Given, argument};
+use crate::policy::model::{Action, ArgumentKind, Tool};
+
+/// The suffix of a value that names a commit, or a range of them.
+const COMMIT: &str = "^{commit}";
+
+/// The values that name commits, if the tool reads a git repository.
+pub(super) fn commits(tool: &Tool, action: &Action, call: &Call) -> Option<Vec<String>> {
+    let commit = |(slot, given): &(_, Given)| match (&argument(tool, action, *slot)?.kind, given) {
+        (ArgumentKind::Text { suffix, .. }, Given::Text(text))
+            if suffix.as_deref() == Some(COMMIT) =>
+        {
+            Some(text.clone())
+        }
+        _ => None,
+    };
+    tool.repository
+        .then(|| call.given.iter().filter_map(commit).collect())
+}
+
 /// The value without the suffix, however often it stands there.
 pub(super) fn bare(text: &str, suffix: &str) -> String {
     each_side(text, |side| {
@@ -52,7 +72,7 @@ mod tests {
 
     use super::*;
 
-    const SUFFIX: &str = "^{commit}";
+    const SUFFIX: &str = COMMIT;
 
     #[test]
     fn each_side_of_a_range_gets_it_once() {

@@ -48,6 +48,7 @@ use crate::policy::model::{Access, Creates, DiskRules, Tree};
 use crate::reason::Reason;
 use bounds::Bounds;
 use index::Tracked;
+use repository::Repository;
 use workspace::Named;
 
 pub use beneath::Openat2;
@@ -250,6 +251,7 @@ pub fn resolve(
         context,
         workspace,
         bounds: Bounds::default(),
+        repository: OnceCell::new(),
         tracked: OnceCell::new(),
     };
     let opened = match asking.open_all() {
@@ -299,6 +301,7 @@ pub fn resolve_paths(
         context,
         workspace,
         bounds: Bounds::default(),
+        repository: OnceCell::new(),
         tracked: OnceCell::new(),
     };
     match asking.open_all() {
@@ -345,15 +348,49 @@ struct Asking<'a> {
     context: &'a Context,
     workspace: &'a Workspace,
     bounds: Bounds,
-    /// Read once, when it is asked for.
+    /// Looked for once, when it is asked for; its index too.
+    repository: OnceCell<Result<Option<Repository>, String>>,
     tracked: OnceCell<Option<Vec<Tracked>>>,
 }
 
 impl Asking<'_> {
+    /// The repository whose top is the workspace, or why nobody can say which it is.
+    fn repository(&self) -> &Result<Option<Repository>, String> {
+        let find = || repository::find(self.workspace.path());
+        self.repository.get_or_init(find)
+    }
+
     /// The names that git tracks, if that is known.
     fn tracked(&self) -> Option<&[Tracked]> {
-        let read = || unignored::tracked(self.workspace.path());
+        let read = || self.repository().as_ref().ok()?.as_ref()?.index();
         self.tracked.get_or_init(read).as_deref()
+    }
+
+    /// Git reads this repository as it lies there, and can know the commits that it is asked about.
+    fn asks_of_repository(&self, commits: &[String]) -> Result<(), Refusal> {
+        let repository = match self.repository() {
+            Ok(Some(repository)) => repository,
+            // Git says itself that there is none.
+            Ok(None) => return Ok(()),
+            Err(why) => return Err(Refusal::new(Reason::RepositoryNotTrusted, why)),
+        };
+        repository.judge(self.tracked(), &self.bounds)?;
+        let base = self.plan.climbs_from.as_ref().unwrap_or(&self.plan.cwd);
+        let base = self.workspace.path().join(base.as_str());
+        let is_path = |name: &&String| base.join(name.as_str()).symlink_metadata().is_ok();
+        match commits
+            .iter()
+            .filter(is_path)
+            .find(|name| repository.lacks(name))
+        {
+            None => Ok(()),
+            Some(path) => {
+                let message = format!(
+                    "`{path}` is a path here and no revision; a path stands behind `--`, as in `-- {path}`"
+                );
+                Err(Refusal::new(Reason::ArgumentInvalid, message))
+            }
+        }
     }
 
     /// Opens all paths. What is wrong with one comes back with its place.
@@ -365,9 +402,9 @@ impl Asking<'_> {
             );
             return Err((None, Refusal::new(Reason::PathNotFound, message)));
         }
-        if self.plan.repository {
-            repository::judge(self.workspace.path(), self.tracked(), &self.bounds)
-                .map_err(|refusal| (None, refusal))?;
+        if let Some(commits) = &self.plan.repository {
+            let asked = self.asks_of_repository(commits);
+            asked.map_err(|refusal| (None, refusal))?;
         }
         if let Some(base) = &self.plan.climbs_from {
             self.climbs(base).map_err(|refusal| (None, refusal))?;

@@ -19,12 +19,16 @@ use std::path::{Path, PathBuf};
 use rustix::fs::{FileType, Mode, OFlags};
 
 use super::bounds::Bounds;
-use super::index::Tracked;
-use super::{Refusal, entries, read_file, shown, unignored};
+use super::index::{self, Tracked};
+use super::{Refusal, entries, read_file, shown};
 use crate::reason::Reason;
 
 /// Most bytes of a configuration file, and of a file that names a directory.
 const MAX_BYTES: usize = 1 << 20;
+
+/// Most bytes of an index, and of the file with all references.
+const MAX_INDEX_BYTES: usize = 256 << 20;
+const MAX_REFERENCES_BYTES: usize = 64 << 20;
 
 /// What git's configuration may hold for the repository.
 const CONFIGURATION: [&str; 2] = ["config", "config.worktree"];
@@ -38,28 +42,6 @@ const IGNORED_REVISIONS: &str = ".git-blame-ignore-revs";
 
 /// Most repositories that lie in each other as submodules.
 const MAX_DEPTH: usize = 16;
-
-/// Refuses what git would read otherwise than it lies there, or run while it only looks.
-pub(super) fn judge(
-    top: &Path,
-    tracked: Option<&[Tracked]>,
-    bounds: &Bounds,
-) -> Result<(), Refusal> {
-    let refused = |why: String| Refusal::new(Reason::RepositoryNotTrusted, why);
-    let Some(repository) = find(top).map_err(refused)? else {
-        // Git says itself that there is none.
-        return Ok(());
-    };
-    repository.is_alone().map_err(refused)?;
-    repository.is_harmless(top).map_err(refused)?;
-    let tracked = repository.tracked(tracked).map_err(refused)?;
-    submodules_are_harmless(top, top, tracked, MAX_DEPTH).map_err(refused)?;
-    has_no_link(&repository.common, bounds)?;
-    match repository.own == repository.common {
-        true => Ok(()),
-        false => has_no_link(&repository.own, bounds),
-    }
-}
 
 /// Git looks into the submodules that are checked out, as it looks into the repository.
 fn submodules_are_harmless(
@@ -79,28 +61,25 @@ fn submodules_are_harmless(
             ));
         };
         repository.is_harmless(workspace)?;
-        let tracked = unignored::tracked(&top);
+        let tracked = repository.index();
         let tracked = repository.tracked(tracked.as_deref())?;
         submodules_are_harmless(workspace, &top, tracked, depth)?;
     }
     Ok(())
 }
 
-/// The directory of the workspace's own index and head.
-pub(super) fn own_directory(top: &Path) -> Option<PathBuf> {
-    Some(find(top).ok()??.own)
-}
-
 /// The directories of a repository.
-struct Repository<'a> {
-    top: &'a Path,
+#[derive(Debug)]
+pub(super) struct Repository {
+    top: PathBuf,
     /// Of the index and the head.
     own: PathBuf,
     /// Of objects, references and configuration. Another directory for a worktree.
     common: PathBuf,
 }
 
-fn find(top: &Path) -> Result<Option<Repository<'_>>, String> {
+/// Finds the repository whose top this directory is. Without a `.git` there is none.
+pub(super) fn find(top: &Path) -> Result<Option<Repository>, String> {
     let git = top.join(".git");
     let found = match std::fs::symlink_metadata(&git) {
         Ok(found) => found,
@@ -115,7 +94,7 @@ fn find(top: &Path) -> Result<Option<Repository<'_>>, String> {
         }
         let common = git.clone();
         return Ok(Some(Repository {
-            top,
+            top: top.to_owned(),
             own: git,
             common,
         }));
@@ -135,14 +114,14 @@ fn find(top: &Path) -> Result<Option<Repository<'_>>, String> {
                 line(&own.join("gitdir"), b"").is_ok_and(|back| is_same(&own.join(back), &git));
             let is_among_its_worktrees = own.parent() == Some(&*common.join("worktrees"));
             (names_top && is_among_its_worktrees).then(|| Repository {
-                top,
+                top: top.to_owned(),
                 own: own.clone(),
                 common,
             })
         }
         false => {
             let repository = Repository {
-                top,
+                top: top.to_owned(),
                 own: own.clone(),
                 common: own.clone(),
             };
@@ -161,7 +140,83 @@ fn find(top: &Path) -> Result<Option<Repository<'_>>, String> {
     })
 }
 
-impl Repository<'_> {
+impl Repository {
+    /// Refuses what git would read otherwise than it lies there, or run while it only looks.
+    pub(super) fn judge(
+        &self,
+        tracked: Option<&[Tracked]>,
+        bounds: &Bounds,
+    ) -> Result<(), Refusal> {
+        let refused = |why: String| Refusal::new(Reason::RepositoryNotTrusted, why);
+        self.is_alone().map_err(refused)?;
+        self.is_harmless(&self.top).map_err(refused)?;
+        let tracked = self.tracked(tracked).map_err(refused)?;
+        submodules_are_harmless(&self.top, &self.top, tracked, MAX_DEPTH).map_err(refused)?;
+        has_no_link(&self.common, bounds)?;
+        match self.own == self.common {
+            true => Ok(()),
+            false => has_no_link(&self.own, bounds),
+        }
+    }
+
+    /// The names that git tracks, if its index is understood.
+    pub(super) fn index(&self) -> Option<Vec<Tracked>> {
+        // Without a head git does not take it for a repository, and goes on to the directories above.
+        std::fs::symlink_metadata(self.own.join("HEAD")).ok()?;
+        let file = self.own.join("index");
+        // Without an index nothing has been added yet.
+        match is_there(&file) {
+            true => index::tracked(&read_file(&file, MAX_INDEX_BYTES).ok()?),
+            false => Some(Vec::new()),
+        }
+    }
+
+    /// Returns true if git certainly knows no commit by this name. False for all that is more than a name.
+    pub(super) fn lacks(&self, name: &str) -> bool {
+        let is_plain = name.bytes().all(|byte| {
+            byte.is_ascii_alphanumeric() || matches!(byte, b'/' | b'.' | b'_' | b'-' | b'+' | b'#')
+        });
+        // Numbers of commits, as they are or behind `-g` as `git describe` prints them.
+        let number = name.rsplit_once("-g").map_or(name, |(_, number)| number);
+        let is_number = number.len() >= 4 && number.bytes().all(|byte| byte.is_ascii_hexdigit());
+        if !is_plain || name.contains("..") || is_number || is_there(&self.common.join("reftable"))
+        {
+            return false;
+        }
+        let Ok(packed) = self.packed_references() else {
+            return false;
+        };
+        // Where git looks for a name, in its own order.
+        [
+            name.to_owned(),
+            format!("refs/{name}"),
+            format!("refs/tags/{name}"),
+            format!("refs/heads/{name}"),
+            format!("refs/remotes/{name}"),
+            format!("refs/remotes/{name}/HEAD"),
+        ]
+        .iter()
+        .all(|reference| {
+            let is_file = |directory: &Path| directory.join(reference).is_file();
+            let is_packed = || {
+                let lines = packed.split(|byte| *byte == b'\n');
+                let mut names =
+                    lines.filter_map(|line| line.splitn(2, |byte| *byte == b' ').nth(1));
+                names.any(|name| name.trim_ascii_end() == reference.as_bytes())
+            };
+            !is_file(&self.own) && !is_file(&self.common) && !is_packed()
+        })
+    }
+
+    /// The file of all references that have none of their own.
+    fn packed_references(&self) -> Result<Vec<u8>, String> {
+        let file = self.common.join("packed-refs");
+        match is_there(&file) {
+            true => read_file(&file, MAX_REFERENCES_BYTES),
+            false => Ok(Vec::new()),
+        }
+    }
+
     /// Nothing of another repository is a part of this one.
     fn is_alone(&self) -> Result<(), String> {
         match is_there(&self.common.join("objects/info/alternates")) {
@@ -234,7 +289,7 @@ impl Repository<'_> {
 
     /// Returns true for a way from the repository to the workspace.
     fn is_top(&self, value: &[u8]) -> bool {
-        is_same(&self.common.join(OsStr::from_bytes(value)), self.top)
+        is_same(&self.common.join(OsStr::from_bytes(value)), &self.top)
     }
 
     /// The values of a key, at every place where it may be one.

@@ -341,6 +341,7 @@ mod tests {
             context: &context,
             workspace: &workspace,
             bounds: Bounds::default(),
+            repository: OnceCell::new(),
             tracked: OnceCell::new(),
         };
         asking.bounds.take_entries(seen, "d").unwrap();

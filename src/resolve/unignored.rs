@@ -15,14 +15,12 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::path::Path;
 use std::rc::Rc;
 
-use rustix::fs::{CWD, Mode, OFlags};
+use rustix::fs::{Mode, OFlags};
 use rustix::io::Errno;
 
 use super::bounds::Bounds;
 use super::entries::Entry;
 use super::ignore_file::{IgnoreFile, Reach, Verdict};
-use super::index::{self, Tracked};
-use super::repository;
 
 /// Git's own directory, which it never takes for a part of the tree.
 const GIT: &[u8] = b".git";
@@ -30,22 +28,8 @@ const GIT: &[u8] = b".git";
 /// Names in a directory that make some tool read ignore files in another way than git does.
 const DISAGREEING: [&[u8]; 4] = [b".ignore", b".rgignore", b".jj", b".hg"];
 
-/// The most bytes of one ignore file, and of an index, that are read.
+/// Most bytes of one ignore file that are read.
 const MAX_IGNORE_BYTES: u64 = 64 << 10;
-const MAX_INDEX_BYTES: u64 = 256 << 20;
-
-/// The names that git tracks, if the directory is the top of a repository that is understood.
-pub(super) fn tracked(top: &Path) -> Option<Vec<Tracked>> {
-    let directory = repository::own_directory(top)?;
-    // Without a head git does not take it for a repository, and goes on to the directories above.
-    std::fs::symlink_metadata(directory.join("HEAD")).ok()?;
-    match open(CWD, &directory.join("index"), OFlags::empty()) {
-        Ok(file) => index::tracked(&bounded(file, MAX_INDEX_BYTES)?),
-        // Nothing has been added yet.
-        Err(Errno::NOENT) => Some(Vec::new()),
-        Err(_) => None,
-    }
-}
 
 /// Opens a file to read it. Whatever it is, this does not wait: a FIFO that nobody writes to would be
 /// waited for without end.
