@@ -15,6 +15,8 @@ mod program;
 mod exit_codes;
 #[path = "commands/hostile_text.rs"]
 mod hostile_text;
+#[path = "commands/init.rs"]
+mod init;
 #[path = "commands/ledger_place.rs"]
 mod ledger_place;
 #[path = "commands/lint_files.rs"]

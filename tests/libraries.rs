@@ -303,17 +303,7 @@ fn cargo_takes_no_other_compiler_configuration_or_workspace() {
     refused("cargo build --target evil.json", ArgumentInvalid);
     refused("cargo build --target ./evil", ArgumentInvalid);
     refused("cargo test -p ../other", ArgumentInvalid);
-    for action in [
-        "run",
-        "install x",
-        "publish",
-        "login",
-        "add x",
-        "update",
-        "fix",
-        "new x",
-        "evil",
-    ] {
+    for action in ["run", "publish", "login", "fix", "new x", "evil"] {
         refused(&format!("cargo {action}"), ActionNotAllowed);
     }
 }
@@ -725,7 +715,6 @@ fn npm_takes_no_other_scripts_packages_shells_or_projects() {
     refused("npm run deploy", ActionNotAllowed);
     refused("npm exec evil", ActionNotAllowed);
     refused("npm publish", ActionNotAllowed);
-    refused("npm install evil", ArgumentUnknown);
     refused("npm install ./evil.tgz", ArgumentUnknown);
     refused("npm audit fix", ArgumentUnknown);
     refused("npm --prefix other test", ArgumentUnknown);

@@ -247,6 +247,11 @@ pub(super) fn state_directory() -> PathBuf {
     state().directory
 }
 
+/// This user's home, where `~/` of a policy leads.
+pub(super) fn home() -> Option<PathBuf> {
+    home_directory()
+}
+
 /// The directory of ledgers without a path of their own, and its source.
 #[derive(Debug)]
 pub(super) struct State {

@@ -18,6 +18,7 @@ mod exit;
 mod explain;
 mod generate;
 mod granted;
+mod init;
 mod ledger;
 mod lint;
 mod list;
@@ -108,6 +109,8 @@ enum Color {
 
 #[derive(Subcommand, Debug)]
 enum Command {
+    /// Write a policy to start from, for what this directory holds
+    Init(init::Init),
     /// Decide a request; record the decision; run nothing
     Check(check::Check),
     /// Tell why a request is decided as it is, and what would change that; records nothing
@@ -236,6 +239,7 @@ fn escaped_error(error: clap::Error, words: &[OsString]) -> clap::Error {
 fn done(cli: Cli, executor: Posix) -> Result<Exit, Failure> {
     let global = &cli.global;
     match cli.command {
+        Command::Init(command) => init::main(&command, global),
         Command::Check(command) => check::main(command, global),
         Command::Explain(command) => explain::main(command, global),
         Command::Run(command) => run::main(command, global, executor),

@@ -23,6 +23,7 @@ pub(crate) mod protection;
 pub mod readers;
 pub(crate) mod signers;
 pub mod source;
+pub(crate) mod starter;
 pub mod steering;
 pub mod terms;
 

@@ -97,7 +97,7 @@ fn a_tool_library_is_no_policy_and_is_fixed_like_one() {
     let place = place();
     for command in [
         &["check", "--policy", "tools/wc.yaml", "--", "wc", "a"][..],
-        &["test", "tools/wc.yaml"],
+        &["prove", "tools/wc.yaml"],
     ] {
         let answer = place.lictor(command).end().ends_with_code(2);
         let text = format!("{}{}", answer.stdout, answer.stderr);

@@ -71,3 +71,22 @@ fn a_line_is_read_without_a_policy_and_a_refusal_says_the_way_out() {
             .contains("no tool library declares `frobnicate`")
     );
 }
+
+#[test]
+fn the_tests_of_a_library_are_run_as_if_all_it_declares_were_allowed() {
+    let place = place();
+    let library = "version: 1
+tools: {wc: {program: wc, actions: {run: {args: {file: {type: path, required: true}, out: {type: path, option: -o, access: write, creates: itself}}}}}}
+tests:
+  - {run: [wc, -o, b, a], expect: allow}
+  - {run: [wc, ../a], expect: deny, reason: PATH_TRAVERSAL_DENIED}
+";
+    place.write("wc.yaml", library);
+    place.lictor(["test", "wc.yaml"]).end().ends_with_code(0);
+    place.write("wc.yaml", library.replace("expect: allow", "expect: ask"));
+    let failed = place.lictor(["test", "wc.yaml"]).end().ends_with_code(1);
+    assert!(
+        failed.stdout.contains("expected ask, got allow"),
+        "{failed:?}"
+    );
+}

@@ -1,0 +1,149 @@
+//! `lictor init`: writes a policy to start from.
+
+#![forbid(unsafe_code)]
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+
+use clap::Args;
+use serde_json::json;
+
+use super::exit::Exit;
+use super::{Failure, Global, discover, print_json};
+use crate::lint::policy_tests;
+use crate::policy::starter::{self, PRESETS, Part};
+use crate::policy::{CompiledPolicy, nearest};
+
+#[derive(Args, Debug)]
+pub(super) struct Init {
+    /// Write this preset as it is, instead of a policy for what the directory holds: cargo, git, npm, pytest, quickstart, …
+    #[arg(long, value_name = "NAME")]
+    preset: Option<String>,
+    /// Write for this kind of project too, whatever the directory holds; may be repeated
+    #[arg(long = "for", value_name = "KIND", conflicts_with = "preset")]
+    kinds: Vec<String>,
+    /// Print the policy and write nothing
+    #[arg(long)]
+    print: bool,
+}
+
+pub(super) fn main(command: &Init, global: &Global) -> Result<Exit, Failure> {
+    let directory = discover::current_directory()?;
+    let (text, names) = match &command.preset {
+        Some(name) => (preset(name)?.to_owned(), Vec::new()),
+        None => composed(&directory, &command.kinds)?,
+    };
+    let tests = checked(&text)?;
+    if command.print {
+        answer_part!("{text}");
+        return Ok(Exit::Good);
+    }
+    let file = directory.join(discover::FILE_NAME);
+    write(&file, &text)?;
+    if global.json {
+        print_json(
+            &json!({"v": 1, "written": file.display().to_string(), "kinds": names, "tests": tests}),
+        );
+        return Ok(Exit::Good);
+    }
+    let about = match (command.preset.as_deref(), names.as_slice()) {
+        (Some(preset), _) => format!("the preset {preset}"),
+        (None, []) => "any project; nothing was found that says which kind this is".to_owned(),
+        (None, names) => format!("a project with {}", names.join(", ")),
+    };
+    answer!("wrote {}: {about}, with {tests} tests", discover::FILE_NAME);
+    answer!("  look at it, above all at the scopes; then try");
+    answer!("    lictor test                      whether it says what its tests expect");
+    answer!("    lictor check -- cat README.md    how a command line is decided");
+    answer!("    lictor run -- ls                 the same, and run it contained");
+    Ok(Exit::Good)
+}
+
+fn preset(name: &str) -> Result<&'static str, Failure> {
+    let found = PRESETS.iter().find(|(known, _)| *known == name);
+    found.map(|(_, text)| *text).ok_or_else(|| {
+        let names = || PRESETS.iter().map(|(name, _)| *name);
+        unknown("preset", name, &names().collect::<Vec<_>>())
+    })
+}
+
+fn unknown(what: &str, name: &str, known: &[&str]) -> Failure {
+    let help = match nearest(name, known.iter().copied()) {
+        Some(meant) => format!("did you mean `{meant}`?"),
+        None => format!("there are {}", known.join(", ")),
+    };
+    let name = name.escape_debug();
+    Failure::new(format!("there is no {what} `{name}`\n  help: {help}"))
+}
+
+/// The policy for the kinds that a directory holds and those that were named, and their names.
+fn composed(directory: &Path, named: &[String]) -> Result<(String, Vec<&'static str>), Failure> {
+    let mut kinds = starter::kinds();
+    let known: Vec<&str> = kinds.iter().map(|kind| kind.name).collect();
+    if let Some(name) = named.iter().find(|name| !known.contains(&name.as_str())) {
+        return Err(unknown("kind of project", name, &known));
+    }
+    let is_there = |kind: &Part| {
+        let mut names = kind.detect();
+        names.any(|name| directory.join(name).symlink_metadata().is_ok())
+    };
+    kinds.retain(|kind| named.iter().any(|name| name == kind.name) || is_there(kind));
+    let home = discover::home();
+    let exists = |entry: &str| match (entry.strip_prefix("~/"), &home) {
+        (Some(below), Some(home)) => home.join(below).is_dir(),
+        (Some(_), None) => false,
+        (None, _) => directory.join(entry).is_dir(),
+    };
+    let text = starter::compose(&policy_name(directory), &kinds, exists);
+    Ok((text, kinds.iter().map(|kind| kind.name).collect()))
+}
+
+/// The name of a directory, as far as a policy may have it.
+fn policy_name(directory: &Path) -> String {
+    let name = directory.file_name().unwrap_or_default().to_string_lossy();
+    let mut fitting = String::new();
+    for c in name.to_ascii_lowercase().chars() {
+        match c {
+            'a'..='z' | '0'..='9' => fitting.push(c),
+            _ if fitting.ends_with('-') || fitting.is_empty() => {}
+            _ => fitting.push('-'),
+        }
+    }
+    fitting.truncate(48);
+    match fitting.trim_end_matches('-') {
+        "" => "project".to_owned(),
+        fitting => fitting.to_owned(),
+    }
+}
+
+/// Returns how many tests the policy has, all of which pass.
+fn checked(text: &str) -> Result<usize, Failure> {
+    let policy = CompiledPolicy::from_yaml(text).map_err(Failure::new)?;
+    let outcomes = policy_tests::run(&policy);
+    match outcomes.iter().find(|outcome| !outcome.passed()) {
+        None => Ok(outcomes.len()),
+        Some(failed) => Err(Failure::new(format!(
+            "a test of the policy fails, so it is not written: {}: {}",
+            failed.request,
+            failed.failures.join(", ")
+        ))),
+    }
+}
+
+/// Writes a file that is not there yet.
+fn write(file: &PathBuf, text: &str) -> Result<(), Failure> {
+    let name = discover::FILE_NAME;
+    let mut options = std::fs::OpenOptions::new();
+    let opened = options.write(true).create_new(true).open(file);
+    let written = opened.and_then(|mut opened| {
+        opened.write_all(text.as_bytes())?;
+        opened.sync_all()
+    });
+    written.map_err(|error| {
+        if error.kind() != std::io::ErrorKind::AlreadyExists {
+            return Failure::new(format!("{name} cannot be written: {error}"));
+        }
+        Failure::new(format!(
+            "{name} is here already, and is kept as it is\n  help: `lictor init --print` shows what would be written"
+        ))
+    })
+}
