@@ -572,8 +572,8 @@ fn a_run_has_a_built_in_bound_on_processes_where_that_costs_nothing() {
     let is_root = std::fs::metadata("/proc/self")
         .is_ok_and(|me| std::os::unix::fs::MetadataExt::uid(&me) == 0);
     if !is_root {
-        assert_eq!(bound(&plain()), "4097\n");
-        assert_ne!(bound(&place), "4097\n");
+        assert_eq!(bound(&plain()), "4098\n");
+        assert_ne!(bound(&place), "4098\n");
     }
 }
 

@@ -9,6 +9,7 @@ use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags};
+use rustix::pipe::PipeFlags;
 use rustix::process::{
     Pid, PidfdFlags, Signal, WaitId, WaitIdOptions, getegid, geteuid, getpid, kill_process,
     pidfd_open, pidfd_send_signal, waitid,
@@ -50,12 +51,17 @@ pub(super) struct Tree {
 /// The init of a PID namespace, as the helper sees it.
 #[derive(Debug)]
 pub(super) struct Init {
+    /// The one below which the run is.
     pid: i32,
+    /// Of the outer one, which takes all others along.
     pidfd: OwnedFd,
+    /// To the inner one.
     channel: Option<Channel>,
+    /// To the outer one: whatever is written says that it has to kill the others.
+    bell: OwnedFd,
+    /// When it was told so.
+    rung: Option<Instant>,
     mounts: Option<OwnedFd>,
-    /// The cgroup that it was started in, if that is one of the run's.
-    born_in: Option<PathBuf>,
     /// In a user namespace of its own.
     with_user: bool,
     fresh_proc: bool,
@@ -198,11 +204,11 @@ fn start_init_somehow(
     let mut scene = Scene {
         hidden: prepare.hidden.clone(),
         read_only: prepare.read_only.clone(),
-        // Init is one more, which the policy does not know of.
+        // Both inits are in the user namespace, and the policy does not know of them.
         most_processes: prepare
             .processes
             .filter(|_| by_rlimit)
-            .map(|most| most.saturating_add(1)),
+            .map(|most| most.saturating_add(INITS)),
         cgroups: Vec::new(),
     };
     let mut because = Vec::new();
@@ -212,7 +218,7 @@ fn start_init_somehow(
             continue;
         }
         if with_user && prepare.processes.is_none() && counts_by_user_namespace() {
-            scene.most_processes = Some(MOST_PROCESSES.saturating_add(1));
+            scene.most_processes = Some(MOST_PROCESSES.saturating_add(INITS));
         }
         let made = match begun.take_if(|begun| begun.with_user == with_user) {
             Some(begun) => Ok(begun),
@@ -225,6 +231,9 @@ fn start_init_somehow(
     }
     Err(because)
 }
+
+/// Processes of lictor's in the user namespace of a run.
+const INITS: u64 = 2;
 
 /// Returns true if RLIMIT_NPROC counts the processes of a user in each user namespace apart, from Linux 5.14 on. Before that
 /// it counts all that the user has anywhere, which a limit that nobody stated must not do.
@@ -245,7 +254,7 @@ fn fill_cgroups(
     limits: Option<Limit>,
 ) -> io::Result<()> {
     if init.is_some() {
-        // It is in the cgroups, and one more than the policy knows of.
+        // The inner one is in the cgroups, and one more than the policy knows of.
         return match prepare.processes {
             Some(most) if cgroups.limits_processes() => {
                 cgroups.limit_processes(most.saturating_add(1))
@@ -306,30 +315,25 @@ impl Init {
             map = Some((geteuid().as_raw(), getegid().as_raw()));
         }
         let (ours, theirs) = Channel::pair()?;
-        // To be born in a cgroup is quick; to move there may have to wait for all processors.
-        let born = cgroups.cradle().and_then(|(cradle, directory)| {
-            let cloned = sys::clone_into_namespaces(flags, Some(directory.as_fd()));
-            cloned.ok().map(|cloned| (cloned, Some(cradle)))
-        });
-        let (cloned, born_in) = match born {
-            Some(born) => born,
-            None => (sys::clone_into_namespaces(flags, None)?, None),
-        };
-        match cloned {
+        let (bell, rope) = rustix::pipe::pipe_with(PipeFlags::CLOEXEC)?;
+        match sys::clone_into_namespaces(flags, None)? {
             Cloned::Child => {
                 // Or the helper's death would not be the end of the channel.
-                drop(ours);
+                drop((ours, rope));
                 init::run(&Task {
                     helper: theirs,
+                    bell,
                     map,
+                    cradle: cgroups.cradle(),
                 })
             }
             Cloned::Parent { pid, pidfd } => Ok(Init {
                 pid,
                 pidfd,
                 channel: Some(ours),
+                bell: rope,
+                rung: None,
                 mounts: None,
-                born_in,
                 with_user,
                 fresh_proc: false,
                 reaped: false,
@@ -342,7 +346,6 @@ impl Init {
         let mut scene = scene.clone();
         scene.cgroups = cgroups
             .to_join()
-            .filter(|(inner, _)| Some(inner) != self.born_in.as_ref())
             .map(|(inner, is_needed)| (Bytes::from(inner.as_os_str()), is_needed))
             .collect();
         let told = self.channel.as_ref().map(|channel| {
@@ -351,7 +354,15 @@ impl Init {
             channel.receive::<FromInit>()
         });
         match told {
-            Some(Ok(Some((FromInit::Ready { fresh_proc, events }, fds)))) => {
+            Some(Ok(Some((
+                FromInit::Ready {
+                    pid,
+                    fresh_proc,
+                    events,
+                },
+                fds,
+            )))) => {
+                self.pid = pid.unwrap_or(self.pid);
                 self.fresh_proc = fresh_proc;
                 self.mounts = fds.into_iter().next();
                 Ok((self, events))
@@ -519,9 +530,12 @@ impl Tree {
         }
     }
 
-    /// Whether one `SIGKILL` is enough.
-    pub(super) fn kills_at_once(&self) -> bool {
-        self.init.is_some()
+    /// How soon it is to be killed again what was killed.
+    pub(super) fn kill_again(&self) -> Duration {
+        match self.init {
+            Some(_) => RINGING_TIME,
+            None => KILL_AGAIN,
+        }
     }
 
     /// Processor time that the run has used.
@@ -611,11 +625,18 @@ impl Tree {
     }
 }
 
+/// How soon after a `SIGKILL` to all the next one follows, where one is not enough: what was missed because it was just
+/// being born has to be killed, too.
+const KILL_AGAIN: Duration = Duration::from_millis(1);
+
 /// Rounds of killing before events are looked at again.
 const HUNTS: usize = 32;
 
 /// Time for a tree that never ran, or that could not be proven to be empty.
 const TAKE_DOWN_TIME: Duration = Duration::from_millis(300);
+
+/// Time for the outer init to kill the others, before it is killed itself.
+const RINGING_TIME: Duration = Duration::from_millis(500);
 
 impl Kept for Tree {
     fn freeze(&mut self, time: Duration) -> bool {
@@ -691,11 +712,20 @@ impl Kept for Tree {
     }
 
     fn kill(&mut self) {
-        match &self.init {
-            Some(init) => {
+        let Some(init) = &mut self.init else {
+            self.hunt();
+            return;
+        };
+        match init.rung {
+            None => {
+                // If nobody is left to hear it, so is nobody to be killed.
+                let _ = rustix::io::write(&init.bell, b"!");
+                init.rung = Some(Instant::now());
+            }
+            Some(rung) if rung.elapsed() >= RINGING_TIME => {
                 let _ = pidfd_send_signal(&init.pidfd, Signal::KILL);
             }
-            None => self.hunt(),
+            Some(_) => {}
         }
     }
 }

@@ -226,9 +226,8 @@ impl Run<'_> {
 
     fn wait(&self, tree: &Tree, ending: &Ending, look: Option<Instant>, host_is_gone: bool) {
         let mut until = [ending.wake_at(), look].into_iter().flatten().min();
-        if ending.is_killed() && !tree.kills_at_once() {
-            // What was missed because it was just being born has to be killed again.
-            let again = later(Instant::now(), KILL_AGAIN);
+        if ending.is_killed() {
+            let again = later(Instant::now(), tree.kill_again());
             until = Some(until.map_or(again, |until| until.min(again)));
         }
         let mut fds = tree.fds();
@@ -241,9 +240,6 @@ impl Run<'_> {
         poll::wait(&mut fds, until);
     }
 }
-
-/// How soon after a `SIGKILL` to all the next one follows, where one is not enough.
-const KILL_AGAIN: Duration = Duration::from_millis(1);
 
 enum Heard {
     Nothing,

@@ -3,12 +3,18 @@
 //! It sets up what the command sees, starts it on the helper's word, reaps, and passes signals on.
 //! It decides nothing: the clock and the end of the run are the helper's, which the command can
 //! neither see nor reach.
+//!
+//! There are two, each PID 1 of a namespace, one within the other. The outer does nothing but to wait: for the end of the
+//! inner, and for the word to kill everybody below it. Among thousands of busy processes it takes seconds until somebody
+//! runs again who has just used some time of the processor, as the inner has by reaping and by signals. The outer has used
+//! none. It is not killed itself as long as that can be helped: an end comes only behind giving back memory, for which it
+//! can have to wait for processes that do not get to run either.
 
 #![forbid(unsafe_code)]
 
 use std::fs::File;
 use std::io;
-use std::os::fd::{AsFd, BorrowedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::{Path, PathBuf};
 
 use nix::sched::{CloneFlags, unshare};
@@ -19,6 +25,7 @@ use rustix::thread::CapabilitySet;
 use super::mounts::{Mounts, unprotected};
 use super::payload::{self, Descriptors, Setting};
 use super::reaper::Reaper;
+use super::sys::Cloned;
 use super::wire::{Channel, FromInit, Scene, ToInit, write_file};
 use super::{cgroup, poll, sys};
 use crate::evidence::Event;
@@ -28,8 +35,12 @@ use crate::evidence::Event;
 pub(super) struct Task {
     /// The other end is the helper's.
     pub(super) helper: Channel,
+    /// Readable when everybody is to be killed, or the helper is gone.
+    pub(super) bell: OwnedFd,
     /// The user and group to map, if there is a user namespace.
     pub(super) map: Option<(u32, u32)>,
+    /// A cgroup to be born in, which is quick; to move there may have to wait for all processors.
+    pub(super) cradle: Option<(PathBuf, OwnedFd)>,
 }
 
 /// Is PID 1 until nothing is left, or until the helper is gone.
@@ -49,13 +60,17 @@ pub(super) fn run(task: &Task) -> ! {
 fn be_init(task: &Task) -> io::Result<()> {
     // Before anything is awaited from the helper: if it is gone already, its end of the channel is
     // closed, and the first thing that is received is the end.
-    sys::die_with_parent()?;
-    sys::be_prompt();
+    stand_apart()?;
     if let Some((user, group)) = task.map {
         map_identity(user, group)?;
     }
     // Only now: a process that cannot be dumped cannot open its own maps.
     nix::sys::prctl::set_dumpable(false)?;
+    let born_in = be_inner(task)?;
+    // As the helper's `/proc` has it.
+    let pid = std::fs::read_link("/proc/self")
+        .ok()
+        .and_then(|own| own.to_str()?.parse().ok());
     let mut mounts = Mounts::new();
     start_pids_at_random();
     let ipc = unshare(CloneFlags::CLONE_NEWIPC);
@@ -63,7 +78,7 @@ fn be_init(task: &Task) -> io::Result<()> {
     let Some((ToInit::SetUp(scene), _)) = task.helper.receive()? else {
         return Ok(());
     };
-    let mut events = join_cgroups(&scene)?;
+    let mut events = join_cgroups(&scene, born_in)?;
     events.extend(mounts.show(&scene));
     if let Err(error) = ipc {
         events.push(unprotected("System V IPC", &error.to_string()));
@@ -74,6 +89,7 @@ fn be_init(task: &Task) -> io::Result<()> {
     sys::die_with_parent()?;
     let mut reaper = Reaper::new()?;
     let ready = FromInit::Ready {
+        pid,
         fresh_proc: mounts.fresh_proc,
         events,
     };
@@ -158,12 +174,60 @@ fn be_init(task: &Task) -> io::Result<()> {
     }
 }
 
+/// With the parent's end comes this process's; and it has a session of its own, to which what others use is not charged.
+fn stand_apart() -> io::Result<()> {
+    sys::die_with_parent()?;
+    rustix::process::setsid()?;
+    sys::be_prompt();
+    Ok(())
+}
+
+/// Goes on in the inner namespace; the outer's init never returns. Returns the cgroup that this one was born in.
+fn be_inner(task: &Task) -> io::Result<Option<&Path>> {
+    let apart = |error: io::Error| io::Error::other(format!("a namespace within: {error}"));
+    let cloned = task.cradle.as_ref().and_then(|(path, cradle)| {
+        let cloned = sys::clone_into_namespaces(libc::CLONE_NEWPID, Some(cradle.as_fd()));
+        cloned.ok().map(|cloned| (cloned, Some(path.as_path())))
+    });
+    let (cloned, born_in) = match cloned {
+        Some(born) => born,
+        None => {
+            let cloned = sys::clone_into_namespaces(libc::CLONE_NEWPID, None);
+            (cloned.map_err(apart)?, None)
+        }
+    };
+    match cloned {
+        Cloned::Child => {
+            stand_apart()?;
+            Ok(born_in)
+        }
+        Cloned::Parent { pidfd, .. } => wait_for(pidfd.as_fd(), task.bell.as_fd()),
+    }
+}
+
+/// Ends when `inner` has, and kills everybody when the bell rings.
+fn wait_for(inner: BorrowedFd<'_>, bell: BorrowedFd<'_>) -> ! {
+    let readable = |fd| PollFd::from_borrowed_fd(fd, PollFlags::IN);
+    while !poll::is_readable(inner) {
+        if poll::is_readable(bell) {
+            signal_all(Signal::KILL.as_raw());
+            poll::wait(&mut [readable(inner)], None);
+        } else {
+            poll::wait(&mut [readable(inner), readable(bell)], None);
+        }
+    }
+    sys::exit_now(0)
+}
+
 /// Moves this process into the run's cgroups, and has their insides looked at as if there were nothing around them:
 /// who mounts a hierarchy anew, in a user namespace, finds the run's own part of it only. Returns what did not work.
-fn join_cgroups(scene: &Scene) -> io::Result<Vec<Event>> {
+fn join_cgroups(scene: &Scene, born_in: Option<&Path>) -> io::Result<Vec<Event>> {
     let mut events = Vec::new();
     for (directory, is_needed) in &scene.cgroups {
         let directory = PathBuf::from(directory);
+        if born_in == Some(&directory) {
+            continue;
+        }
         match cgroup::join(&directory) {
             Ok(()) => {}
             Err(error) if *is_needed => {

@@ -1,7 +1,7 @@
 //! The backend for Linux.
 //!
 //! ```text
-//! host ──posix_spawn──▶ helper ──clone3(NEWPID|NEWNS[|NEWUSER])──▶ init (PID 1) ──▶ command
+//! host ──posix_spawn──▶ helper ──clone3(NEWPID|NEWNS[|NEWUSER])──▶ outer init ──clone3(NEWPID)──▶ init (PID 1) ──▶ command
 //!   └─────────── socket: when one end dies, the other ends the run ───────────┘
 //! ```
 //!
@@ -10,7 +10,7 @@
 //! | `host` | starts the helper, drains the output, hears how it went |
 //! | `helper` | owns the deadline: the one loop of a run |
 //! | `containment`, `cgroup` | the levels: what works here, who belongs to the run, is it empty |
-//! | `init` | PID 1 of the run's own namespace |
+//! | `init` | PID 1 of the run's own namespace, and of one around it |
 //! | `mounts`, `mountinfo` | what the command sees of the machine; the table of mounts |
 //! | `terminal` | the caller's terminal is left as it was |
 //! | `payload` | from `fork` to `exec` of the command |

@@ -8,6 +8,7 @@
 
 use std::time::{Duration, Instant};
 
+use super::poll;
 use super::tree::{self, Stat};
 use crate::evidence::{Event, Process, SignalSent, Stop, StopReason};
 use crate::policy::terms::{StopSignal, StopTarget};
@@ -32,11 +33,14 @@ pub(super) trait Kept {
 ///
 /// The kernel needs microseconds; only a process stuck in the kernel takes longer, and that one may
 /// take forever. With what follows, a call returns 2 s after timeout and grace at the latest.
-pub(super) const PROOF_TIME: Duration = Duration::from_millis(1400);
+pub(super) const PROOF_TIME: Duration = Duration::from_millis(1100);
 
 /// Time for a tree to be stopped before it is drawn. It takes microseconds; where thousands of processes are busy,
 /// whoever does it has to wait for its turn, and nothing else would be quicker there.
 const FREEZE_TIME: Duration = Duration::from_millis(200);
+
+/// Time that the picture may take from the wait for proof.
+const DRAWING_TIME: Duration = Duration::from_millis(300);
 
 /// Time for a tree to be stopped before it is killed, which does not depend on it: only the number of those killed does.
 const COUNT_TIME: Duration = Duration::from_millis(20);
@@ -46,6 +50,9 @@ const GLANCE_TIME: Duration = Duration::from_millis(5);
 
 /// Time for a look at a tree that is stopped. One of some thousand processes takes less.
 pub(super) const LOOK_TIME: Duration = Duration::from_millis(100);
+
+/// Time for a rest after a look on a busy machine.
+const REST_TIME: Duration = Duration::from_millis(10);
 
 /// Time for what a command leaves behind to end by itself before it counts as left behind.
 ///
@@ -68,6 +75,8 @@ pub(super) struct Ending {
     counted: usize,
     phase: Phase,
     stop: Stop,
+    /// The tree could not be looked at.
+    unseen: bool,
     tree: Vec<Process>,
     leaked: Vec<Process>,
 }
@@ -109,6 +118,7 @@ impl Ending {
                 deadline: later(started, timeout),
             },
             stop: Stop::default(),
+            unseen: false,
             tree: Vec::new(),
             leaked: Vec::new(),
         }
@@ -173,12 +183,23 @@ impl Ending {
         }
         // The first signal comes before the look: a tree that runs on can take away the time to look, and changes
         // while it is drawn. Where few want to run, a glance at what they do is no delay.
-        let glance = match tree::is_calm() {
+        let is_calm = tree::is_calm();
+        let glance = match is_calm {
             true => kept.living(GLANCE_TIME),
             false => Vec::new(),
         };
-        kept.freeze(FREEZE_TIME);
-        let mut living = kept.living(LOOK_TIME);
+        let is_stopped = kept.freeze(FREEZE_TIME);
+        // Among thousands that want to run, the time that a look takes is not had again before they are gone.
+        let can_look = is_calm || tree::is_bearable(is_stopped.then_some(FREEZE_TIME));
+        let mut living = match can_look {
+            true => kept.living(LOOK_TIME),
+            false => Vec::new(),
+        };
+        self.unseen |= !can_look;
+        if !is_calm {
+            // Who sleeps while the others are stopped is not behind them in using the processor when they go on.
+            poll::wait(&mut [], Some(later(Instant::now(), REST_TIME)));
+        }
         for stat in &mut living {
             if let Some(before) = glance.iter().find(|before| before.pid == stat.pid) {
                 stat.state = before.state;
@@ -231,7 +252,7 @@ impl Ending {
             self.sent(now, SIGCONT, stopped);
         }
         // The picture took its time from the wait for proof, not from the grace period.
-        let asked = Instant::now().max(now);
+        let asked = Instant::now().clamp(now, later(now, DRAWING_TIME));
         self.phase = Phase::Asked {
             since: now,
             kill_at: later(asked, self.grace),
@@ -261,6 +282,7 @@ impl Ending {
     pub(super) fn into_parts(self) -> EndingParts {
         EndingParts {
             stop: self.stop,
+            unseen: self.unseen,
             tree: self.tree,
             leaked: self.leaked,
         }
@@ -280,8 +302,8 @@ impl Ending {
         else {
             return;
         };
-        // Whoever comes late has to share the processors with many, and does not count them.
-        if now < later(kill_at, COUNT_TIME) && kept.freeze(COUNT_TIME) {
+        // Whoever has to share the processors with many does not count them.
+        if now < later(kill_at, COUNT_TIME) && tree::is_calm() && kept.freeze(COUNT_TIME) {
             self.counted = kept.living(LOOK_TIME).len();
         }
         kept.kill();
@@ -305,6 +327,7 @@ impl Ending {
 #[derive(Debug, Default)]
 pub(super) struct EndingParts {
     pub(super) stop: Stop,
+    unseen: bool,
     pub(super) tree: Vec<Process>,
     pub(super) leaked: Vec<Process>,
 }
@@ -312,12 +335,16 @@ pub(super) struct EndingParts {
 impl EndingParts {
     /// The event that says what the lists do not.
     pub(super) fn unseen(&self) -> Option<Event> {
-        let unseen = self.stop.why == Some(StopReason::Leaked) && self.leaked.is_empty();
-        unseen.then(|| {
+        if self.stop.why == Some(StopReason::Leaked) && self.leaked.is_empty() {
             let about =
                 "processes were left behind and killed; none stood still long enough to be listed";
-            Event::new("LEFT_BEHIND", about)
-        })
+            Some(Event::new("LEFT_BEHIND", about))
+        } else if self.unseen {
+            let about = "so many processes wanted to run that they were neither counted nor listed";
+            Some(Event::new("TREE_NOT_SEEN", about))
+        } else {
+            None
+        }
     }
 }
 
@@ -385,8 +412,8 @@ mod tests {
         assert_eq!(ending.wake_at(), Some(at(start, 150)));
         assert!(ending.tick(at(start, 150), &mut told));
         assert_eq!(told.0.last(), Some(&(SIGKILL, StopTarget::All)));
-        assert!(ending.tick(at(start, 1549), &mut told));
-        assert!(!ending.tick(at(start, 1550), &mut told));
+        assert!(ending.tick(at(start, 1249), &mut told));
+        assert!(!ending.tick(at(start, 1250), &mut told));
         let stop = ending.into_parts().stop;
         assert_eq!(
             (

@@ -16,6 +16,7 @@ use std::time::{Duration, Instant};
 
 use rustix::time::{ClockId, clock_gettime};
 
+use super::poll;
 use super::stop::later;
 use crate::evidence::Process;
 
@@ -40,6 +41,12 @@ const PICTURE_TIME: Duration = Duration::from_millis(200);
 
 /// Most tasks that want to run on a machine where a look at some processes is not in the way of anything.
 const CALM: u32 = 32;
+
+/// Most tasks that want to run on a machine where a look at some processes is possible at all.
+const BEARABLE: u32 = 300;
+
+/// How soon to find out again if they have become fewer.
+const LOOK_AGAIN: Duration = Duration::from_millis(60);
 
 /// Most bytes of a command line once it is escaped, but for the last character.
 const MAX_COMMAND_BYTES_SHOWN: usize = 400;
@@ -137,12 +144,32 @@ pub(super) fn descendants_within(root: i32, time: Duration) -> Vec<Stat> {
 
 /// Returns true if so few tasks want to run that looking at processes delays nothing.
 pub(super) fn is_calm() -> bool {
+    running().is_some_and(|running| running <= CALM)
+}
+
+/// Returns true if few enough tasks want to run for a look at some processes, or will within `time`.
+pub(super) fn is_bearable(time: Option<Duration>) -> bool {
+    let until = later(Instant::now(), time.unwrap_or_default());
+    loop {
+        if running().is_none_or(|running| running <= BEARABLE) {
+            return true;
+        }
+        let now = Instant::now();
+        if now >= until {
+            return false;
+        }
+        poll::wait(&mut [], Some(until.min(later(now, LOOK_AGAIN))));
+    }
+}
+
+/// The number of tasks that want to run on this machine.
+fn running() -> Option<u32> {
     let text = fs::read_to_string("/proc/loadavg").unwrap_or_default();
     let running = text
         .split(' ')
         .nth(3)
-        .and_then(|tasks| tasks.split_once('/'));
-    running.is_some_and(|(running, _)| running.parse().is_ok_and(|running: u32| running <= CALM))
+        .and_then(|tasks| tasks.split_once('/'))?;
+    running.0.parse().ok()
 }
 
 fn descendants_until(root: i32, until: Option<Instant>) -> Vec<Stat> {

@@ -217,6 +217,8 @@ pub(super) enum ToInit {
 pub(super) enum FromInit {
     /// Everything is set up.
     Ready {
+        /// Its pid as the helper sees it.
+        pid: Option<i32>,
         fresh_proc: bool,
         events: Vec<Event>,
     },
