@@ -3,9 +3,11 @@
 
 #![forbid(unsafe_code)]
 
+use std::os::fd::BorrowedFd;
+
 use crate::evidence::reading::{Ending, Read, Reading};
-use crate::evidence::{Event, Evidence, Status, cargo_test, junit, pytest, tap};
-use crate::executor::{CancelToken, Observer, Stream};
+use crate::evidence::{Event, Evidence, Input, Status, cargo_test, junit, pytest, tap};
+use crate::executor::{CancelToken, Flow, Observer, Stream};
 use crate::path::CanonicalPath;
 use crate::policy::CompiledPolicy;
 use crate::policy::terms::{ReportKind, ReportTrouble};
@@ -129,6 +131,26 @@ impl Observer for Watching<'_> {
             }
         }
         self.observer.output(stream, bytes);
+    }
+
+    fn read_input(&mut self, most: u64) -> Result<Option<Input>, String> {
+        self.observer.read_input(most)
+    }
+
+    fn input(&self) -> Option<BorrowedFd<'_>> {
+        self.observer.input()
+    }
+
+    fn flow(&self, stream: Stream) -> Flow<'_> {
+        self.observer.flow(stream)
+    }
+
+    fn go_on(&mut self) {
+        self.observer.go_on();
+    }
+
+    fn events(&mut self) -> Vec<Event> {
+        self.observer.events()
     }
 
     fn cancellation(&self) -> Option<CancelToken> {
