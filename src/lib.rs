@@ -87,6 +87,7 @@
 //! | `governor` | loading, deciding, running, recording (feature `run`) |
 //! | `executor` | what runs commands, and how to write another one (feature `run`) |
 //! | `ledger` | entries, proofs, verification (feature `run`) |
+//! | `agents` | hook protocols of coding agents (feature `cli`) |
 //! | [`evidence`] | what is known about one run |
 //! | [`reason`] | the codes of denials |
 //!
@@ -128,6 +129,9 @@ pub mod executor;
 
 #[cfg(feature = "run")]
 pub mod governor;
+
+#[cfg(feature = "cli")]
+pub mod agents;
 
 #[cfg(feature = "cli")]
 pub mod cli;

@@ -162,6 +162,12 @@ reasons! {
     /// The confinement that the policy sets cannot be enforced on this machine.
     ConfineNotEnforceable = "CONFINE_NOT_ENFORCEABLE",
 
+    // The agent that asks.
+    /// Lictor came to no decision: its time was over, or it failed. Nobody has refused.
+    NotDecided = "NOT_DECIDED",
+    /// The agent's protocol cannot rewrite the call, and the action relies on being run by lictor.
+    HookCannotEnforce = "HOOK_CANNOT_ENFORCE",
+
     // The record.
     /// The decision could not be recorded.
     LedgerUnavailable = "LEDGER_UNAVAILABLE",

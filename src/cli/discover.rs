@@ -25,6 +25,11 @@ pub(super) fn words() -> Vec<OsString> {
     std::env::args_os().collect()
 }
 
+/// The file of this program.
+pub(super) fn program() -> std::io::Result<PathBuf> {
+    std::env::current_exe()
+}
+
 /// Finds and loads the policy; what is wrong with it is told whole.
 pub(super) fn policy(global: &Global) -> Result<LoadedPolicy, Failure> {
     let directory = current_directory()?;
@@ -182,12 +187,16 @@ pub(super) fn directory_in(workspace: &Path) -> Result<Option<OsString>, Failure
 
 /// Who asks: a claim, recorded as such.
 pub(super) fn actor(global: &Global) -> String {
-    let claimed = global.actor.clone().or_else(|| {
+    claimed_actor(global).unwrap_or_else(|| format!("uid-{}", crate::governor::user_id()))
+}
+
+/// Who asks, if somebody says so.
+pub(super) fn claimed_actor(global: &Global) -> Option<String> {
+    global.actor.clone().or_else(|| {
         std::env::var("LICTOR_ACTOR")
             .ok()
             .filter(|name| !name.is_empty())
-    });
-    claimed.unwrap_or_else(|| format!("uid-{}", crate::governor::user_id()))
+    })
 }
 
 /// The policy in the outermost directory that has one of this user's or root's, if nobody else could have

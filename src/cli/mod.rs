@@ -18,6 +18,7 @@ mod exit;
 mod explain;
 mod generate;
 mod granted;
+mod hook;
 mod init;
 mod ledger;
 mod lint;
@@ -117,6 +118,8 @@ enum Command {
     Explain(explain::Explain),
     /// Decide a request, record it, run it contained, record how it ended
     Run(run::Run),
+    /// Answer a coding agent's hook: a message on standard input, the answer in the agent's form
+    Hook(hook::Hook),
     /// Grant what a request is missing: who, why, until when, how often, signed or not
     Approve(Box<approve::Approve>),
     /// List grants: open, used, revoked, expired
@@ -199,6 +202,9 @@ fn command(words: &[OsString], is_run: &Cell<bool>) -> Exit {
             } else {
                 Exit::Good
             };
+            if exit == Exit::CouldNot && quick::named(words) == Some(quick::Named::Hook) {
+                hook::misused(words, &error.to_string());
+            }
             print::usage(&with_tip(error, words), words.iter().any(is_odd_word));
             return print::end(exit, false);
         }
@@ -214,6 +220,9 @@ fn command(words: &[OsString], is_run: &Cell<bool>) -> Exit {
         None => done(cli, executor),
     };
     let exit = done.unwrap_or_else(|failure| {
+        if quick::named(words) == Some(quick::Named::Hook) {
+            hook::misused(words, &failure.plain());
+        }
         failure.print();
         Exit::CouldNot
     });
@@ -243,6 +252,7 @@ fn done(cli: Cli, executor: Posix) -> Result<Exit, Failure> {
         Command::Check(command) => check::main(command, global),
         Command::Explain(command) => explain::main(command, global),
         Command::Run(command) => run::main(command, global, executor),
+        Command::Hook(command) => Ok(hook::main(&command, global)),
         Command::Approve(command) => approve::main(*command, global),
         Command::Approvals(command) => approvals::main(&command, global),
         Command::Revoke(command) => revoke::main(&command, global),

@@ -1,4 +1,4 @@
-//! The command line of `check` and `run`, for which other programs wait: read without making the arguments of
+//! The command line of `check`, `hook` and `run`, for which other programs wait: read without making the arguments of
 //! all commands, which took longer than reading the policy.
 //!
 //! What is not plainly one of them is not read here; all that is wrong is told by [`Cli`].
@@ -9,7 +9,7 @@ use std::ffi::OsString;
 
 use clap::{Parser, Subcommand};
 
-use super::{Cli, Command, Global, check, run};
+use super::{Cli, Command, Global, check, hook, run};
 
 /// A command line on which only one command is known.
 #[derive(Parser)]
@@ -27,14 +27,20 @@ enum Check {
 }
 
 #[derive(Subcommand)]
+enum Hook {
+    Hook(hook::Hook),
+}
+
+#[derive(Subcommand)]
 enum Run {
     Run(run::Run),
 }
 
-/// Which of the two commands the line seems to name. A guess: in `--actor run lint` it is neither.
+/// Which of these commands the line seems to name. A guess: in `--actor run lint` it is neither.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Named {
     Check,
+    Hook,
     Run,
 }
 
@@ -43,6 +49,7 @@ pub(super) fn named(words: &[OsString]) -> Option<Named> {
     let mut own = words.iter().skip(1).take_while(|word| *word != "--");
     own.find_map(|word| match word.to_str()? {
         "check" => Some(Named::Check),
+        "hook" => Some(Named::Hook),
         "run" => Some(Named::Run),
         _ => None,
     })
@@ -56,6 +63,11 @@ pub(super) fn read(words: &[OsString]) -> Option<Cli> {
             let Only { global, command } = Only::try_parse_from(words).ok()?;
             let Check::Check(command) = command;
             (global, Command::Check(command))
+        }
+        Named::Hook => {
+            let Only { global, command } = Only::try_parse_from(words).ok()?;
+            let Hook::Hook(command) = command;
+            (global, Command::Hook(command))
         }
         Named::Run => {
             let Only { global, command } = Only::try_parse_from(words).ok()?;
@@ -99,6 +111,8 @@ mod tests {
             "check --batch",
             "check --spend --on-disk -- a -- b",
             "run",
+            "hook claude-code --policy /a",
+            "--policy a hook codex --on-allow approve --on-ask deny --observe",
         ] {
             check(line, true);
         }
@@ -124,6 +138,9 @@ mod tests {
             "run check",
             "check run -- a",
             "explain -- run",
+            "hook",
+            "hook nobody",
+            "--actor hook lint",
             "test check",
             "approve -- check run",
             "--color sometimes run -- a",

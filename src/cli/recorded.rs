@@ -22,7 +22,7 @@ pub(super) struct Recorded {
     pub(super) asked: Option<(Request, Context)>,
 }
 
-/// The decisions of the ledger in `directory`, in order.
+/// The decisions about requests in the ledger in `directory`, in order, also those that nobody was held to.
 pub(super) fn decisions(
     directory: &Path,
 ) -> Result<impl Iterator<Item = Result<Recorded, Failure>>, Failure> {
@@ -43,8 +43,16 @@ pub(super) fn decisions(
                 shown.line, shown.segment
             ))));
         };
-        (entry.kind == Kind::Decision).then(|| {
-            let value = entry.value();
+        if !matches!(entry.kind, Kind::Decision | Kind::Observed) {
+            return None;
+        }
+        let value = entry.value();
+        // The end of a call decides nothing, and a call of several parts is decided by them.
+        let is_whole = value
+            .get("call")
+            .and_then(|call| call.get("parts"))
+            .is_some();
+        (!is_whole && value.get("effect").is_some()).then(|| {
             Ok(Recorded {
                 seq: entry.seq,
                 asked: asked(&value, &entry.ts),

@@ -4,6 +4,7 @@
 
 #![forbid(unsafe_code)]
 
+use super::Request;
 use super::suffix;
 use crate::policy::model::{Action, Argument, ArgumentKind, PathArgument, Spelling, Tool};
 use crate::reason::Reason;
@@ -35,6 +36,33 @@ pub(super) struct Call {
     pub(super) given: Vec<(Slot, Given)>,
     /// The ways to the workspace that fixed words name, where the caller wrote these words out.
     pub(super) climbs: Vec<String>,
+}
+
+impl Call {
+    /// Writes absolute paths below the workspace as the relative ones that they stand for. Returns true if there were
+    /// some. Where an option says where paths start, none is: what they start from is not known yet.
+    pub(super) fn take_roots(&mut self, tool: &Tool, action: &Action, request: &Request) -> bool {
+        if request.roots.is_empty() {
+            return false;
+        }
+        let is_base = |slot: Slot| {
+            argument(tool, action, slot).is_some_and(
+                |argument| matches!(&argument.kind, ArgumentKind::Path(kind) if kind.base),
+            )
+        };
+        let has_base = self.given.iter().any(|(slot, _)| is_base(*slot));
+        let mut is_changed = false;
+        for (slot, given) in &mut self.given {
+            if let Given::Path(path) = given
+                && (!has_base || is_base(*slot))
+                && let Some(below) = request.below_root(path)
+            {
+                *path = below;
+                is_changed = true;
+            }
+        }
+        is_changed
+    }
 }
 
 /// One checked value.

@@ -18,6 +18,8 @@ mod hints;
 mod json;
 mod judge;
 mod named;
+#[cfg(feature = "cli")]
+mod parts;
 pub(crate) mod paths;
 mod render;
 mod request;
@@ -339,7 +341,7 @@ pub fn decide(policy: &CompiledPolicy, request: &Request, context: &Context) -> 
         Form::Argv(words) => grammar::parse(policy, words),
         Form::Named { tool, action, args } => named::parse(policy, tool, action, args),
     };
-    let call = match parsed {
+    let mut call = match parsed {
         Ok(call) => call,
         Err(misfit) => {
             let instead = judge::how_to_give(policy, &misfit, request, &decision.asked.actor);
@@ -352,7 +354,12 @@ pub fn decide(policy: &CompiledPolicy, request: &Request, context: &Context) -> 
             "there is no such action".to_owned(),
         ));
     };
+    let is_written_otherwise = call.take_roots(tool, action, request);
     decision.asked.understood(tool, action, &call);
+    if is_written_otherwise {
+        // What was decided can be asked again in this form only.
+        decision.asked.argv = None;
+    }
 
     let paths = paths::read(policy, tool, action, &call, request);
     if paths.decided.len().saturating_add(paths.refused.len()) > MAX_REQUEST_PATHS {
@@ -483,28 +490,6 @@ fn check_form(request: &Request, actor: &str) -> Result<(), Misfit> {
         return Err(Misfit::new(Reason::RequestTooLarge, message));
     }
     Ok(())
-}
-
-impl Request {
-    fn size(&self) -> usize {
-        fn of(value: &Value) -> usize {
-            match value {
-                Value::Null | Value::Flag(_) | Value::Int(_) => 8,
-                Value::Text(bytes) => bytes.len().saturating_add(8),
-                Value::List(values) => values.iter().map(of).sum(),
-            }
-        }
-        match &self.form {
-            Form::Argv(words) => words.iter().map(|word| word.len().saturating_add(1)).sum(),
-            Form::Named { tool, action, args } => {
-                let args: usize = args
-                    .iter()
-                    .map(|(name, value)| name.len().saturating_add(of(value)))
-                    .sum();
-                tool.len().saturating_add(action.len()).saturating_add(args)
-            }
-        }
-    }
 }
 
 impl Decision {

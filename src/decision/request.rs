@@ -34,6 +34,8 @@ pub struct Request {
     pub(crate) form: Form,
     pub(crate) actor: Option<String>,
     pub(crate) cwd: Option<Vec<u8>>,
+    /// Names of the workspace's directory by which absolute paths below it are read.
+    pub(crate) roots: Vec<Vec<u8>>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -104,6 +106,7 @@ impl Request {
             form: Form::Argv(words),
             actor: None,
             cwd: None,
+            roots: Vec::new(),
         }
     }
 
@@ -118,6 +121,7 @@ impl Request {
             form,
             actor: None,
             cwd: None,
+            roots: Vec::new(),
         }
     }
 
@@ -152,6 +156,40 @@ impl Request {
         self
     }
 
+    /// Says that an absolute path below this directory means the path from the workspace's top. Only whoever knows the
+    /// workspace can say so: agents write such paths, and the rules speak of relative ones.
+    #[must_use]
+    #[cfg_attr(
+        not(feature = "cli"),
+        expect(dead_code, reason = "only agents write paths so")
+    )]
+    pub(crate) fn with_root(mut self, root: impl Into<Vec<u8>>) -> Request {
+        let root = root.into();
+        // Of `/`, every path is below.
+        if root.len() > 1 && !self.roots.contains(&root) {
+            self.roots.push(root);
+        }
+        self
+    }
+
+    /// The path from where the request's paths start that an absolute path below the workspace stands for; none if it is
+    /// not below it by its text, or not below the directory in which the request starts.
+    pub(super) fn below_root(&self, path: &[u8]) -> Option<Vec<u8>> {
+        fn below<'p>(path: &'p [u8], root: &[u8]) -> Option<&'p [u8]> {
+            match path.strip_prefix(root)? {
+                [] => Some(b"."),
+                [b'/'] => Some(b"."),
+                [b'/', rest @ ..] => Some(rest),
+                _ => None,
+            }
+        }
+        let from_top = self.roots.iter().find_map(|root| below(path, root))?;
+        match self.cwd.as_deref() {
+            None | Some(b".") => Some(from_top.to_vec()),
+            Some(cwd) => below(from_top, cwd).map(<[u8]>::to_vec),
+        }
+    }
+
     /// Tool, action and arguments; none of a command line.
     #[cfg(any(feature = "testing", feature = "cli"))]
     pub(crate) fn parts(&self) -> Option<Parts<'_>> {
@@ -161,6 +199,26 @@ impl Request {
         }
     }
 
+    /// Bytes of its words, names and values together.
+    pub(super) fn size(&self) -> usize {
+        fn of(value: &Value) -> usize {
+            match value {
+                Value::Null | Value::Flag(_) | Value::Int(_) => 8,
+                Value::Text(bytes) => bytes.len().saturating_add(8),
+                Value::List(values) => values.iter().map(of).sum(),
+            }
+        }
+        match &self.form {
+            Form::Argv(words) => words.iter().map(|word| word.len().saturating_add(1)).sum(),
+            Form::Named { tool, action, args } => {
+                let args: usize = args
+                    .iter()
+                    .map(|(name, value)| name.len().saturating_add(of(value)))
+                    .sum();
+                tool.len().saturating_add(action.len()).saturating_add(args)
+            }
+        }
+    }
     /// Who asks, if the request says so.
     #[must_use]
     pub fn actor(&self) -> Option<&str> {
@@ -235,6 +293,7 @@ impl Request {
                 form,
                 actor: written.actor,
                 cwd,
+                roots: Vec::new(),
             },
         ))
     }

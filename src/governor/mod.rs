@@ -11,6 +11,8 @@
 )]
 
 mod approve;
+#[cfg(feature = "cli")]
+mod calls;
 mod grants;
 mod load;
 mod report;
@@ -34,6 +36,8 @@ use crate::resolve::{Host, Resolved, Workspace, WorkspaceError, resolve};
 
 pub use crate::resolve::{home_directory, user_id};
 pub use approve::{Accepted, DEFAULT_AGE, GrantError, What, Wish};
+#[cfg(feature = "cli")]
+pub(crate) use calls::{Answered, Part};
 pub use grants::{GrantView, Standing};
 pub use load::{
     FLOOR, LoadError, LoadedPolicy, floor_files, load, load_above, load_default, load_document,

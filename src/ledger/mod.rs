@@ -26,6 +26,7 @@
 
 mod approve;
 mod blobs;
+mod calls;
 mod chain;
 mod compose;
 pub mod decode;
@@ -71,6 +72,7 @@ use serde_json::{Map, Value};
 
 pub use self::approve::GrantEntry;
 pub use self::blobs::kept_output;
+pub use self::calls::{CallState, Calls, Held, SeenCall};
 use self::elsewhere::Elsewhere;
 pub use self::entry::{
     Draft, DraftError, HEAD_NAMES, Kind, MAX_INTEGER, MAX_LINE_BYTES, NotARunId, RunId, TAIL_NAMES,

@@ -92,7 +92,7 @@ impl Ledger {
         policy: &CompiledPolicy,
         decision: &Decision,
     ) -> Result<Range<u64>, LedgerError> {
-        self.record_as(policy, decision, "would_spend")
+        self.record_as(policy, decision, WOULD_SPEND)
     }
 
     /// Records a decision that somebody else acts on, and with an allow spends the grants that it needed.
@@ -157,7 +157,7 @@ impl Ledger {
         }
     }
 
-    fn note_policy(&self, policy: &CompiledPolicy) -> Result<(), LedgerError> {
+    pub(super) fn note_policy(&self, policy: &CompiledPolicy) -> Result<(), LedgerError> {
         self.ensure_policy(policy.digest(), || {
             let file = |file: &SourceFile| json!({"name": file.name, "sha256": hex(&sha256(file.text.as_bytes()))});
             let path = policy.files().next().map(|file| file.name.as_str());
@@ -252,7 +252,11 @@ fn stop_draft(run: RunId, outcome: &mut Map<String, Value>) -> Option<Draft> {
 }
 
 /// The approvals that a decision counted: what each one is, who gave it and for exactly what.
-fn approval_drafts(run: RunId, policy: &CompiledPolicy, decision: &Decision) -> Vec<Draft> {
+pub(super) fn approval_drafts(
+    run: RunId,
+    policy: &CompiledPolicy,
+    decision: &Decision,
+) -> Vec<Draft> {
     let used = |approval: &Approval| {
         let of = |used: &&GrantUse| used.approval == approval.name;
         decision.grants().iter().find(of)
@@ -298,10 +302,13 @@ fn approval_drafts(run: RunId, policy: &CompiledPolicy, decision: &Decision) -> 
 }
 
 /// The field of a decision that spends the grants it names.
-const SPENT: &str = "grants";
+pub(super) const SPENT: &str = "grants";
+
+/// The field that names the grants that a run would spend.
+pub(super) const WOULD_SPEND: &str = "would_spend";
 
 /// The grants that a decision needed stand in the field `grants`.
-fn decision_draft(run: RunId, decision: &Decision, grants: &str) -> Draft {
+pub(super) fn decision_draft(run: RunId, decision: &Decision, grants: &str) -> Draft {
     let mut json = decision.to_json();
     let mut take = |key: &str| json.get_mut(key).map(Value::take).unwrap_or(Value::Null);
     let asked = decision.asked();

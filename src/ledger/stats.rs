@@ -70,6 +70,10 @@ impl Stats {
     }
 
     fn decision(&mut self, entry: &Value) {
+        // A call of several requests: they follow.
+        if entry.pointer("/call/parts").is_some() {
+            return;
+        }
         count(&mut self.decisions, &entry["effect"]);
         if entry["effect"] != "allow" {
             count(&mut self.reasons, &entry["reason"]);

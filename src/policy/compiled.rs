@@ -302,6 +302,13 @@ impl CompiledPolicy {
         &self.inner.invariants
     }
 
+    /// Returns true if the policy declares this action of this tool.
+    #[cfg(feature = "cli")]
+    pub(crate) fn declares(&self, tool: &str, action: &str) -> bool {
+        let tool = self.tools().iter().find(|known| known.name == tool);
+        tool.is_some_and(|tool| tool.actions.iter().any(|known| known.name == action))
+    }
+
     pub(crate) fn tool_named(&self, name: &str) -> Option<usize> {
         self.inner.tool_by_name.get(name).copied()
     }

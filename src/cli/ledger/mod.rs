@@ -2,6 +2,7 @@
 
 #![forbid(unsafe_code)]
 
+mod calls;
 mod export;
 mod file;
 mod lines;
@@ -36,6 +37,8 @@ enum Command {
     Tail(tail::TailArgs),
     /// Count endings, timeouts, kills, leaks and denials
     Stats(stats::StatsArgs),
+    /// List the calls of agents' tools, with what was seen of their end
+    Calls(calls::CallsArgs),
     /// Print a signed checkpoint to keep elsewhere: with it, later changes of what is there now are found
     Anchor(proofs::Anchor),
     /// Write a proof that an entry is in the record, which `check-proof` and other programs check
@@ -64,6 +67,7 @@ pub(super) fn main(ledger: Ledger, global: &Global) -> Result<Exit, Failure> {
         Command::Show(args) => show::main(&args, &directory, global),
         Command::Tail(args) => tail::main(&args, &directory, global),
         Command::Stats(args) => stats::main(&args, &directory, global),
+        Command::Calls(args) => calls::main(&args, &directory, global),
         Command::Anchor(args) => proofs::anchor(&args, &directory, global),
         Command::Prove(args) => proofs::prove(&args, &directory),
         Command::CheckProof(args) => proofs::check_proof(&args, global),

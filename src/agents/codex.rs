@@ -1,0 +1,69 @@
+//! OpenAI Codex: `hooks.json`, events `PreToolUse`, `PermissionRequest`, `PostToolUse`.
+//!
+//! Sources: the schemas in the program, and runs of it. It passes over an answer with an unknown key, without a
+//! reason, or that says `ask`, and runs the tool.
+
+#![forbid(unsafe_code)]
+
+use super::claude_code::answer;
+use super::json::Object;
+use super::message::{
+    Call, Does, Is, Known, Message, Unread, check, ended, known, object, text, tool,
+};
+use super::{Agent, OnAsk};
+
+/// The adapter.
+pub(super) const AGENT: Agent = Agent {
+    name: "codex",
+    tested: "0.169.0",
+    on_ask: OnAsk::Never,
+    read,
+    answer,
+    // A command's `workdir` is not in the message.
+    knows_directory: false,
+};
+
+const TOOLS: &[Known] = &[
+    tool("Bash", "command=text", Does::Shell("command", None)),
+    tool("apply_patch", "command=text", Does::Patch("command")),
+    tool("view_image", "path=text", Does::File("read_file", "path")),
+    tool("update_plan", "", Does::Plain("agent", "plan")),
+];
+
+const MCP: Option<(&str, &str)> = Some(("mcp__", "__"));
+
+fn read(fields: &Object) -> Result<Message, Unread> {
+    check(
+        "session_id=text turn_id=text transcript_path=text-or-null cwd=text hook_event_name=text model=text \
+         permission_mode=text tool_name=text tool_input=any agent_id?=text agent_type?=text",
+        fields,
+    )?;
+    let event = text(fields, "hook_event_name")?;
+    let name = text(fields, "tool_name")?;
+    let call = || -> Result<Call, Unread> {
+        let input = object(fields, "tool_input")?;
+        Ok(Call {
+            tool: name.to_owned(),
+            does: known(TOOLS, MCP, name, &input)?,
+            input,
+            can_ask: false,
+        })
+    };
+    let is = match event {
+        "PreToolUse" => Is::Before(call()?),
+        "PermissionRequest" => Is::Permission(call()?),
+        "PostToolUse" => Is::After(ended(fields, name, true)),
+        other => return Err(Unread::UnknownEvent(other.to_owned())),
+    };
+    let id = match is {
+        Is::Permission(_) => None,
+        Is::Before(_) | Is::After(_) => Some(text(fields, "tool_use_id")?.to_owned()),
+    };
+    Ok(Message {
+        event: event.to_owned(),
+        session: text(fields, "session_id")?.to_owned(),
+        call: id,
+        cwd: Some(text(fields, "cwd")?.to_owned()),
+        is,
+    })
+}
