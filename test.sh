@@ -38,8 +38,8 @@ need() {
 
 if ! $quick; then
     step "what the tests need"
-    need g++ jq python3 python3-venv golang-go golang-golang-x-mod-dev golang-golang-x-crypto-dev bubblewrap openssh-client gdb strace tmux \
-        strace zsh busybox mksh
+    need g++ jq python3 python3-venv golang-go golang-golang-x-mod-dev golang-golang-x-crypto-dev bubblewrap openssh-client openssh-server gdb \
+        strace tmux zsh busybox mksh chromium
     command -v npm >/dev/null || need npm # it may have come with node
     # A pytest of its own, outside every workspace that a test makes.
     venv=$PWD/target/test-venv

@@ -206,8 +206,7 @@ pub(super) fn claimed_actor(global: &Global) -> Option<String> {
 /// could else switch off all policies below. One of this user's own that others may write to is not: what it
 /// bounds could be what made it so, and a policy further in may come from there too.
 fn outermost(directory: &Path) -> Option<PathBuf> {
-    let ours =
-        |file: &std::fs::Metadata| file.uid() == 0 || file.uid() == crate::governor::user_id();
+    let owners = crate::governor::Owners::current();
     let mut above: Vec<&Path> = directory.ancestors().collect();
     above.reverse();
     for place in above {
@@ -215,15 +214,15 @@ fn outermost(directory: &Path) -> Option<PathBuf> {
         let Ok(itself) = found.symlink_metadata() else {
             continue;
         };
+        if let Err(why) = owners.check(&found, itself.uid()) {
+            message!(
+                "warning: {} is passed over: it belongs to somebody else ({why}); one of yours below it counts",
+                found.display()
+            );
+            continue;
+        }
         let why_not = match std::fs::metadata(&found) {
-            _ if !ours(&itself) => {
-                message!(
-                    "warning: {} is passed over: it belongs to somebody else; one of yours below it counts",
-                    found.display()
-                );
-                continue;
-            }
-            Ok(file) if !ours(&file) => "it belongs to somebody else",
+            Ok(file) if owners.check(&found, file.uid()).is_err() => "it belongs to somebody else",
             Ok(file) if file.mode() & 0o022 != 0 => "others may write to it (chmod go-w)",
             Ok(_) => return Some(found),
             Err(_) => "it cannot be read",

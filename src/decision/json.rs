@@ -103,7 +103,7 @@ impl Decision {
 }
 
 /// The variables that every run gets.
-pub(crate) const BUILT_IN_ENV: [&str; 5] = ["PATH", "HOME", "USER", "LANG", "TMPDIR"];
+pub(crate) const BUILT_IN_ENV: [&str; 6] = ["PATH", "HOME", "USER", "LANG", "TMPDIR", "TERM"];
 
 fn asked(asked: &Asked) -> Json {
     let args: Map<String, Json> = asked

@@ -10,7 +10,7 @@ use crate::ledger::LintSummary;
 use crate::path::{CanonicalPath, Switches};
 use crate::policy::source::MAX_DOCUMENT_BYTES;
 use crate::policy::{CompiledPolicy, Files, Placement, PolicyErrors, PolicyOutline, SourceFile};
-use crate::resolve::{Workspace, read_bounded, read_file};
+use crate::resolve::{Owners, Workspace, read_bounded, read_file};
 
 /// A policy and where it was found.
 #[derive(Clone, Debug)]
@@ -447,9 +447,7 @@ fn at(path: &Path, why: impl std::fmt::Display) -> String {
 fn is_trusted(path: &Path) -> Result<(), String> {
     use std::os::unix::fs::MetadataExt;
     let found = std::fs::metadata(path).map_err(|error| error.to_string())?;
-    if found.uid() != 0 && found.uid() != super::user_id() {
-        return Err("it belongs to somebody else".to_owned());
-    }
+    Owners::current().check(path, found.uid())?;
     match found.mode() & 0o022 {
         0 => Ok(()),
         _ => Err("others may write to it".to_owned()),

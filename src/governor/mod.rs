@@ -34,7 +34,7 @@ use crate::reason::Reason;
 use crate::resolve::{Existing, Guarded, NewFile};
 use crate::resolve::{Host, Resolved, Workspace, WorkspaceError, resolve};
 
-pub use crate::resolve::{home_directory, user_id};
+pub use crate::resolve::{Owners, home_directory, user_id};
 pub use approve::{Accepted, DEFAULT_AGE, GrantError, What, Wish};
 #[cfg(feature = "cli")]
 pub(crate) use calls::{Answered, Part};

@@ -30,6 +30,8 @@ use std::time::Duration;
 use rustix::fs::{AtFlags, Dir, FallocateFlags, FileType, Mode, OFlags, Stat};
 use rustix::io::Errno;
 
+use crate::resolve::Owners;
+
 use self::alive::Held;
 use self::lock::LockState;
 use self::spare::{Installed, SPARE, Spare};
@@ -559,8 +561,8 @@ pub fn signer_file(directory: &Path) -> io::Result<Option<String>> {
     };
     let name = SideFile::Signer.name();
     let owner = rustix::fs::statat(&root, name, AtFlags::SYMLINK_NOFOLLOW)?.st_uid;
-    if owner != 0 && owner != rustix::process::geteuid().as_raw() {
-        return Err(refused(name, "belongs to another user"));
+    if let Err(why) = Owners::current().check(&directory.join(name), owner) {
+        return Err(io::Error::other(why));
     }
     let text = String::from_utf8(bytes);
     text.map(Some)

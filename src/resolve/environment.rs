@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 
 use nix::unistd::{Gid, Group, Uid};
 
+use super::trust::Judge;
 use super::{Host, Workspace, program};
 use crate::decision::EnvTerms;
 use crate::policy::CompiledPolicy;
@@ -16,10 +17,10 @@ use crate::policy::steering;
 /// Who runs lictor, from the user database.
 #[derive(Debug)]
 pub(super) struct User {
-    uid: u32,
     name: String,
     home: PathBuf,
     group: u32,
+    has_entry: bool,
 }
 
 impl User {
@@ -29,22 +30,36 @@ impl User {
         let entry = nix::unistd::User::from_uid(uid).ok().flatten();
         match entry {
             Some(user) => User {
-                uid: uid.as_raw(),
                 name: user.name,
                 home: user.dir,
                 group: user.gid.as_raw(),
+                has_entry: true,
             },
             None => User {
-                uid: uid.as_raw(),
                 name: format!("uid-{uid}"),
                 home: PathBuf::from("/"),
                 group: Gid::effective().as_raw(),
+                has_entry: false,
             },
         }
     }
 
-    pub(super) fn uid(&self) -> u32 {
-        self.uid
+    /// A user without an entry, as containers have them, is at home where the caller's `HOME` says, if neither
+    /// others nor requests could put there what programs read as this user's configuration.
+    pub(super) fn or_at(
+        self,
+        environment: &[(OsString, OsString)],
+        policy: &CompiledPolicy,
+        workspace: &Workspace,
+    ) -> User {
+        let home = environment.iter().find(|(name, _)| name == "HOME");
+        let home = home.map(|(_, value)| PathBuf::from(value));
+        let is_trusted =
+            |home: &PathBuf| Judge::new(policy, workspace, &self).directory(home).is_ok();
+        match home.filter(|home| !self.has_entry && home.is_dir() && is_trusted(home)) {
+            Some(home) => User { home, ..self },
+            None => self,
+        }
     }
 
     pub(super) fn home(&self) -> &Path {
@@ -92,6 +107,8 @@ pub(super) fn build(
     env.set("USER", OsString::from(&user.name));
     env.set("LANG", OsString::from("C.UTF-8"));
     env.set("TMPDIR", OsString::from("/tmp"));
+    // There is no terminal. Programs that ask for its properties find that, instead of failing.
+    env.set("TERM", OsString::from("dumb"));
     let switches: Vec<&str> = policy
         .approvals()
         .iter()

@@ -22,6 +22,7 @@ mod interpreter;
 mod launch;
 #[cfg(feature = "cli")]
 mod new_file;
+mod owner;
 mod pinned;
 mod program;
 #[cfg(feature = "cli")]
@@ -56,10 +57,13 @@ pub(crate) use file::{read_bounded, read_file};
 pub use launch::Launch;
 #[cfg(feature = "cli")]
 pub(crate) use new_file::{Existing, Guarded, NewFile};
+pub use owner::Owners;
 pub use pinned::MAX_PINNED_BYTES;
 pub use program::{untrusted_directory, untrusted_program};
 #[cfg(feature = "cli")]
 pub(crate) use replaced::replace;
+#[cfg(feature = "cli")]
+pub(crate) use repository::is_tracked;
 pub use resolver::{Found, Identity, Kind, Opened, Resolver, Root};
 pub use survey::{Surveyed, Verdict, survey};
 pub use walk::ComponentWalk;
@@ -568,7 +572,8 @@ impl Asking<'_> {
 
     fn launch(&self, name: &str, host: &Host) -> Result<Launch, Refusal> {
         let plan = self.plan;
-        let user = environment::User::current();
+        let user =
+            environment::User::current().or_at(&host.environment, self.policy, self.workspace);
         let program = program::find(name, self.policy, self.workspace, &user)?;
         let cwd = self
             .workspace

@@ -68,6 +68,23 @@ fn submodules_are_harmless(
     Ok(())
 }
 
+/// Returns true if git tracks `file`, in the repository that it lies in.
+#[cfg(feature = "cli")]
+pub(crate) fn is_tracked(file: &Path) -> bool {
+    let Ok(file) = file.canonicalize() else {
+        return false;
+    };
+    let mut above = file.ancestors().skip(1);
+    let Some(top) = above.find(|place| is_there(&place.join(".git"))) else {
+        return false;
+    };
+    let name = file.strip_prefix(top).unwrap_or(&file).as_os_str();
+    let repository = find(top).ok().flatten();
+    let tracked = repository.and_then(|repository| repository.index());
+    let tracked = tracked.unwrap_or_default();
+    tracked.iter().any(|one| one.name == name.as_bytes())
+}
+
 /// The directories of a repository.
 #[derive(Debug)]
 pub(super) struct Repository {

@@ -13,8 +13,8 @@ use std::os::unix::ffi::OsStringExt;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Component, Path, PathBuf};
 
-use super::Workspace;
 use super::environment::User;
+use super::{Owners, Workspace};
 use crate::analysis::{Answer, lets_write_below};
 use crate::policy::CompiledPolicy;
 
@@ -27,6 +27,7 @@ pub(super) struct Judge<'a> {
     policy: &'a CompiledPolicy,
     workspace: &'a Workspace,
     user: &'a User,
+    owners: Owners,
 }
 
 impl<'a> Judge<'a> {
@@ -39,6 +40,7 @@ impl<'a> Judge<'a> {
             policy,
             workspace,
             user,
+            owners: Owners::current(),
         }
     }
 
@@ -142,7 +144,7 @@ impl<'a> Judge<'a> {
     /// Judges a directory on the way; true if others may add to it, and only owners may replace what is there.
     fn entered(&self, path: &Path) -> Result<bool, String> {
         let found = metadata(path)?;
-        self.owner(path, found.uid())?;
+        self.owners.check(path, found.uid())?;
         let sticky = found.mode() & 0o1000 != 0;
         if self.writable_by_others(&found) && !sticky {
             return Err(format!(
@@ -156,20 +158,13 @@ impl<'a> Judge<'a> {
 
     fn entry(&self, path: &Path, found: &std::fs::Metadata, sticky: bool) -> Result<(), String> {
         if sticky || !found.is_dir() {
-            self.owner(path, found.uid())?;
+            self.owners.check(path, found.uid())?;
         }
         // The mode of a link means nothing.
         if found.is_file() && self.writable_by_others(found) {
             return Err(format!("others may write to `{}`", path.display()));
         }
         self.not_in_write_scope(path)
-    }
-
-    fn owner(&self, path: &Path, uid: u32) -> Result<(), String> {
-        if uid == 0 || uid == self.user.uid() {
-            return Ok(());
-        }
-        Err(format!("`{}` belongs to user {uid}", path.display()))
     }
 
     /// A group counts as others unless it is root's, or has nobody in it but this user and root.

@@ -9,6 +9,7 @@ use serde_json::{Value as Json, json};
 use crate::cli::{Global, discover};
 use crate::governor::{LoadedPolicy, user_id};
 use crate::ledger::place::{self, KeyFile, Place};
+use crate::resolve::is_tracked;
 
 /// What was found.
 pub(super) struct Record {
@@ -18,6 +19,8 @@ pub(super) struct Record {
     found: Result<Place, String>,
     /// The policy's rules let requests read or write there.
     is_in_reach: bool,
+    /// The policy's file, if git tracks it.
+    tracked: Option<PathBuf>,
     user: u32,
 }
 
@@ -26,6 +29,9 @@ pub(super) fn look(global: &Global) -> Record {
     let loaded = discover::policy(global);
     let is_in_reach = loaded.as_ref().ok().and_then(LoadedPolicy::ledger_in_reach);
     let is_in_reach = is_in_reach.is_some();
+    let files = loaded.as_ref().map(|loaded| loaded.files.clone());
+    let mut files = files.unwrap_or_default().into_iter();
+    let tracked = files.find(|file| is_tracked(file));
     let place = match (&global.ledger, loaded) {
         (Some(path), _) => Ok((path.clone(), "--ledger")),
         (None, Ok(loaded)) => {
@@ -44,6 +50,7 @@ pub(super) fn look(global: &Global) -> Record {
             path: Some(path),
             from,
             is_in_reach,
+            tracked,
             user,
         },
         Err(failure) => {
@@ -54,6 +61,7 @@ pub(super) fn look(global: &Global) -> Record {
                 path: None,
                 from: "",
                 is_in_reach: false,
+                tracked,
                 found: Err(format!("the policy that names it is not usable: {first}")),
                 user,
             }
@@ -127,6 +135,13 @@ impl Record {
                 "to do: keep the ledger outside of the workspace, or have a deny rule cover it: rules let requests read or write there, so everything is denied"
                     .to_owned(),
             );
+        }
+        if let Some(file) = &self.tracked {
+            lines.push(format!(
+                "note: git tracks {}, and no run can replace it: a git command that switches to another version of it stops half-way. \
+                 Keep the policy in a directory above the checkout, or name it with `--policy`, or run such commands without lictor",
+                named(file)
+            ));
         }
         lines
     }

@@ -71,7 +71,7 @@ fn be_init(task: &Task) -> io::Result<()> {
     let pid = std::fs::read_link("/proc/self")
         .ok()
         .and_then(|own| own.to_str()?.parse().ok());
-    let mut mounts = Mounts::new();
+    let mut mounts = Mounts::new(task.map.map(|(user, _)| user));
     start_pids_at_random();
     let ipc = unshare(CloneFlags::CLONE_NEWIPC);
     // Up to here nothing depends on the command, which may not be known yet.

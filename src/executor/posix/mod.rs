@@ -59,6 +59,7 @@ mod payload;
 mod poll;
 mod reaper;
 mod signals;
+mod ssh_config;
 mod stop;
 mod streams;
 mod sys;

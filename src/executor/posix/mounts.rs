@@ -16,8 +16,8 @@ use nix::sys::statvfs::{FsFlags, statvfs};
 use rustix::fs::{Mode, OFlags};
 
 use super::mountinfo::{self, Mounted};
-use super::sys;
 use super::wire::Scene;
+use super::{ssh_config, sys};
 use crate::evidence::Event;
 
 /// The mounts of this namespace only.
@@ -38,7 +38,8 @@ const INERT: MsFlags = MsFlags::MS_NOSUID
 
 impl Mounts {
     /// Cuts this namespace's mounts off from all others, and mounts a `/proc` and a `/dev` of its own.
-    pub(super) fn new() -> Mounts {
+    /// `only`: the one user who has an id here, if there is no other.
+    pub(super) fn new(only: Option<u32>) -> Mounts {
         let private = MsFlags::MS_REC | MsFlags::MS_PRIVATE;
         let mut mounts = Mounts {
             shared: mount(NOTHING, "/", NOTHING, private, NOTHING).err(),
@@ -53,7 +54,15 @@ impl Mounts {
         mounts.fresh_proc = mount(Some("proc"), "/proc", Some("proc"), INERT, NOTHING).is_ok();
         if let Err(error) = private_dev() {
             mounts.not_protected(DEVICES, &error.to_string());
-        } else if let Err(error) = no_other_devices() {
+            return mounts;
+        }
+        if let Some(user) = only
+            && let Err(error) = ssh_config::own_what_is_included(user)
+        {
+            let about = format!("ssh refuses what its configuration includes: {error}");
+            mounts.events.push(Event::new("NOT_OWNED", about));
+        }
+        if let Err(error) = no_other_devices() {
             mounts.not_protected("device files outside of /dev", &error.to_string());
         }
         mounts
@@ -332,7 +341,7 @@ fn protect(path: &Path) -> nix::Result<()> {
     bind_read_only(path, path)
 }
 
-fn bind_read_only(source: &Path, target: &Path) -> nix::Result<()> {
+pub(super) fn bind_read_only(source: &Path, target: &Path) -> nix::Result<()> {
     mount(Some(source), target, NOTHING, MsFlags::MS_BIND, NOTHING)?;
     let has = statvfs(target)?.flags();
     let mut flags = MsFlags::MS_RDONLY;
