@@ -67,6 +67,13 @@ if ! $quick; then
             tlog-scales ocsf-json-schema jsonschema prometheus-client
     fi
     export LICTOR_TEST_PYTHON=$venv/bin/python
+    # The agents themselves, for the tests of hooks: their models are played by a script on loopback.
+    agents=$PWD/target/test-agents
+    if [ ! -x "$agents/node_modules/.bin/codex" ]; then
+        mkdir -p "$agents"
+        (cd "$agents" && npm install --silent --no-audit --no-fund @anthropic-ai/claude-code@2.1.330 @openai/codex@0.169.0 >/dev/null)
+    fi
+    export LICTOR_TEST_AGENTS=$agents/node_modules/.bin
     for name in go jq; do
         found=$(command -v "$name") && export "LICTOR_TEST_${name^^}=$found"
     done
