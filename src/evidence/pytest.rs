@@ -72,7 +72,10 @@ impl Reading for Pytest {
                 counts,
                 failed: ids,
                 passed: distinct(&all_passed),
-                messages: if full.len() >= of_short.len() {
+                messages: if counts.failed == 0 && counts.errors == 0 {
+                    // What is there was said of an earlier run.
+                    Vec::new()
+                } else if full.len() >= of_short.len() {
                     full
                 } else {
                     of_short
@@ -516,6 +519,19 @@ mod tests {
         );
         let header = "=== test session starts ===\n=== 1 failed in 1s ===\n9 passed in 1s\n";
         check(header, Some([0, 1, 0, 0, 0, 0]));
+    }
+
+    #[test]
+    fn a_run_without_failures_has_no_messages_of_one_before_it() {
+        let start = "=== test session starts ===\n";
+        let bad = "=== FAILURES ===\n___ test_a ___\nE   assert 0\n=== short test summary info ===\n\
+                   FAILED a.py::test_a - assert 0\n=== 1 failed in 1s ===\n";
+        assert_eq!(
+            parse(&format!("{start}{bad}")).unwrap().messages,
+            ["assert 0"]
+        );
+        let both = parse(&format!("{start}{bad}{start}=== 1 passed in 1s ===\n")).unwrap();
+        assert_eq!((both.messages, both.failed), (vec![], vec![]));
     }
 
     #[test]
