@@ -19,8 +19,10 @@ use std::io::Write;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use lictor::ledger::verify::{VerifyOptions, verify};
-use lictor::ledger::{Draft, Kind, Ledger, Options, RunId, prove};
+use lictor::log::verify::VerifyOptions;
+use lictor::log::{Draft, Kind, RunId, proof};
+use lictor::record::verify;
+use lictor::record::{Ledger, Options};
 use sha2::{Digest, Sha256};
 
 fn main() {
@@ -67,7 +69,7 @@ fn line_bytes(dir: &Path) -> usize {
         .commit(vec![draft(RunId::random().unwrap())])
         .unwrap();
     drop(ledger);
-    let entry = prove::entry(dir, 1).unwrap();
+    let entry = proof::entry(dir, 1).unwrap();
     entry.len()
 }
 
@@ -230,10 +232,10 @@ fn verify_and_prove(dir: &Path) {
             ratio(theirs, ours),
         );
     }
-    let tiles = time(|| drop(prove::prove(&dir, 5).unwrap()));
+    let tiles = time(|| drop(proof::prove(&dir, 5).unwrap()));
     let proof = median(
         (0..100)
-            .map(|n| time(|| drop(prove::prove(&dir, n * 9973).unwrap())))
+            .map(|n| time(|| drop(proof::prove(&dir, n * 9973).unwrap())))
             .collect(),
     );
     println!(

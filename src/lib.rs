@@ -86,7 +86,8 @@
 //! | [`lint`] | findings about policies |
 //! | `governor` | loading, deciding, running, recording (feature `run`) |
 //! | `executor` | what runs commands, and how to write another one (feature `run`) |
-//! | `ledger` | entries, proofs, verification (feature `run`) |
+//! | `log` | an append-only, signed file: lines, proofs, verification (feature `run`) |
+//! | `record` | what is written there: decisions, starts, outcomes, grants (feature `run`) |
 //! | `agents` | hook protocols of coding agents (feature `cli`) |
 //! | [`evidence`] | what is known about one run |
 //! | [`reason`] | the codes of denials |
@@ -119,7 +120,10 @@ pub mod lint;
 pub mod resolve;
 
 #[cfg(feature = "run")]
-pub mod ledger;
+pub mod log;
+
+#[cfg(feature = "run")]
+pub mod record;
 
 #[cfg(any(feature = "testing", feature = "cli"))]
 pub mod testing;

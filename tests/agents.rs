@@ -19,8 +19,8 @@ use std::process::{Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
 use lictor::agents::{Agent, MAX_MESSAGE_BYTES, Reply, Settings};
-use lictor::ledger::show::{Filter, show};
-use lictor::ledger::{CallState, Calls};
+use lictor::log::read::{Filter, show};
+use lictor::record::{CallState, Calls};
 use lictor::{Governor, load};
 use program::Place;
 use serde_json::{Value as Json, json};

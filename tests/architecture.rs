@@ -23,7 +23,7 @@ use names::{Named, names};
 /// The modules up to where the line forks. Each names only those in groups to its left.
 const LINE: &[&[&str]] = &[
     &["reason", "evidence", "text"],
-    &["path", "shell"],
+    &["path", "shell", "log"],
     &["policy"],
     &["decision"],
     &["analysis"],
@@ -35,7 +35,7 @@ const LINT: &[&[&str]] = &[&["lint"]];
 /// What runs commands and keeps the record.
 const RUN: &[&[&str]] = &[
     &["resolve"],
-    &["ledger", "testing"],
+    &["record", "testing"],
     &["executor"],
     &["governor"],
     &["agents", "report"],
@@ -101,15 +101,16 @@ fn the_order_is_the_one_of_the_design() {
             .join(" ")
     };
     assert_eq!(left("reason"), "");
-    assert_eq!(left("policy"), "evidence path reason shell text");
+    assert_eq!(left("log"), "evidence reason text");
+    assert_eq!(left("policy"), "evidence log path reason shell text");
     assert_eq!(
         left("lint"),
-        "analysis decision evidence path policy reason shell text"
+        "analysis decision evidence log path policy reason shell text"
     );
     assert_eq!(left("resolve"), left("lint"));
     assert_eq!(
-        left("ledger"),
-        "analysis decision evidence path policy reason resolve shell text"
+        left("record"),
+        "analysis decision evidence log path policy reason resolve shell text"
     );
     assert!(
         left_of("agents").unwrap().contains("governor")
@@ -152,24 +153,23 @@ const DOORS: &[Door] = &[
             ("executor/posix/", "runs commands"),
             ("resolve/", "asks the disk: openat2, statx, who we are"),
             (
-                "ledger/store.rs",
+                "log/store/",
                 "locks, syncs and reserves: flock, fdatasync, fallocate, statfs",
             ),
-            ("ledger/store/", "the same directory, as its readers see it"),
             (
-                "ledger/place.rs",
+                "log/place.rs",
                 "what the ledger's filesystem is, and what may be written there",
             ),
             (
-                "ledger/follow.rs",
+                "log/follow.rs",
                 "waits for what is appended, without looking from time to time",
             ),
             (
-                "ledger/compose.rs",
+                "log/compose.rs",
                 "a clock that also counts while the machine sleeps",
             ),
             (
-                "ledger/owner.rs",
+                "record/owner.rs",
                 "whether the process that holds a run is still there",
             ),
         ],
@@ -252,7 +252,7 @@ const PURE: &[&str] = &[
     "policy/",
     "decision/",
     "analysis/",
-    "ledger/merkle.rs",
+    "log/merkle.rs",
 ];
 
 const IMPURE: &[&str] = &[

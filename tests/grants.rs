@@ -630,7 +630,7 @@ fn a_grant_does_not_count_for_what_took_the_place_of_its_workspace() {
 
 #[test]
 fn a_grant_of_an_earlier_version_counts_no_more_and_says_so() {
-    use lictor::ledger::{Ledger, Options};
+    use lictor::record::{Ledger, Options};
 
     let place = unsigned();
     let file = grant_file(&place, "a.grant", &[]);
@@ -1292,7 +1292,7 @@ const VECTORS: [(&str, &str, Option<&str>); 5] = [
 
 #[test]
 fn signatures_that_ssh_keygen_made_are_read_without_it() {
-    use lictor::ledger::signature::signed_by;
+    use lictor::record::signature::signed_by;
     let directory = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/grants");
     if std::env::var_os("UPDATE_EXPECT").is_some() {
         write_the_vectors();
@@ -1404,7 +1404,7 @@ fn token(bytes: &[u8], flags: u8) -> (ssh_key::PublicKey, String) {
 
 #[test]
 fn a_token_signs_if_somebody_touches_it() {
-    use lictor::ledger::signature::signed_by;
+    use lictor::record::signature::signed_by;
     let text = b"a grant\n";
     let (key, touched) = token(text, 1);
     let keys = [key.to_openssh().unwrap()];
@@ -1520,7 +1520,8 @@ fn an_entry_that_was_changed_is_found() {
 
 #[test]
 fn an_entry_that_gives_more_than_was_signed_does_not_count() {
-    use lictor::ledger::{Draft, Kind, Ledger, Options};
+    use lictor::log::{Draft, Kind};
+    use lictor::record::{Ledger, Options};
     let place = signed();
     let alice = key_file(&place, ALICE);
     let file = grant_file(&place, "a.grant", &["--key", &alice]);
@@ -1626,7 +1627,7 @@ fn an_ordinary_user_sees_all_of_this_too() {
 
 #[test]
 fn lint_tells_grants_that_ended_unused_until_they_are_revoked_and_writes_nothing() {
-    use lictor::ledger::{Ledger, Options};
+    use lictor::record::{Ledger, Options};
 
     let place = unsigned();
     let findings = || -> Vec<String> {

@@ -16,8 +16,10 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
-use lictor::ledger::verify::{Report, Resume, Verdict, VerifyOptions, verify};
-use lictor::ledger::{Draft, Kind, Ledger, Options};
+use lictor::log::verify::{Report, Resume, Verdict, VerifyOptions};
+use lictor::log::{Draft, Kind};
+use lictor::record::verify;
+use lictor::record::{Ledger, Options};
 
 /// Each ledger, its verdict, its entries and how many of them no checkpoint covers.
 const LEDGERS: [(&str, Verdict, u64, u64); 7] = [
@@ -88,7 +90,7 @@ fn a_writer_goes_on_in_a_ledger_of_before() {
         let dir = place.path().join("ledger");
         copy(&data().join(name), &dir);
         let mut options = Options::default();
-        options.sign = verdict != Verdict::Unsigned;
+        options.log.sign = verdict != Verdict::Unsigned;
         for _ in 0..2 {
             let ledger = Ledger::open(&dir, &options).unwrap();
             ledger.commit(vec![Draft::new(Kind::Observed)]).unwrap();

@@ -15,7 +15,8 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 use std::process::{Child, ChildStdout, Stdio};
 
-use lictor::ledger::{Draft, Kind, Ledger, Options};
+use lictor::log::{Draft, Kind};
+use lictor::record::{Ledger, Options};
 use program::{Answer, Place};
 use serde_json::{Value as Json, json};
 
@@ -307,7 +308,7 @@ fn the_last_entries_are_printed_as_many_as_are_wanted() {
 fn a_tail_goes_back_over_as_many_files_as_it_needs() {
     let place = Place::with_policy(POLICY);
     let mut options = Options::default();
-    options.segment_bytes = 2_000;
+    options.log.segment_bytes = 2_000;
     for n in 0..30 {
         let ledger = Ledger::open(&place.ledger(), &options).unwrap();
         ledger
@@ -495,7 +496,7 @@ fn what_is_required_is_the_least_that_ends_with_0() {
     let answer = call(&place, &["verify", "--anchor", no_anchor.to_str().unwrap()]);
     assert!(answer.ends_with_code(2).stderr.contains("no checkpoint"));
     let mut options = Options::default();
-    options.sign = false;
+    options.log.sign = false;
     let unsigned = place.root().join("unsigned");
     Ledger::open(&unsigned, &options).unwrap().close().unwrap();
     let answer = on(&place, &unsigned, &["verify"]).ends_with_code(0);

@@ -15,10 +15,12 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdout, Command, Stdio};
 
-use lictor::ledger::note::peek;
-use lictor::ledger::show::{Entry, Filter, show};
-use lictor::ledger::verify::{Report, Verdict, VerifyOptions, verify};
-use lictor::ledger::{Draft, Kind, Ledger, Options, RunId};
+use lictor::log::note::peek;
+use lictor::log::read::{Entry, Filter, show};
+use lictor::log::verify::{Report, Verdict, VerifyOptions};
+use lictor::log::{Draft, Kind, RunId};
+use lictor::record::verify;
+use lictor::record::{Ledger, Options};
 
 /// Names the directory to a process that this test started as a writer.
 const DIR: &str = "LICTOR_TEST_LEDGER";
@@ -39,7 +41,7 @@ fn writer() {
     let (starts, id) = (numbers.next().unwrap(), numbers.next().unwrap());
     // What is tested is what a killed writer leaves, not how long a busy machine lets one wait.
     let mut options = Options::default();
-    options.lock_wait = std::time::Duration::from_secs(60);
+    options.log.lock_wait = std::time::Duration::from_secs(60);
     let ledger = Ledger::open(Path::new(&dir), &options).unwrap();
     let mut out = std::io::stdout();
     for start in 0..starts {
@@ -78,7 +80,7 @@ fn ender() {
     };
     let id: u64 = std::env::var(WORK).unwrap().parse().unwrap();
     let mut options = Options::default();
-    options.lock_wait = std::time::Duration::from_secs(60);
+    options.log.lock_wait = std::time::Duration::from_secs(60);
     for n in 0_u64.. {
         let ledger = Ledger::open(Path::new(&dir), &options).unwrap();
         let draft = Draft::new(Kind::Observed).with("writer", id).with("n", n);

@@ -15,10 +15,12 @@ use std::io::Write;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-use lictor::ledger::note::peek;
-use lictor::ledger::verify::{Report, Verdict, VerifyOptions, verify};
-use lictor::ledger::{Draft, Kind, Ledger, LedgerError, Options, Reservation, RunId};
+use lictor::log::note::peek;
+use lictor::log::verify::{Report, Verdict, VerifyOptions};
+use lictor::log::{Draft, Kind, RunId};
 use lictor::reason::Reason;
+use lictor::record::verify;
+use lictor::record::{Ledger, LedgerError, Options, Reservation};
 use nix::mount::{MsFlags, mount};
 use nix::sched::{CloneFlags, unshare};
 
@@ -61,7 +63,7 @@ fn a_run_that_started_is_recorded_to_its_end(disk: &Path) {
     recorded_to_its_end(&disk.join("one-segment"), disk, &Options::default());
     // Each group would like to go on in a new segment, where no space is kept for anybody.
     let mut rotating = Options::default();
-    rotating.segment_bytes = 1000;
+    rotating.log.segment_bytes = 1000;
     recorded_to_its_end(&disk.join("many-segments"), disk, &rotating);
 }
 
@@ -279,7 +281,7 @@ fn a_ledger_whose_segments_can_only_be_appended_to_goes_on_and_recovers() {
     );
     assert!(report.torn[0].accounted);
     let mut rotating = Options::default();
-    rotating.segment_bytes = 1000;
+    rotating.log.segment_bytes = 1000;
     write(&rotating);
     assert_eq!(self::report(&dir).unsigned_tail, 0);
 }

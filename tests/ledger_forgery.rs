@@ -15,12 +15,14 @@ use std::os::unix::fs::{OpenOptionsExt, PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
 
 use data_encoding::HEXLOWER;
-use lictor::ledger::merkle::{Tree, leaf_hash};
-use lictor::ledger::note::{Checkpoint, Signer, Verifier};
-use lictor::ledger::prove::prove;
-use lictor::ledger::show::{Filter, show};
-use lictor::ledger::verify::{Grade, Report, Resume, Verdict, VerifyOptions, verify};
-use lictor::ledger::{Draft, Kind, Ledger, Options, RunId};
+use lictor::log::merkle::{Tree, leaf_hash};
+use lictor::log::note::{Checkpoint, Signer, Verifier};
+use lictor::log::proof::prove;
+use lictor::log::read::{Filter, show};
+use lictor::log::verify::{Grade, Report, Resume, Verdict, VerifyOptions};
+use lictor::log::{Draft, Kind, RunId};
+use lictor::record::verify;
+use lictor::record::{Ledger, Options};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 use tempfile::TempDir;
@@ -275,7 +277,7 @@ fn a_ledger_made_anew_with_another_key_is_another_one_to_whoever_kept_an_anchor(
     let origin = fixture.verify().origin;
     fs::remove_dir_all(fixture.root()).unwrap();
     let mut options = Options::default();
-    options.origin = origin;
+    options.log.origin = origin;
     fixture.write(0..9, &options);
     let report = fixture.verify();
     assert_eq!(report.verdict, Verdict::Signed);
@@ -347,7 +349,7 @@ fn whole_entries_are_not_passed_off_as_what_a_crash_left() {
 #[test]
 fn zero_bytes_inside_of_a_line_are_no_crash_when_entries_follow() {
     let mut options = Options::default();
-    options.sign = false;
+    options.log.sign = false;
     let fixture = Fixture::new(12, &options);
     let lines = fixture.lines(0);
     let mut start = 0;
@@ -383,7 +385,7 @@ fn zero_bytes_inside_of_a_line_are_no_crash_when_entries_follow() {
 #[test]
 fn numbers_too_large_names_used_twice_and_other_bytes_are_tampering_in_any_line() {
     let mut options = Options::default();
-    options.sign = false;
+    options.log.sign = false;
     let fixture = Fixture::new(4, &options);
     let good = fixture.lines(0);
     let nested = "[".repeat(2000) + &"]".repeat(2000);
@@ -650,7 +652,7 @@ fn stops_and_grants_that_do_not_fit_are_found_with_and_without_a_state() {
     }
     // No writer of ours spends a grant that is gone; somebody who signs by other means may.
     let mut options = Options::default();
-    options.sign = false;
+    options.log.sign = false;
     let fixture = Fixture::new(0, &options);
     let ledger = Ledger::open(&fixture.root(), &options).unwrap();
     let made = Draft::new(Kind::Grant)
@@ -682,7 +684,7 @@ fn stops_and_grants_that_do_not_fit_are_found_with_and_without_a_state() {
 fn nothing_that_is_done_to_the_bytes_at_random_is_intact_or_stops_verification() {
     use proptest::prelude::*;
     let mut options = Options::default();
-    options.segment_bytes = 2000;
+    options.log.segment_bytes = 2000;
     let fixture = Fixture::new(20, &options);
     let segments: Vec<Vec<u8>> = (0..)
         .map_while(|number| fs::read(fixture.segment(number)).ok())
@@ -748,7 +750,7 @@ fn a_key_that_was_given_up_signs_nothing_any_more() {
     let key = fs::read_to_string(fixture.root().join("key")).unwrap();
     let old = Signer::parse(key.lines().next().unwrap()).unwrap();
     let ledger = Ledger::open(&fixture.root(), &Options::default()).unwrap();
-    ledger.rotate_key().unwrap();
+    ledger.log().rotate_key().unwrap();
     ledger
         .commit(vec![Draft::new(Kind::Observed).with("n", 9)])
         .unwrap();
@@ -831,7 +833,7 @@ fn settled() -> (Fixture, String, Resume) {
 
 fn short() -> Options {
     let mut options = Options::default();
-    options.segment_bytes = 4000;
+    options.log.segment_bytes = 4000;
     options
 }
 
@@ -921,7 +923,7 @@ fn whatever_is_done_to_a_file_that_was_verified_before_is_found_by_the_next_veri
 fn a_quiet_ledger_is_no_tampered_one_however_often_it_is_verified_and_nor_is_a_busy_one() {
     for segment_bytes in [1 << 26, 4000] {
         let mut options = Options::default();
-        options.segment_bytes = segment_bytes;
+        options.log.segment_bytes = segment_bytes;
         let fixture = Fixture::new(30, &options);
         let mut state = None;
         for entries in [0, 0, 0, 1, 0, 0, 0, 20, 0, 0] {

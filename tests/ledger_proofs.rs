@@ -11,15 +11,17 @@
 use std::fs;
 use std::path::Path;
 
-use lictor::ledger::merkle::{leaf_hash, node_hash};
-use lictor::ledger::note;
-use lictor::ledger::prove::{ProofError, check_proof, checkpoint, export, keys, prove};
-use lictor::ledger::verify::{Grade, Report, Resume, Verdict, VerifyOptions, verify};
-use lictor::ledger::{Draft, Kind, Ledger, Options};
+use lictor::log::merkle::{leaf_hash, node_hash};
+use lictor::log::note;
+use lictor::log::proof::{ProofError, check_proof, checkpoint, export, keys, prove};
+use lictor::log::verify::{Grade, Report, Resume, Verdict, VerifyOptions};
+use lictor::log::{Draft, Kind};
+use lictor::record::verify;
+use lictor::record::{Ledger, Options};
 
 fn write(dir: &Path, entries: u64) {
     let mut options = Options::default();
-    options.segment_bytes = 40_000;
+    options.log.segment_bytes = 40_000;
     let ledger = Ledger::open(dir, &options).unwrap();
     let drafts = (0..entries)
         .map(|n| Draft::new(Kind::Observed).with("n", n))
@@ -81,7 +83,7 @@ fn a_proof_holds_for_its_entry_and_for_no_other_and_not_when_a_byte_of_it_is_cha
     assert!(matches!(beyond, Err(ProofError::NotCovered { .. })));
     let stranger = tempfile::tempdir().unwrap();
     write(stranger.path(), 1);
-    let strange = lictor::ledger::prove::keys(stranger.path()).unwrap();
+    let strange = lictor::log::proof::keys(stranger.path()).unwrap();
     assert!(check_proof(&proof, &lines[42], &strange).is_err());
 }
 
@@ -174,8 +176,8 @@ fn the_key_can_be_changed_again_and_again_and_old_anchors_still_count() {
     other.commit(vec![Draft::new(Kind::Observed)]).unwrap();
     for round in 1..=3 {
         let ledger = Ledger::open(dir.path(), &Options::default()).unwrap();
-        let before = ledger.verifier();
-        let new = ledger.rotate_key().unwrap();
+        let before = ledger.log().verifier();
+        let new = ledger.log().rotate_key().unwrap();
         assert_ne!(before.as_ref(), Some(&new));
         ledger.commit(vec![Draft::new(Kind::Observed)]).unwrap();
         ledger.close().unwrap();
@@ -203,7 +205,7 @@ fn an_anchor_is_recorded_and_covers_its_own_record() {
     let dir = tempfile::tempdir().unwrap();
     write(dir.path(), 3);
     let ledger = Ledger::open(dir.path(), &Options::default()).unwrap();
-    let anchor = ledger.anchor("a mail to the auditor").unwrap();
+    let anchor = ledger.log().anchor("a mail to the auditor").unwrap();
     drop(ledger);
     let mut options = VerifyOptions::default();
     options.anchors = vec![anchor];
@@ -382,8 +384,8 @@ fn an_index_that_was_lost_is_made_again_byte_for_byte() {
 #[cfg(target_os = "linux")]
 #[test]
 fn a_tail_shows_what_comes_and_wakes_up_for_it() {
-    use lictor::ledger::follow::{Until, follow};
-    use lictor::ledger::show::Filter;
+    use lictor::log::follow::{Until, follow};
+    use lictor::log::read::Filter;
     use std::ops::ControlFlow;
     use std::time::{Duration, Instant};
     let dir = tempfile::tempdir().unwrap();
@@ -392,7 +394,7 @@ fn a_tail_shows_what_comes_and_wakes_up_for_it() {
         .unwrap()
         .unwrap();
     let mut seen = 0;
-    let mut count = |follower: &mut lictor::ledger::follow::Tail| {
+    let mut count = |follower: &mut lictor::log::follow::Tail| {
         follower
             .read(&mut |shown| {
                 seen += usize::from(shown.entry.unwrap().kind == Kind::Observed);

@@ -13,9 +13,11 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use lictor::ledger::show::{Entry, Filter, show};
-use lictor::ledger::verify::{Report, Verdict, VerifyOptions, verify};
-use lictor::ledger::{Kind, kept_output};
+use lictor::log::Kind;
+use lictor::log::read::{Entry, Filter, show};
+use lictor::log::verify::{Report, Verdict, VerifyOptions};
+use lictor::record::kept_output;
+use lictor::record::verify;
 use serde_json::{Value as Json, json};
 
 #[path = "program/mod.rs"]
@@ -323,11 +325,11 @@ fn an_outcome_that_cannot_be_recorded_is_told_and_ends_with_125_and_the_next_wri
 #[test]
 fn a_ledger_of_more_segments_than_a_process_may_have_open_files_is_verified_and_shown() {
     let place = place();
-    let mut options = lictor::ledger::Options::default();
-    options.segment_bytes = 1;
-    let ledger = lictor::ledger::Ledger::open(&place.ledger(), &options).unwrap();
+    let mut options = lictor::record::Options::default();
+    options.log.segment_bytes = 1;
+    let ledger = lictor::record::Ledger::open(&place.ledger(), &options).unwrap();
     for n in 0..100 {
-        let draft = lictor::ledger::Draft::new(Kind::Observed).with("n", n);
+        let draft = lictor::log::Draft::new(Kind::Observed).with("n", n);
         ledger.commit(vec![draft]).unwrap();
     }
     ledger.close().unwrap();

@@ -20,10 +20,13 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use lictor::executor::CommandHolder;
-use lictor::ledger::holder::{KeyHolder, SignError, SignatureBytes, SocketHolder};
-use lictor::ledger::note::{Signer, Verifier};
-use lictor::ledger::verify::{Report, Verdict, VerifyOptions, verify};
-use lictor::ledger::{Draft, Kind, Ledger, LedgerError, Options};
+use lictor::log::LogError;
+use lictor::log::holder::{KeyHolder, SignError, SignatureBytes, SocketHolder};
+use lictor::log::note::{Signer, Verifier};
+use lictor::log::verify::{Report, Verdict, VerifyOptions};
+use lictor::log::{Draft, Kind};
+use lictor::record::verify;
+use lictor::record::{Ledger, LedgerError, Options};
 
 #[path = "program/mod.rs"]
 #[expect(dead_code, reason = "other tests use more of it")]
@@ -64,7 +67,7 @@ impl KeyHolder for Here {
 
 fn held(holder: Arc<dyn KeyHolder>) -> Options {
     let mut options = Options::default();
-    options.holder = Some(holder);
+    options.log.holder = Some(holder);
     options
 }
 
@@ -111,8 +114,8 @@ fn a_new_ledger_whose_key_is_held_elsewhere_is_signed_to_its_end_without_a_key_b
         assert!(!key_file(&dir).contains("PRIVATE"));
     }
     let ledger = Ledger::open(&dir, &held(holder)).unwrap();
-    assert_eq!(ledger.verifier().as_ref(), Some(signer(1).verifier()));
-    let anchor = ledger.anchor("a test").unwrap();
+    assert_eq!(ledger.log().verifier().as_ref(), Some(signer(1).verifier()));
+    let anchor = ledger.log().anchor("a test").unwrap();
     drop(ledger);
     let mut options = VerifyOptions::default();
     options.anchors = vec![anchor];
@@ -141,7 +144,7 @@ fn an_index_is_made_again_byte_for_byte_and_kept_where_nobody_signs() {
 fn a_ledger_hands_over_to_a_key_elsewhere_from_there_to_another_and_back() {
     let (_guard, dir) = new_dir();
     let mut options = Options::default();
-    options.origin = Some(NAME.to_owned());
+    options.log.origin = Some(NAME.to_owned());
     write(&dir, &options, 3).unwrap();
     let anchor = fs::read_to_string(dir.join("checkpoint")).unwrap();
     let (one, two) = (Here::new(1), Here::new(2));
@@ -152,16 +155,19 @@ fn a_ledger_hands_over_to_a_key_elsewhere_from_there_to_another_and_back() {
 
     // Without the one before nobody signs that it hands over.
     let error = write(&dir, &held(two.clone()), 1).unwrap_err();
-    assert!(matches!(error, LedgerError::Key { .. }), "{error}");
+    assert!(
+        matches!(error, LedgerError::Log(LogError::Key { .. })),
+        "{error}"
+    );
     check_signed(&dir);
     let mut options = held(two.clone());
-    options.earlier_holders = vec![one];
+    options.log.earlier_holders = vec![one];
     write(&dir, &options, 3).unwrap();
     write(&dir, &held(two.clone()), 3).unwrap();
     check_signed(&dir);
 
     let mut options = Options::default();
-    options.earlier_holders = vec![two];
+    options.log.earlier_holders = vec![two];
     write(&dir, &options, 3).unwrap();
     write(&dir, &Options::default(), 3).unwrap();
     check_signed(&dir);
@@ -178,19 +184,22 @@ fn while_the_key_before_does_not_hand_over_the_ledger_goes_on_with_it() {
     let (_guard, dir) = new_dir();
     write(&dir, &held(Here::new(1)), 3).unwrap();
     let mut options = held(Here::new(2));
-    options.earlier_holders = vec![Arc::new(Bad(signer(1), 0))];
+    options.log.earlier_holders = vec![Arc::new(Bad(signer(1), 0))];
     for n in 1..4 {
         let error = write(&dir, &options, 2).unwrap_err();
-        assert!(matches!(error, LedgerError::NotSigned { .. }), "{error}");
+        assert!(
+            matches!(error, LedgerError::Log(LogError::NotSigned { .. })),
+            "{error}"
+        );
         let now = report(&dir);
         assert_eq!((now.verdict, now.unsigned_tail), (Verdict::Signed, 2 * n));
     }
-    options.earlier_holders = vec![Here::new(1)];
+    options.log.earlier_holders = vec![Here::new(1)];
     fs::remove_file(dir.join("unanswered")).unwrap();
     write(&dir, &options, 2).unwrap();
     check_signed(&dir);
     let ledger = Ledger::open(&dir, &held(Here::new(2))).unwrap();
-    assert_eq!(ledger.verifier().as_ref(), Some(signer(2).verifier()));
+    assert_eq!(ledger.log().verifier().as_ref(), Some(signer(2).verifier()));
 }
 
 #[test]
@@ -203,8 +212,8 @@ fn a_key_of_another_name_and_a_ledger_that_does_not_sign_are_left_as_they_are() 
 
     let (_guard, dir) = new_dir();
     let mut options = Options::default();
-    options.sign = false;
-    options.origin = Some(NAME.to_owned());
+    options.log.sign = false;
+    options.log.origin = Some(NAME.to_owned());
     write(&dir, &options, 1).unwrap();
     write(&dir, &held(Here::new(1)), 1).unwrap();
     assert_eq!(report(&dir).verdict, Verdict::Unsigned);
@@ -222,10 +231,13 @@ fn a_process_that_was_not_told_who_holds_the_key_goes_on_and_the_next_has_all_of
         (Verdict::Signed, now.entries - before)
     );
     let ledger = Ledger::open(&dir, &Options::default()).unwrap();
-    assert!(matches!(ledger.rotate_key(), Err(LedgerError::Key { .. })));
     assert!(matches!(
-        ledger.anchor("x"),
-        Err(LedgerError::NotSigned { .. })
+        ledger.log().rotate_key(),
+        Err(LogError::Key { .. })
+    ));
+    assert!(matches!(
+        ledger.log().anchor("x"),
+        Err(LogError::NotSigned { .. })
     ));
     drop(ledger);
     write(&dir, &held(Here::new(1)), 1).unwrap();
@@ -304,7 +316,10 @@ fn a_holder_that_signs_nothing_or_something_else_loses_no_entry_and_verification
         let (_guard, dir) = new_dir();
         let bad = || held(Arc::new(Bad(signer(1), what)));
         let error = write(&dir, &bad(), 4).unwrap_err();
-        assert!(matches!(error, LedgerError::NotSigned { .. }), "{error}");
+        assert!(
+            matches!(error, LedgerError::Log(LogError::NotSigned { .. })),
+            "{error}"
+        );
         let unsigned = report(&dir);
         assert_eq!(
             (unsigned.verdict, unsigned.entries, unsigned.unsigned_tail),
@@ -331,7 +346,7 @@ fn threads_and_segments_do_not_keep_a_holder_from_signing_the_end() {
     let (_guard, dir) = new_dir();
     let holder = Here::new(1);
     let mut options = held(holder.clone());
-    options.segment_bytes = 4096;
+    options.log.segment_bytes = 4096;
     let ledger = Ledger::open(&dir, &options).unwrap();
     std::thread::scope(|scope| {
         for _ in 0..8 {

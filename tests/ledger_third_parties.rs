@@ -20,9 +20,10 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 use std::sync::OnceLock;
 
-use lictor::ledger::ocsf::Converter;
-use lictor::ledger::show::{Filter, show};
-use lictor::ledger::{Draft, Kind, Ledger, Options, RunId, note, prove};
+use lictor::log::read::{Filter, show};
+use lictor::log::{Draft, Kind, RunId, note, proof};
+use lictor::record::ocsf::Converter;
+use lictor::record::{Ledger, Options};
 use serde_json::{Value, json};
 
 /// A program that the environment names.
@@ -84,11 +85,11 @@ fn write(dir: &Path, options: &Options, entries: u64) {
 }
 
 fn head(dir: &Path) -> note::Checkpoint {
-    note::peek(&prove::checkpoint(dir).unwrap()).unwrap()
+    note::peek(&proof::checkpoint(dir).unwrap()).unwrap()
 }
 
 fn key(dir: &Path) -> String {
-    prove::keys(dir).unwrap().last().unwrap().to_string()
+    proof::keys(dir).unwrap().last().unwrap().to_string()
 }
 
 /// The checker in Go, built once.
@@ -137,15 +138,15 @@ fn go_verifies_exports_around_the_edges_of_tiles_older_checkpoints_and_proofs() 
         for size in sizes {
             ledger.to(*size);
             // Into the same directory each time: what earlier clients have read stays true.
-            assert_eq!(prove::export(&dir, out.path()).unwrap(), *size);
+            assert_eq!(proof::export(&dir, out.path()).unwrap(), *size);
             for index in [0, size / 2, size - 1] {
                 let files = [
                     format!("proof-{size}-{index}"),
                     format!("entry-{size}-{index}"),
                 ];
                 let [proof, entry] = files.map(|name| out.path().join(name));
-                fs::write(&proof, prove::prove(&dir, index).unwrap()).unwrap();
-                fs::write(&entry, prove::entry(&dir, index).unwrap()).unwrap();
+                fs::write(&proof, proof::prove(&dir, index).unwrap()).unwrap();
+                fs::write(&entry, proof::entry(&dir, index).unwrap()).unwrap();
                 more.extend(["-proof".into(), proof.into(), entry.into()]);
             }
             accepts(&check(go, &key(&dir), out.path(), &more), *size);
@@ -172,7 +173,7 @@ fn is_refused_when_a_byte_is_changed(refuses: &dyn Fn(&Path) -> bool) {
     let mut ledger = Growing::new();
     ledger.to(259);
     let out = tempfile::tempdir().unwrap();
-    prove::export(ledger.path(), out.path()).unwrap();
+    proof::export(ledger.path(), out.path()).unwrap();
     assert!(!refuses(out.path()), "the export itself is accepted");
     let mut all = Vec::new();
     files(out.path(), &mut all);
@@ -226,17 +227,17 @@ fn go_refuses_the_key_the_history_and_the_entry_of_another_ledger() {
     one.to(40);
     two.to(30);
     let out = tempfile::tempdir().unwrap();
-    prove::export(one.path(), out.path()).unwrap();
+    proof::export(one.path(), out.path()).unwrap();
     let file = |name: &str, bytes: &[u8]| {
         let path = out.path().join(name);
         fs::write(&path, bytes).unwrap();
         path.into_os_string()
     };
     let key = key(one.path());
-    let other = file("other", &prove::checkpoint(two.path()).unwrap());
-    let proof = file("proof", prove::prove(one.path(), 7).unwrap().as_bytes());
-    let entry = file("entry", &prove::entry(one.path(), 7).unwrap());
-    let wrong = file("wrong", &prove::entry(one.path(), 8).unwrap());
+    let other = file("other", &proof::checkpoint(two.path()).unwrap());
+    let proof = file("proof", proof::prove(one.path(), 7).unwrap().as_bytes());
+    let entry = file("entry", &proof::entry(one.path(), 7).unwrap());
+    let wrong = file("wrong", &proof::entry(one.path(), 8).unwrap());
     accepts(
         &check(
             go,
@@ -271,15 +272,15 @@ fn a_verifier_from_pypi_accepts_the_export_makes_the_same_proofs_and_refuses_cha
         let mut ledger = Growing::new();
         ledger.to(size);
         let out = tempfile::tempdir().unwrap();
-        prove::export(ledger.path(), out.path()).unwrap();
+        proof::export(ledger.path(), out.path()).unwrap();
         let output = run(&key(ledger.path()), out.path(), &["1"]);
-        let ours = prove::prove(ledger.path(), 1).unwrap();
+        let ours = proof::prove(ledger.path(), 1).unwrap();
         assert_eq!(String::from_utf8_lossy(&output.stdout), ours, "{output:?}");
     }
     let mut ledger = Growing::new();
     ledger.to(100);
     let out = tempfile::tempdir().unwrap();
-    prove::export(ledger.path(), out.path()).unwrap();
+    proof::export(ledger.path(), out.path()).unwrap();
     let tile = out.path().join("tile/0/000.p/100");
     let mut bytes = fs::read(&tile).unwrap();
     bytes[77] ^= 1;
@@ -299,7 +300,7 @@ fn segments(dir: &Path) -> Vec<PathBuf> {
 fn sed_and_sha256sum_give_the_prev_of_every_line() {
     let dir = tempfile::tempdir().unwrap();
     let mut options = Options::default();
-    options.segment_bytes = 40_000;
+    options.log.segment_bytes = 40_000;
     for _ in 0..3 {
         write(dir.path(), &options, 150);
     }
@@ -452,8 +453,8 @@ fn of_every_kind(dir: &Path) {
         Draft::new(Kind::Gap).with("lost", json!(["{}"])),
     ];
     ledger.commit(drafts).unwrap();
-    ledger.anchor("a mail").unwrap();
-    ledger.rotate_key().unwrap();
+    ledger.log().anchor("a mail").unwrap();
+    ledger.log().rotate_key().unwrap();
     ledger.commit(vec![Draft::new(Kind::Observed)]).unwrap();
     ledger.close().unwrap();
 }
@@ -597,7 +598,7 @@ fn the_parser_of_prometheus_reads_the_counters() {
     };
     let dir = tempfile::tempdir().unwrap();
     of_every_kind(dir.path());
-    let mut stats = lictor::ledger::stats::Stats::default();
+    let mut stats = lictor::record::stats::Stats::default();
     for shown in show(dir.path(), Filter::default()).unwrap().unwrap() {
         stats.add(&shown.unwrap().entry.unwrap());
     }

@@ -19,11 +19,13 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use lictor::ledger::prove::{ProofError, check_proof, entry, keys, prove};
-use lictor::ledger::show::{Filter, show};
-use lictor::ledger::stats::Stats;
-use lictor::ledger::verify::{Report, Resume, Verdict, VerifyOptions, verify};
-use lictor::ledger::{Draft, Kind, Ledger, Options, RunId};
+use lictor::log::proof::{ProofError, check_proof, entry, keys, prove};
+use lictor::log::read::{Filter, show};
+use lictor::log::verify::{Report, Resume, Verdict, VerifyOptions};
+use lictor::log::{Draft, Kind, RunId};
+use lictor::record::stats::Stats;
+use lictor::record::verify;
+use lictor::record::{Ledger, Options};
 use program::Place;
 use serde_json::json;
 
@@ -358,7 +360,6 @@ fn anything_in_the_place_of_a_file_is_answered_at_once() {
         "gap",
         "ballast",
         "unanswered",
-        "checkpoint.spare",
         "tile",
         "segments/000000000000.jsonl",
         "segments/000000000001.jsonl",

@@ -10,8 +10,8 @@ use std::fs;
 use std::path::Path;
 
 use lictor::decision::{Context, Request, Value, decide};
-use lictor::ledger::{Ledger, Options};
 use lictor::policy::CompiledPolicy;
+use lictor::record::{Ledger, Options};
 use lictor::testing;
 use proptest::prelude::*;
 use serde_json::Value as Json;

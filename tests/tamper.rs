@@ -12,9 +12,11 @@ use std::fs;
 use std::os::unix::fs::{FileExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
-use lictor::ledger::note::{Verifier, peek};
-use lictor::ledger::verify::{Grade, Report, Resume, Verdict, VerifyOptions, verify};
-use lictor::ledger::{Draft, Kind, Ledger, Options, RunId};
+use lictor::log::note::{Verifier, peek};
+use lictor::log::verify::{Grade, Report, Resume, Verdict, VerifyOptions};
+use lictor::log::{Draft, Kind, RunId};
+use lictor::record::verify;
+use lictor::record::{Ledger, Options};
 use serde_json::json;
 use sha2::{Digest, Sha256};
 use tempfile::TempDir;
@@ -34,7 +36,7 @@ impl Fixture {
         };
         let ledger = Ledger::open(&fixture.root(), options).unwrap();
         // The first line describes the segment, the last one is the checkpoint.
-        let checkpoint = u64::from(options.sign);
+        let checkpoint = u64::from(options.log.sign);
         fill(&ledger, entries - 1 - checkpoint);
         ledger.close().unwrap();
         assert_eq!(fixture.verify().entries, entries);
@@ -91,7 +93,7 @@ impl Fixture {
 
 fn unsigned() -> Options {
     let mut options = Options::default();
-    options.sign = false;
+    options.log.sign = false;
     options
 }
 
@@ -457,7 +459,7 @@ fn an_anchor_finds_what_the_key_alone_does_not() {
 #[test]
 fn segments_that_are_missing_exchanged_or_added_are_found() {
     let mut options = Options::default();
-    options.segment_bytes = 4096;
+    options.log.segment_bytes = 4096;
     let fixture = Fixture {
         dir: tempfile::tempdir().unwrap(),
     };
@@ -644,7 +646,7 @@ impl Base {
 
 fn short() -> Options {
     let mut options = Options::default();
-    options.segment_bytes = 1200;
+    options.log.segment_bytes = 1200;
     options
 }
 

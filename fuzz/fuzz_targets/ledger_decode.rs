@@ -5,7 +5,7 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use lictor::ledger::decode::Decoder;
+use lictor::log::decode::Decoder;
 use serde_json::Value;
 
 fuzz_target!(|data: &[u8]| {

@@ -40,8 +40,8 @@ use sha2::{Digest as _, Sha256};
 
 use crate::decision::{Decision, Effect};
 use crate::governor::{Answered, Governor, Part};
-use crate::ledger::Held;
 use crate::reason::Reason;
+use crate::record::Held;
 use json::Object;
 use message::{Call, Ended, Is, Message, Unread};
 use requests::{Asked, Place, Refused, denied};

@@ -13,8 +13,8 @@ use super::{Failure, Global, discover, granted, print_json};
 use crate::decision::Request;
 use crate::decision::grant::{GrantMisfit, GrantTerms, MAX_GRANT_BYTES};
 use crate::governor::{Accepted, Governor, GrantError, What, Wish};
-use crate::ledger::signature;
 use crate::policy::{CompiledPolicy, parse_time};
+use crate::record::signature;
 use crate::resolve::read_file;
 use crate::text::shell;
 

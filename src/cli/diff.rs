@@ -11,7 +11,6 @@ use serde_json::{Value as Json, json};
 use super::exit::Exit;
 use super::other_terms::other_terms;
 use super::prove::LONGEST;
-use super::recorded::{self, Recorded};
 use super::{Failure, Global, discover, print_json};
 use crate::analysis::diff::{Change, Diff, Kind, diff_from};
 use crate::analysis::{Answer, Budget, Witness};
@@ -19,6 +18,7 @@ use crate::decision::{Decision, Effect, decide};
 use crate::executor::file_at;
 use crate::policy::CompiledPolicy;
 use crate::policy::source::MAX_DOCUMENT_BYTES;
+use crate::record::replay::{self, Recorded};
 
 #[derive(Args, Debug)]
 pub(super) struct DiffArgs {
@@ -243,13 +243,13 @@ impl Replay {
         after: &CompiledPolicy,
     ) -> Result<Replay, Failure> {
         let mut replay = Replay::default();
-        for recorded in recorded::decisions(ledger)? {
+        for recorded in replay::decisions(ledger).map_err(Failure::new)? {
             let Recorded {
                 seq,
                 ts,
                 value,
                 asked,
-            } = recorded?;
+            } = recorded.map_err(Failure::new)?;
             let Some((request, context)) = asked else {
                 replay.not_replayed = replay.not_replayed.saturating_add(1);
                 continue;

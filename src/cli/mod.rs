@@ -26,7 +26,6 @@ mod list;
 mod other_terms;
 mod prove;
 mod quick;
-mod recorded;
 mod request;
 mod revoke;
 mod run;

@@ -11,7 +11,6 @@ use serde_json::{Value as Json, json};
 
 use super::exit::Exit;
 use super::prove::LONGEST;
-use super::recorded::{self, Recorded};
 use super::{Failure, Global, discover, print_json};
 use crate::analysis::Budget;
 use crate::analysis::diff::{Diff, Kind, diff};
@@ -19,6 +18,7 @@ use crate::decision::{Effect, decide};
 use crate::governor::{LoadedPolicy, load_document, load_text};
 use crate::lint::suggest::{SuggestedRule, Suggestions, suggest};
 use crate::reason::Reason;
+use crate::record::replay::{self, Recorded};
 use crate::resolve::{self, Workspace};
 use crate::text::one_line;
 
@@ -35,10 +35,10 @@ pub(super) fn main(_: &Suggest, global: &Global) -> Result<Exit, Failure> {
     };
     let (mut asked, mut unreadable) = (Vec::new(), 0_u64);
     let mut denied_by_machine = BTreeMap::new();
-    for recorded in recorded::decisions(&loaded.ledger)? {
+    for recorded in replay::decisions(&loaded.ledger).map_err(Failure::new)? {
         let Recorded {
             value, asked: was, ..
-        } = recorded?;
+        } = recorded.map_err(Failure::new)?;
         if value.get("effect").and_then(Json::as_str) != Some(Effect::Deny.word()) {
             continue;
         }

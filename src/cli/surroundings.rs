@@ -7,10 +7,11 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Component, Path, PathBuf};
 
 use crate::governor::{LoadedPolicy, user_id};
-use crate::ledger::{Grant, place, recorded_grants};
 use crate::lint::{Kind, OpenGrant, Readable, Surroundings, Writable};
+use crate::log::place;
 use crate::policy::CompiledPolicy;
 use crate::policy::model::ApprovalKind;
+use crate::record::{Grant, recorded_grants};
 use crate::resolve::{Workspace, untrusted_directory, untrusted_program};
 
 /// The most names of a workspace that are looked at: beyond, rules about names stay silent. Reading this

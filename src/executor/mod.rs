@@ -14,9 +14,9 @@ use std::os::fd::BorrowedFd;
 use std::path::PathBuf;
 
 use crate::evidence::{Containment, Event, Evidence, Input, Level};
-use crate::ledger::Permit;
 use crate::policy::terms::{Containment as Wanted, Limits};
 use crate::reason::Reason;
+use crate::record::Permit;
 use crate::resolve::{Launch, When};
 
 mod cancel;

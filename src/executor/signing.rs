@@ -16,8 +16,8 @@ use std::process::{Child, Command, Stdio};
 use std::sync::mpsc;
 use std::time::Duration;
 
-use crate::ledger::holder::{KeyHolder, MAX_ANSWER_BYTES, SignError, SignatureBytes, read_answer};
-use crate::ledger::note::Verifier;
+use crate::log::holder::{KeyHolder, MAX_ANSWER_BYTES, SignError, SignatureBytes, read_answer};
+use crate::log::note::Verifier;
 
 /// A program that signs. It answers as [`read_answer`] takes it, and exits with 0.
 #[derive(Clone, Debug)]

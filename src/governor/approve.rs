@@ -10,10 +10,11 @@ use super::Governor;
 use super::grants::{Standing, signer};
 use crate::decision::grant::{GrantMisfit, GrantTerms, GrantUnreadable, GrantWorkspace, Pin, Who};
 use crate::decision::{Context, Decision, Effect, Request, decide};
-use crate::ledger::signature::SignatureError;
-use crate::ledger::{Grant, Ledger, LedgerError, RunId};
+use crate::log::{LogError, RunId};
 use crate::policy::glob::Pattern;
 use crate::policy::model::{Approval, ApprovalKind};
+use crate::record::signature::SignatureError;
+use crate::record::{Grant, Ledger, LedgerError};
 use crate::resolve::{WorkspaceError, user_id};
 use crate::text::escaped;
 
@@ -233,10 +234,9 @@ impl Governor {
             }
         };
         let until = self.until(approval, wish, now)?;
-        let id = RunId::random().map_err(|error| LedgerError::Io {
-            doing: "draw the name of a grant",
-            why: error.to_string(),
-        })?;
+        let id = RunId::random()
+            .map_err(|error| LogError::io("draw the name of a grant", &error))
+            .map_err(LedgerError::from)?;
         let workspace = match wish.anywhere {
             true => GrantWorkspace::Any,
             false => GrantWorkspace::One(self.here().map_err(Clone::clone)?),

@@ -6,8 +6,8 @@ use serde_json::{Map, Value};
 
 use super::{Governor, OnDisk};
 use crate::decision::{Context, Decision, Effect, Request};
-use crate::ledger::{Held, LedgerError};
 use crate::reason::Reason;
+use crate::record::{Held, LedgerError};
 
 /// One thing that a call does.
 #[derive(Clone, Debug)]

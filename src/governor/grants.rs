@@ -16,10 +16,10 @@ use super::way_out;
 use super::{Governor, GrantError};
 use crate::decision::grant::{Asking, GrantMisfit, GrantTerms, OneWorkspace, Pin};
 use crate::decision::{Context, Decision, Effect, GrantUse, RefusedGrant, Request, decide};
-use crate::ledger::signature::{SignatureError, signed_by};
-use crate::ledger::{Grant, LedgerError};
 use crate::path::{CanonicalPath, Switches};
 use crate::policy::model::{Approval, ApprovalKind};
+use crate::record::signature::{SignatureError, signed_by};
+use crate::record::{Grant, LedgerError};
 use crate::resolve::WorkspaceError;
 
 /// How a grant stands.

@@ -6,10 +6,10 @@ use std::path::{Component, Path, PathBuf};
 
 use crate::analysis::Budget;
 use crate::analysis::diff::diff;
-use crate::ledger::LintSummary;
 use crate::path::{CanonicalPath, Switches};
 use crate::policy::source::MAX_DOCUMENT_BYTES;
 use crate::policy::{CompiledPolicy, Files, Placement, PolicyErrors, PolicyOutline, SourceFile};
+use crate::record::LintSummary;
 use crate::resolve::{Owners, Workspace, read_bounded, read_file};
 
 /// A policy and where it was found.

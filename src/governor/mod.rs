@@ -25,11 +25,11 @@ use std::sync::{Arc, Mutex, PoisonError};
 use crate::decision::{Context, Decision, Effect, Request};
 use crate::evidence::{Event, Evidence};
 use crate::executor::{Executor, Observer, Posix};
-use crate::ledger::{Ledger, LedgerError, NotAdmitted, Options};
 use crate::path::CanonicalPath;
 use crate::policy::CompiledPolicy;
 use crate::policy::model::ApprovalKind;
 use crate::reason::Reason;
+use crate::record::{Ledger, LedgerError, NotAdmitted, Options};
 #[cfg(feature = "cli")]
 use crate::resolve::{Existing, Guarded, NewFile};
 use crate::resolve::{Host, Resolved, Workspace, WorkspaceError, resolve};
@@ -421,13 +421,13 @@ impl Governor {
             return Ok(Arc::clone(ledger));
         }
         let settings = self.loaded.policy.ledger_settings();
-        let options = Options {
-            allow_unsafe_filesystem: settings.allow_unsafe_filesystem,
+        let mut options = Options {
             redact: settings.redact.clone(),
             keep_output: settings.keep_output,
             lint: self.loaded.lint,
             ..Options::default()
         };
+        options.log.allow_unsafe_filesystem = settings.allow_unsafe_filesystem;
         let options = with_signer(&self.loaded.ledger, options)?;
         let ledger = Arc::new(Ledger::open(&self.loaded.ledger, &options)?);
         *held = Some(Arc::clone(&ledger));

@@ -18,10 +18,12 @@ use std::sync::Arc;
 use data_encoding::BASE64;
 
 use crate::executor::CommandHolder;
-use crate::ledger::holder::{KeyHolder, SocketHolder};
-use crate::ledger::note::{NoteError, Verifier};
-use crate::ledger::store::signer_file;
-use crate::ledger::{LedgerError, Options};
+use crate::log::LogError;
+use crate::log::holder::{KeyHolder, SocketHolder};
+use crate::log::note::{NoteError, Verifier};
+use crate::log::store::signer_file;
+use crate::record::{LedgerError, Options};
+use crate::resolve::Owners;
 
 /// How the ledger in `directory` is opened: `options`, with whoever its file `signer` names as holders of
 /// its key.
@@ -29,23 +31,25 @@ use crate::ledger::{LedgerError, Options};
 /// # Errors
 /// The file cannot be read, may be written by others, or has a line that names no key.
 pub fn with_signer(directory: &Path, mut options: Options) -> Result<Options, LedgerError> {
-    let text = match signer_file(directory) {
+    let text = match signer_file(directory, &|path, owner| {
+        Owners::current().check(path, owner)
+    }) {
         Ok(Some(text)) => text,
         Ok(None) => return Ok(options),
         Err(why) => return Err(error(directory, &why.to_string())),
     };
     let held = parse(&text).map_err(|why| error(directory, &why))?;
     let mut held = held.into_iter();
-    options.holder = held.next().flatten();
-    options.earlier_holders = held.flatten().collect();
+    options.log.holder = held.next().flatten();
+    options.log.earlier_holders = held.flatten().collect();
     Ok(options)
 }
 
 fn error(directory: &Path, why: &str) -> LedgerError {
     let directory = directory.display().to_string();
-    LedgerError::Key {
+    LedgerError::Log(LogError::Key {
         why: format!("the file `signer` in `{}`: {why}", directory.escape_debug()),
-    }
+    })
 }
 
 /// The holders, in order; none stands for the key beside the ledger.

@@ -8,7 +8,7 @@ use serde_json::{Value as Json, json};
 
 use crate::cli::{Global, discover};
 use crate::governor::{LoadedPolicy, user_id};
-use crate::ledger::place::{self, KeyFile, Place};
+use crate::log::place::{self, KeyFile, Place};
 use crate::resolve::is_tracked;
 
 /// What was found.
@@ -212,8 +212,8 @@ mod tests {
 
     fn found(change: impl FnOnce(&mut Place)) -> Place {
         let dir = tempfile::tempdir().unwrap();
-        let options = crate::ledger::Options::default();
-        drop(crate::ledger::Ledger::open(dir.path(), &options).unwrap());
+        let options = crate::record::Options::default();
+        drop(crate::record::Ledger::open(dir.path(), &options).unwrap());
         let mut place = place::look(dir.path()).unwrap();
         place.filesystem.volatile = false;
         change(&mut place);

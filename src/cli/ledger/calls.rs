@@ -10,8 +10,8 @@ use serde_json::{Value as Json, json};
 use super::{missing, unreadable, warn_of};
 use crate::cli::exit::Exit;
 use crate::cli::{Failure, Global, print_json};
-use crate::ledger::show::{self, Filter};
-use crate::ledger::{CallState, Calls, SeenCall};
+use crate::log::read::{self, Filter};
+use crate::record::{CallState, Calls, SeenCall};
 use crate::text::one_line;
 
 #[derive(Args, Debug)]
@@ -23,7 +23,7 @@ pub(super) struct CallsArgs {
 
 pub(super) fn main(args: &CallsArgs, directory: &Path, global: &Global) -> Result<Exit, Failure> {
     let failed = unreadable(directory);
-    let Some(entries) = show::show(directory, Filter::default()).map_err(&failed)? else {
+    let Some(entries) = read::show(directory, Filter::default()).map_err(&failed)? else {
         return Err(missing(directory));
     };
     let (mut calls, mut unread) = (Calls::default(), 0_u64);

@@ -12,8 +12,8 @@ use super::select::Select;
 use super::{named, said, show};
 use crate::cli::exit::Exit;
 use crate::cli::{Failure, Global, print_json};
-use crate::ledger::prove;
-use crate::ledger::show::Filter;
+use crate::log::proof;
+use crate::log::read::Filter;
 
 #[derive(Args, Debug)]
 #[command(after_help = "\
@@ -78,7 +78,7 @@ fn tiles(
             "tiles need a directory to be written to: lictor ledger export DIR",
         ));
     };
-    let entries = prove::export(directory, out).map_err(|error| said(directory, &error))?;
+    let entries = proof::export(directory, out).map_err(|error| said(directory, &error))?;
     if global.json {
         print_json(&json!({"v": 1, "entries": entries, "path": out.display().to_string()}));
     } else {

@@ -12,8 +12,9 @@ use super::file::NewFile;
 use super::named;
 use crate::cli::print::Answers;
 use crate::cli::{Failure, json_line};
-use crate::ledger::ocsf::Converter;
-use crate::ledger::show::Shown;
+use crate::log::read::Shown;
+use crate::record::ocsf::Converter;
+use crate::record::summary;
 use crate::text::{escaped_json, one_line};
 
 /// How an entry is written.
@@ -33,7 +34,7 @@ impl Form {
     /// something that is no event would stop whoever reads them.
     pub(super) fn line(&mut self, shown: &Shown) -> Option<String> {
         match (self, &shown.entry) {
-            (Form::Human, Ok(entry)) => Some(one_line(&entry.summary())),
+            (Form::Human, Ok(entry)) => Some(one_line(&summary(entry))),
             // As it stands, but for what no lictor has written.
             (Form::Json, Ok(entry)) => Some(escaped_json(&entry.json)),
             (Form::Ocsf(converter), Ok(entry)) => Some(json_line(&converter.event(entry))),

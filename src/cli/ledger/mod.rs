@@ -19,7 +19,7 @@ use clap::{Args, Subcommand};
 
 use super::exit::Exit;
 use super::{Failure, Global, discover};
-use crate::ledger::prove::ProofError;
+use crate::log::proof::ProofError;
 
 #[derive(Args, Debug)]
 pub(super) struct Ledger {

@@ -12,9 +12,9 @@ use super::{look, named, said};
 use crate::cli::exit::Exit;
 use crate::cli::{Failure, Global, print_json};
 use crate::governor::with_signer;
-use crate::ledger::note::{self, Verifier};
-use crate::ledger::prove::{self, ProofError};
-use crate::ledger::{Ledger, Options};
+use crate::log::note::{self, Verifier};
+use crate::log::proof::{self, ProofError};
+use crate::record::{Ledger, Options};
 use crate::resolve::read_file;
 
 /// The most bytes of a proof or an entry: an entry is a line of the record, and holds at most a few request texts.
@@ -104,7 +104,7 @@ pub(super) fn anchor(args: &Anchor, directory: &Path, global: &Global) -> Result
         || "standard output".to_owned(),
         |path| path.display().to_string(),
     );
-    let text = ledger.anchor(&to).map_err(Failure::new)?;
+    let text = ledger.log().anchor(&to).map_err(Failure::new)?;
     if global.json {
         let head = note::peek(text.as_bytes()).map_err(Failure::new)?;
         let json = json!({
@@ -123,11 +123,11 @@ pub(super) fn anchor(args: &Anchor, directory: &Path, global: &Global) -> Result
 
 pub(super) fn prove(args: &Prove, directory: &Path) -> Result<Exit, Failure> {
     let failed = |error| said(directory, &error);
-    let proof = prove::prove(directory, args.seq).map_err(failed)?;
+    let proof = proof::prove(directory, args.seq).map_err(failed)?;
     if let Some(file) = &args.entry {
-        let entry = prove::entry(directory, args.seq).map_err(failed)?;
-        let keys = prove::keys(directory).map_err(failed)?;
-        prove::check_proof(&proof, &entry, &keys).map_err(|_| failed(ProofError::Differs))?;
+        let entry = proof::entry(directory, args.seq).map_err(failed)?;
+        let keys = proof::keys(directory).map_err(failed)?;
+        proof::check_proof(&proof, &entry, &keys).map_err(|_| failed(ProofError::Differs))?;
         NewFile::create(file, directory)?.keep(&entry)?;
     }
     let out = args
@@ -153,7 +153,7 @@ pub(super) fn check_proof(args: &CheckProof, global: &Global) -> Result<Exit, Fa
         .collect::<Result<Vec<_>, _>>();
     let keys =
         keys.map_err(|error| Failure::new(format!("`--key` is no verification key: {error}")))?;
-    let checked = prove::check_proof(&proof, &entry, &keys);
+    let checked = proof::check_proof(&proof, &entry, &keys);
     if global.json {
         print_json(&match &checked {
             Ok(proven) => {
@@ -210,7 +210,7 @@ pub(super) fn reindex(_: &Reindex, directory: &Path, global: &Global) -> Result<
 
 pub(super) fn key(args: &Key, directory: &Path, global: &Global) -> Result<Exit, Failure> {
     if let KeyCommand::Rotate = args.command {
-        let new = open(directory)?.rotate_key().map_err(Failure::new)?;
+        let new = open(directory)?.log().rotate_key().map_err(Failure::new)?;
         if global.json {
             print_json(&json!({"v": 1, "key": new.to_string()}));
         } else {
@@ -219,7 +219,7 @@ pub(super) fn key(args: &Key, directory: &Path, global: &Global) -> Result<Exit,
         return Ok(Exit::Good);
     }
     // Read only: whoever checks the record need not be able to write it.
-    let keys = prove::keys(directory).map_err(|error| said(directory, &error))?;
+    let keys = proof::keys(directory).map_err(|error| said(directory, &error))?;
     let keys: Vec<String> = keys.iter().map(ToString::to_string).collect();
     let Some(last) = keys.last() else {
         return Err(Failure::new(format!(

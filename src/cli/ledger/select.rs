@@ -7,8 +7,8 @@ use jiff::tz::TimeZone;
 use jiff::{Span, Timestamp};
 
 use crate::cli::{Failure, Global};
-use crate::ledger::RunId;
-use crate::ledger::show::{self, Filter};
+use crate::log::RunId;
+use crate::log::read::{self, Filter};
 use crate::reason::Reason;
 
 #[derive(Args, Debug)]
@@ -50,7 +50,7 @@ impl Select {
 
 fn time(text: Option<&str>, flag: &str) -> Result<Option<String>, Failure> {
     let Some(text) = text else { return Ok(None) };
-    match show::time(text).or_else(|| ago(text)) {
+    match read::time(text).or_else(|| ago(text)) {
         Some(time) => Ok(Some(time)),
         None => Err(Failure::new(format!(
             "`{flag} {}` is no time; write 2027-01-31, 2027-01-31T12:00:00Z, or `2h` for two hours ago",
@@ -66,7 +66,7 @@ fn ago(text: &str) -> Option<String> {
         return None;
     }
     let now = Timestamp::now().to_zoned(TimeZone::UTC);
-    let then = show::time(&now.checked_sub(span).ok()?.timestamp().to_string());
+    let then = read::time(&now.checked_sub(span).ok()?.timestamp().to_string());
     // Times are compared as texts; before the year 0 that means nothing.
     then.filter(|then| !then.starts_with('-'))
 }

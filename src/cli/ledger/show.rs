@@ -11,7 +11,7 @@ use super::select::Select;
 use super::{missing, unreadable, warn_of};
 use crate::cli::exit::Exit;
 use crate::cli::{Failure, Global};
-use crate::ledger::show::{self, Filter};
+use crate::log::read::{self, Filter};
 
 #[derive(Args, Debug)]
 pub(super) struct Show {
@@ -37,7 +37,7 @@ pub(super) fn print(
     mut out: Out,
 ) -> Result<Exit, Failure> {
     let failed = unreadable(directory);
-    let Some(entries) = show::show(directory, filter).map_err(&failed)? else {
+    let Some(entries) = read::show(directory, filter).map_err(&failed)? else {
         return Err(missing(directory));
     };
     let mut unread = 0_u64;

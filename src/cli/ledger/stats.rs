@@ -10,8 +10,8 @@ use serde_json::{Value as Json, json};
 use super::{missing, unreadable};
 use crate::cli::exit::Exit;
 use crate::cli::{Failure, Global, print_json};
-use crate::ledger::show::{self, Filter};
-use crate::ledger::stats::{GRACE_BUCKETS_MS, Stats};
+use crate::log::read::{self, Filter};
+use crate::record::stats::{GRACE_BUCKETS_MS, Stats};
 
 #[derive(Args, Debug)]
 pub(super) struct StatsArgs {
@@ -41,7 +41,7 @@ pub(super) fn main(args: &StatsArgs, directory: &Path, global: &Global) -> Resul
 
 fn count_ledger(directory: &Path, format: StatsFormat) -> Result<Exit, Failure> {
     let failed = unreadable(directory);
-    let Some(entries) = show::show(directory, Filter::default()).map_err(&failed)? else {
+    let Some(entries) = read::show(directory, Filter::default()).map_err(&failed)? else {
         return Err(missing(directory));
     };
     let mut stats = Stats::default();

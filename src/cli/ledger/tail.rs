@@ -16,8 +16,8 @@ use super::{missing, unreadable, warn_of};
 use crate::cli::exit::Exit;
 use crate::cli::{Failure, Global, print};
 use crate::executor::{CancelToken, Stream, cancel_on_signals};
-use crate::ledger::follow::{Tail, Until, Woken, follow};
-use crate::ledger::show::{Filter, Shown};
+use crate::log::follow::{Tail, Until, Woken, follow};
+use crate::log::read::{Filter, Shown};
 
 #[derive(Args, Debug)]
 #[command(after_help = "\

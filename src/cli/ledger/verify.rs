@@ -12,8 +12,9 @@ use super::file::NewFile;
 use super::{named, why_missing};
 use crate::cli::exit::Exit;
 use crate::cli::{Failure, Global, print, print_json};
-use crate::ledger::note::Verifier;
-use crate::ledger::verify::{Grade, MAX_TAIL, Report, Resume, Verdict, VerifyOptions, verify};
+use crate::log::note::Verifier;
+use crate::log::verify::{Grade, MAX_TAIL, Report, Resume, Verdict, VerifyOptions};
+use crate::record::verify;
 use crate::resolve::read_file;
 
 /// The most bytes of an anchor: far more than any has.
