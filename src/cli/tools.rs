@@ -127,14 +127,7 @@ fn read(argv: Vec<OsString>, global: &Global) -> Result<Exit, Failure> {
             fields.retain(|key, _| {
                 matches!(
                     key.as_str(),
-                    "v" | "effect"
-                        | "reason"
-                        | "message"
-                        | "instead"
-                        | "argv"
-                        | "tool"
-                        | "action"
-                        | "args"
+                    "v" | "effect" | "reason" | "message" | "instead" | "request" | "command"
                 )
             });
             fields.insert("library".to_owned(), json!(library.name()));

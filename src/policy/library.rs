@@ -62,7 +62,8 @@ impl Library {
     pub fn summary(&self) -> &'static str {
         let head = self.yaml.lines().next().unwrap_or_default();
         let (_, said) = head.split_once(": ").unwrap_or_default();
-        said.trim_end_matches('.')
+        let (first, _) = said.split_once(". ").unwrap_or((said, ""));
+        first.trim_end_matches('.')
     }
 
     /// The names of the tools that it declares.

@@ -14,10 +14,14 @@ fn place() -> Place {
     place
 }
 
-const KINDS: [(&str, &str); 4] = [
+const KINDS: [(&str, &str); 8] = [
     ("cargo", "Cargo.toml"),
+    ("docker", "Dockerfile"),
     ("git", ".git/HEAD"),
+    ("go", "go.mod"),
+    ("make", "Makefile"),
     ("npm", "package.json"),
+    ("pnpm", "pnpm-lock.yaml"),
     ("pytest", "conftest.py"),
 ];
 

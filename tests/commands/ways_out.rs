@@ -28,8 +28,10 @@ fn denied(place: &Place, directory: &str, line: &[&str], reason: &str, instead: 
 #[test]
 fn a_missing_argument_is_named_with_how_it_is_given() {
     let place = place(
-        "use: [lictor/pytest@1, lictor/git@1]
-tools: {say: {program: echo, actions: {say: {args: {what: {type: text, option: [\"--message\", \"-m\"], required: true}}}}}}
+        "use: lictor/git@1
+tools:
+  say: {program: echo, actions: {say: {args: {what: {type: text, option: [\"--message\", \"-m\"], required: true}}}}}
+  pytest: {extends: lictor/pytest@1, actions: {run: {args: {target: {type: path, syntax: pytest, tree: all, required: true, repeat: true}}}}}
 scopes: {tests: \"tests/**\", all: \"**\"}
 rules:
   - {id: say, allow: say.say}
