@@ -8,7 +8,9 @@ use crate::analysis::Budget;
 use crate::analysis::diff::diff;
 use crate::path::{CanonicalPath, Switches};
 use crate::policy::source::MAX_DOCUMENT_BYTES;
-use crate::policy::{CompiledPolicy, Files, Placement, PolicyErrors, PolicyOutline, SourceFile};
+use crate::policy::{
+    CompiledPolicy, Document, Files, Placement, PolicyErrors, PolicyOutline, SourceFile,
+};
 use crate::record::LintSummary;
 use crate::resolve::{Owners, Workspace, read_bounded, read_file};
 
@@ -100,7 +102,7 @@ pub fn load_unproved(
     directory: &Path,
     state: &Path,
 ) -> Result<LoadedPolicy, LoadError> {
-    load_either(path, directory, state, CompiledPolicy::library)
+    load_either(path, directory, state, CompiledPolicy::of_library)
 }
 
 /// Loads a policy as [`load`] does, or a tool library with rules that [allow](CompiledPolicy::library_allowed) all
@@ -114,7 +116,7 @@ pub fn load_to_test(
     directory: &Path,
     state: &Path,
 ) -> Result<LoadedPolicy, LoadError> {
-    let loaded = load_either(path, directory, state, CompiledPolicy::library_allowed)?;
+    let loaded = load_either(path, directory, state, CompiledPolicy::of_library_allowed)?;
     prove_narrow(&loaded.policy)?;
     Ok(loaded)
 }
@@ -123,16 +125,16 @@ fn load_either(
     path: &Path,
     directory: &Path,
     state: &Path,
-    library: impl FnOnce(&SourceFile) -> Option<Result<CompiledPolicy, PolicyErrors>>,
+    of_library: impl FnOnce(Document) -> Result<CompiledPolicy, PolicyErrors>,
 ) -> Result<LoadedPolicy, LoadError> {
     let (text, file) = read_document(path, directory).map_err(|why| unreadable(path, why))?;
-    let source = SourceFile::new(shown(path), text);
-    let Some(library) = library(&source) else {
-        return load_from(source, file, directory, state, Path::new(FLOOR));
-    };
+    let document = Document::read(SourceFile::new(shown(path), text));
+    if !document.is_library() {
+        return load_from(document, file, directory, state, Path::new(FLOOR));
+    }
     let above = file.as_deref().and_then(Path::parent);
     Ok(LoadedPolicy {
-        policy: library.map_err(LoadError::Invalid)?,
+        policy: of_library(document).map_err(LoadError::Invalid)?,
         workspace: above.unwrap_or(directory).to_owned(),
         ledger: state.to_owned(),
         files: Vec::from_iter(file),
@@ -175,8 +177,8 @@ pub fn load_above(
 ) -> Result<LoadedPolicy, LoadError> {
     let file = directory.join(path);
     let text = read(&file).map_err(|why| unreadable(path, why))?;
-    let source = SourceFile::new(shown(path), text);
-    load_from(source, Some(file), directory, state, floor)
+    let document = Document::read(SourceFile::new(shown(path), text));
+    load_from(document, Some(file), directory, state, floor)
 }
 
 fn unreadable(path: &Path, why: String) -> LoadError {
@@ -188,7 +190,7 @@ fn unreadable(path: &Path, why: String) -> LoadError {
 
 /// Loads what was read. Without a file, it is taken for one that lies in `directory`.
 fn load_from(
-    source: SourceFile,
+    document: Document,
     file: Option<PathBuf>,
     directory: &Path,
     state: &Path,
@@ -201,7 +203,7 @@ fn load_from(
         state: state.to_owned(),
         floor: Some(floor.to_owned()),
     };
-    let policy = CompiledPolicy::load(source, &disk).map_err(LoadError::Invalid)?;
+    let policy = CompiledPolicy::of_policy(document, &disk).map_err(LoadError::Invalid)?;
     let mut files = Vec::from_iter(file);
     files.extend(disk.on_disk(policy.files().skip(1).map(|file| file.name.as_str())));
     Ok(disk.located(policy, files))

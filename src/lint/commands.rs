@@ -8,7 +8,8 @@ use crate::analysis::argv::{Grammar, ways};
 use crate::analysis::both::never_both;
 use crate::analysis::{Answer, Cap};
 use crate::decision::ambiguous;
-use crate::policy::model::{Action, Tool};
+use crate::policy::libraries;
+use crate::policy::model::{Action, Argument, Spelling, Tool};
 
 /// What was found.
 #[derive(Debug, Default)]
@@ -26,11 +27,15 @@ pub(crate) struct Line {
     pub(crate) actions: Vec<String>,
 }
 
-/// Compares the actions of a policy. Those of one library are told apart by the library's own tests.
+/// Compares the actions of a policy. Those of one library are told apart by the library's own tests, also where the
+/// document is the library.
 pub(super) fn look(subject: &Subject<'_>) -> Ambiguous {
     let budget = subject.budget();
     let tools = subject.policy.tools();
     let mut found = Ambiguous::default();
+    if libraries().any(|library| library.text() == subject.text) {
+        return found;
+    }
     for (nth, tool) in tools.iter().enumerate() {
         for (other_nth, other) in tools.iter().enumerate().skip(nth) {
             let is_own = subject.model.tools.iter().any(|own| own.name == tool.name);
@@ -55,7 +60,7 @@ fn compare(
     let (mine, others) = (grammars(tool), grammars(other));
     for (nth, (name, grammar)) in mine.iter().enumerate() {
         for (other_nth, (other_name, other_grammar)) in others.iter().enumerate() {
-            if is_same && other_nth < nth {
+            if is_same && (other_nth < nth || begin_otherwise(tool, nth, other_nth)) {
                 continue;
             }
             let is_told = found.lines.iter().any(|line| {
@@ -105,6 +110,26 @@ fn grammars(tool: &Tool) -> Vec<(String, Result<Grammar<'_>, Cap>)> {
     actions
         .map(|action| (named(action), Grammar::new(tool, action)))
         .collect()
+}
+
+/// Returns true where the first command word tells two actions of a tool apart, which needs no search: what stands in
+/// front of it is then read alike for both.
+fn begin_otherwise(tool: &Tool, nth: usize, other: usize) -> bool {
+    let is_positional = |argument: &Argument| argument.spelling == Spelling::Positional;
+    if tool.options_first || tool.args.iter().any(is_positional) {
+        return false;
+    }
+    let firsts = |nth: usize| {
+        let commands = tool.actions.get(nth).map(|action| &action.command)?;
+        let firsts: Option<Vec<&String>> = commands.iter().map(|words| words.first()).collect();
+        firsts.filter(|firsts| {
+            !firsts.is_empty() && !firsts.iter().any(|word| tool.fixed.contains(word))
+        })
+    };
+    match (firsts(nth), firsts(other)) {
+        (Some(mine), Some(others)) => !mine.iter().any(|word| others.contains(word)),
+        _ => false,
+    }
 }
 
 /// Whether some command line calls both.

@@ -14,7 +14,7 @@ use super::compiled::{
 };
 use super::decode::nearest;
 use super::error::{Code, PolicyErrors, Problem, Problems};
-use super::gather::{Gathered, gather, gather_alone, gather_library};
+use super::gather::{Document, Gathered, gather, gather_alone, gather_library};
 use super::glob::Pattern;
 use super::matcher::{Apart, Matcher, RuleScope, ScopeId, Selector};
 use super::model::{
@@ -112,7 +112,14 @@ impl CompiledPolicy {
     /// assert!(CompiledPolicy::library(&SourceFile::new("policy", "version: 1\nname: x\n")).is_none());
     /// ```
     pub fn library(main: &SourceFile) -> Option<Result<CompiledPolicy, PolicyErrors>> {
-        compile_library(main, |_, _| {})
+        let document = Document::read(main.clone());
+        let is_library = document.is_library();
+        is_library.then(|| CompiledPolicy::of_library(document))
+    }
+
+    /// Compiles a document that is a tool library, with no rules.
+    pub(crate) fn of_library(library: Document) -> Result<CompiledPolicy, PolicyErrors> {
+        compile_library(library, |_, _| {})
     }
 
     /// Compiles a tool library by itself, with rules that allow all that it declares on every path: what its own
@@ -135,7 +142,14 @@ impl CompiledPolicy {
     /// # Ok::<(), lictor::policy::PolicyErrors>(())
     /// ```
     pub fn library_allowed(main: &SourceFile) -> Option<Result<CompiledPolicy, PolicyErrors>> {
-        compile_library(main, |policy, tests| {
+        let document = Document::read(main.clone());
+        let is_library = document.is_library();
+        is_library.then(|| CompiledPolicy::of_library_allowed(document))
+    }
+
+    /// Compiles a document that is a tool library, with rules that allow all that it declares.
+    pub(crate) fn of_library_allowed(library: Document) -> Result<CompiledPolicy, PolicyErrors> {
+        compile_library(library, |policy, tests| {
             let text = rules_for_all(&policy.tools);
             let allowed = super::decode::policy(super::source::parse(&text, 0)).value;
             policy.scopes = allowed.scopes;
@@ -149,6 +163,14 @@ impl CompiledPolicy {
     /// # Errors
     /// All that is wrong with them, in reading order.
     pub fn load(main: SourceFile, files: &dyn Files) -> Result<CompiledPolicy, PolicyErrors> {
+        CompiledPolicy::of_policy(Document::read(main), files)
+    }
+
+    /// Compiles a document that is a policy, with what it names.
+    pub(crate) fn of_policy(
+        main: Document,
+        files: &dyn Files,
+    ) -> Result<CompiledPolicy, PolicyErrors> {
         let Gathered {
             files: read,
             policy,
@@ -193,21 +215,17 @@ impl CompiledPolicy {
 }
 
 fn compile_library(
-    main: &SourceFile,
+    library: Document,
     add: impl FnOnce(&mut Policy, Vec<Test>),
-) -> Option<Result<CompiledPolicy, PolicyErrors>> {
-    let parsed = super::source::parse(&main.text, 0);
-    let is_library = parsed.root.as_ref().is_some_and(super::decode::is_library);
-    is_library.then(|| {
-        let (mut gathered, tests) = gather_library(main.clone(), parsed);
-        add(&mut gathered.policy, tests);
-        let loader = Loader {
-            files: gathered.files,
-            problems: gathered.problems,
-            partial: gathered.partial,
-        };
-        loader.compile(gathered.policy, &Placement::default())
-    })
+) -> Result<CompiledPolicy, PolicyErrors> {
+    let (mut gathered, tests) = gather_library(library);
+    add(&mut gathered.policy, tests);
+    let loader = Loader {
+        files: gathered.files,
+        problems: gathered.problems,
+        partial: gathered.partial,
+    };
+    loader.compile(gathered.policy, &Placement::default())
 }
 
 /// A policy that allows each action of these tools, with every path in every argument.

@@ -32,8 +32,32 @@ pub(crate) struct Gathered {
     pub(crate) narrow: Vec<(Span, String)>,
 }
 
-/// Reads `main` and what it names.
-pub(crate) fn gather(main: SourceFile, files: &dyn Files) -> Gathered {
+/// A document that was read as YAML, and not yet as a policy or a tool library.
+pub(crate) struct Document {
+    file: SourceFile,
+    parsed: source::Parsed,
+}
+
+impl Document {
+    /// Reads the text of the file; `number` is the file's among those of a policy.
+    fn numbered(file: SourceFile, number: u16) -> Document {
+        let parsed = source::parse(&file.text, number);
+        Document { file, parsed }
+    }
+
+    /// Reads the text of a file that no other one names.
+    pub(crate) fn read(file: SourceFile) -> Document {
+        Document::numbered(file, 0)
+    }
+
+    /// Returns true for a tool library, and false for a policy and what is meant to be one.
+    pub(crate) fn is_library(&self) -> bool {
+        self.parsed.root.as_ref().is_some_and(decode::is_library)
+    }
+}
+
+/// Gathers `main` and what it names.
+pub(crate) fn gather(main: Document, files: &dyn Files) -> Gathered {
     let mut gathering = Gathering {
         outside: files,
         files: Vec::new(),
@@ -73,15 +97,16 @@ pub(crate) fn gather_alone(name: &str, files: &dyn Files) -> Result<Gathered, St
         }
     }
     let file = files.read(name)?;
+    let file = Document::read(file);
     Ok(gather(file, &Beside(directory_of(name), files)))
 }
 
 /// A tool library by itself, as a policy that declares its tools and has no rules.
 /// Its tests are about another one: whose rules allow all that it declares.
-pub(crate) fn gather_library(main: SourceFile, parsed: source::Parsed) -> (Gathered, Vec<Test>) {
-    let decoded = decode::library(parsed);
+pub(crate) fn gather_library(main: Document) -> (Gathered, Vec<Test>) {
+    let decoded = decode::library(main.parsed);
     let gathered = Gathered {
-        files: vec![Arc::new(main)],
+        files: vec![Arc::new(main.file)],
         policy: Policy {
             tools: decoded.value.tools,
             ..Policy::default()
@@ -114,9 +139,8 @@ struct ReadLibrary {
 
 impl Gathering<'_> {
     /// Reads one policy and the libraries it uses. Its own names are relative to `directory`.
-    fn read(&mut self, file: SourceFile, directory: &str) -> Policy {
-        let number = u16::try_from(self.files.len()).unwrap_or(u16::MAX);
-        let mut parsed = source::parse(&file.text, number);
+    fn read(&mut self, document: Document, directory: &str) -> Policy {
+        let Document { file, mut parsed } = document;
         self.files.push(Arc::new(file));
         if let Some(root) = &mut parsed.root {
             self.extend_tools(root, directory);
@@ -353,7 +377,8 @@ impl Gathering<'_> {
     ) {
         let name = file.name.clone();
         let directory = line.last().map_or("", |name| directory_of(name)).to_owned();
-        let mut parent = self.read(file, &directory);
+        let number = u16::try_from(self.files.len()).unwrap_or(u16::MAX);
+        let mut parent = self.read(Document::numbered(file, number), &directory);
         let extends = std::mem::take(&mut parent.extends);
         self.add_parents(&mut parent, &extends, line);
         self.merge(policy, parent, &name, at);

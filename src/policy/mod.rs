@@ -34,6 +34,7 @@ pub use source::{SourceFile, Span};
 
 pub(crate) use compiled::{CompiledRule, RuleId};
 pub(crate) use decode::nearest;
+pub(crate) use gather::Document;
 pub use library::{Library, libraries};
 pub(crate) use library::{declared_tools, declaring as library_for};
 
