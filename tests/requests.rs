@@ -99,3 +99,54 @@ fn a_path_in_the_place_of_a_revision_is_denied_with_the_way_out() {
     assert_eq!(said("log --oneline HEAD"), Some(0));
     assert_eq!(said("log --oneline src"), Some(126));
 }
+
+/// An export goes to a directory of its own: nothing of it lies in `.git`, in agents' settings or beside other files.
+#[test]
+fn an_export_is_written_to_no_directory_that_holds_something_else() {
+    let place = repository();
+    let run = |args: &[&str]| place.lictor(args).end();
+    run(&["run", "--", "git", "status"]).ends_with_code(0);
+    place.write(".claude/x", "");
+    place.write("full/x", "");
+    std::fs::create_dir(place.work().join("empty")).unwrap();
+    std::os::unix::fs::symlink("empty", place.work().join("link")).unwrap();
+    for (out, why) in [
+        (".git", "protected"),
+        (".git/new", "protected"),
+        (".claude", "protected"),
+        ("full", "something else lies there"),
+        ("link", "symbolic link"),
+        ("link/new", "symbolic link"),
+        ("foo", "there already"),
+    ] {
+        let answer = run(&["ledger", "export", out]).ends_with_code(2);
+        assert!(answer.stderr.contains(why), "{out}: {answer:?}");
+    }
+    for out in ["empty", "new"] {
+        run(&["ledger", "export", out]).ends_with_code(0);
+        run(&["run", "--", "git", "status"]).ends_with_code(0);
+        run(&["ledger", "export", out]).ends_with_code(0);
+        assert!(place.work().join(out).join("checkpoint").is_file());
+    }
+}
+
+/// A directory stands for the policy in it, whatever is asked about that.
+#[test]
+fn a_directory_stands_for_its_policy_in_every_command() {
+    let place = repository();
+    for args in [
+        &["lint", "."][..],
+        &["test", "."],
+        &["prove", "."],
+        &["diff", ".", "lictor.yaml"],
+        &["diff", "lictor.yaml", "."],
+    ] {
+        let answer = place.lictor(args).end();
+        assert_eq!(answer.code, Some(0), "{args:?}: {answer:?}");
+    }
+    let answer = place.lictor(["diff", "--git", "none", "lictor.yaml"]).end();
+    assert!(
+        answer.stderr.contains("invalid object name 'none'"),
+        "{answer:?}"
+    );
+}

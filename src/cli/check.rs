@@ -46,7 +46,7 @@ pub(super) struct Given {
     /// Suppose that this approval is granted; implies --dry-run
     #[arg(long = "given-approval", value_name = "NAME")]
     approvals: Vec<String>,
-    /// Suppose that it is this time; implies --dry-run
+    /// Suppose that it is this date (2027-01-31) or time (2027-01-31T12:00:00Z); implies --dry-run
     #[arg(long, value_name = "TIME")]
     at: Option<String>,
 }

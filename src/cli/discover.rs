@@ -131,7 +131,7 @@ pub(super) fn each<T>(
 ) -> Each<T> {
     let (mut found, mut failed) = (Vec::new(), Vec::new());
     for file in files {
-        match look(file) {
+        match look(&in_directory(file)) {
             Ok(one) => found.push(one),
             Err(failure) => {
                 failure.print();
@@ -145,9 +145,17 @@ pub(super) fn each<T>(
     Each { found, failed }
 }
 
+/// The policy that a directory stands for; a file stands for itself.
+fn in_directory(file: &Path) -> PathBuf {
+    match file.is_dir() {
+        true => file.join(FILE_NAME),
+        false => file.to_owned(),
+    }
+}
+
 /// Loads one policy file as a text to compare: without regard to where it and its record lie.
 pub(super) fn load_document(path: &Path, directory: &Path) -> Result<CompiledPolicy, Failure> {
-    crate::governor::load_document(path, directory).map_err(|error| failure(&error))
+    crate::governor::load_document(&in_directory(path), directory).map_err(|error| failure(&error))
 }
 
 /// Loads this text in place of a policy file's own.

@@ -114,7 +114,6 @@ pub(super) fn main(command: &Lint, global: &Global) -> Result<Exit, Failure> {
         found: mut reports,
         failed,
     } = discover::each(&files, |file| {
-        let file = &in_directory(file);
         let report = look(file, &place)?;
         if command.fix {
             fixed(file, &place, report)
@@ -182,15 +181,6 @@ fn for_people(reports: &[Report]) -> Vec<Report> {
         }
     }
     reports
-}
-
-/// The policy that a directory stands for; a file stands for itself.
-fn in_directory(file: &Path) -> PathBuf {
-    if file.is_dir() {
-        file.join(discover::FILE_NAME)
-    } else {
-        file.to_owned()
-    }
 }
 
 fn exit(command: &Lint, reports: &[Report]) -> Exit {

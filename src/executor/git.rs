@@ -52,7 +52,8 @@ pub(crate) fn file_at(revision: &str, file: &Path, most_bytes: usize) -> Result<
     let ended = git.wait_with_output().map_err(|error| error.to_string())?;
     if bytes.is_ok() && !ended.status.success() {
         let said = String::from_utf8_lossy(&ended.stderr);
-        return Err(format!("git says: {}", said.trim().escape_debug()));
+        // Whoever prints it escapes what hides, and each line break is one to a reader.
+        return Err(format!("git says: {}", said.trim().replace('\n', "; ")));
     }
     bytes
 }

@@ -13,7 +13,8 @@ use crate::decision::paths::{CWD, Decided};
 use crate::decision::{Decision, Plan, Value};
 use crate::policy::glob::Case;
 use crate::policy::matcher::ScopeId;
-use crate::policy::model::{Access, ArgumentKind, RuleEffect, Spelling, Tree};
+use crate::policy::model::{Access, ArgumentKind, Creates, RuleEffect, Spelling, Tree};
+use crate::policy::protection;
 use crate::policy::{CompiledPolicy, CompiledRule};
 
 /// Most entries of a tree that are looked at: as many as the decision itself looks at.
@@ -94,6 +95,11 @@ impl<'a> Oracle<'a> {
                 rule.id
             )));
         }
+        if path.access == Access::Write
+            && let Some(why) = self.of_created(plan, path, &real)?
+        {
+            return Ok(Some(why));
+        }
         if path.tree == Tree::Names || !real.is_dir() {
             return Ok(None);
         }
@@ -103,6 +109,70 @@ impl<'a> Oracle<'a> {
             let found = crate::path::shown(found.as_os_str().as_bytes());
             format!("`{shown}` holds `{found}`, which rule `{rule}` keeps out")
         }))
+    }
+
+    /// A name that the write makes and that no request may. What git's index tracks is not known here.
+    fn of_created(
+        &self,
+        plan: &Plan,
+        path: &Decided,
+        real: &Path,
+    ) -> Result<Option<String>, TooLarge> {
+        let mut made = Vec::new();
+        match &path.creates {
+            Creates::Itself | Creates::Index => made.push(real.to_owned()),
+            Creates::Parents => {
+                made.extend(
+                    real.ancestors()
+                        .take_while(|above| !above.exists())
+                        .map(Path::to_owned),
+                );
+            }
+            Creates::From(source) => {
+                let sources = plan.paths.iter().filter(|other| other.argument == *source);
+                for source in sources {
+                    let source = self.root.join(source.canonical.as_str());
+                    let to = match source.file_name() {
+                        Some(name) if real.is_dir() => real.join(name),
+                        _ => real.to_owned(),
+                    };
+                    copies(&source, &to, &mut made)?;
+                }
+            }
+            Creates::Unknown if real.is_file() => {}
+            Creates::Unknown => {
+                let shown = path.shown();
+                return Ok(Some(format!(
+                    "nobody knows which names come to be below `{shown}`"
+                )));
+            }
+        }
+        let objection = made.iter().find_map(|made| {
+            let place = made.strip_prefix(self.root).ok()?.as_os_str().as_bytes();
+            let why = if self.is_guarded(place) {
+                "no request may write".to_owned()
+            } else if let Some(rule) = self.keeps_out(plan, path, place) {
+                format!("rule `{}` keeps out", rule.id)
+            } else if !self.is_allowed(plan.tool, plan.action, &path.argument, place) {
+                "no scope holds".to_owned()
+            } else {
+                return None;
+            };
+            let (shown, place) = (path.shown(), crate::path::shown(place));
+            Some(format!("writing `{shown}` makes `{place}`, which {why}"))
+        });
+        Ok(objection)
+    }
+
+    /// Returns true for a place that nothing is written to, whatever the rules say.
+    fn is_guarded(&self, place: &[u8]) -> bool {
+        let protected = &self.policy.switches().protected;
+        let mut names = place.split(|byte| *byte == b'/');
+        protection::covers(place)
+            || names.any(|name| {
+                let mut protected = protected.iter();
+                protected.any(|known| name.eq_ignore_ascii_case(known.as_bytes()))
+            })
     }
 
     /// The first entry below that a rule keeps out.
@@ -228,15 +298,97 @@ fn texts(value: &Value) -> Vec<&[u8]> {
     }
 }
 
-/// Where a path leads, the last name of which need not exist.
+/// The places that a copy of `source` to `to` makes, itself first.
+fn copies(source: &Path, to: &Path, made: &mut Vec<PathBuf>) -> Result<(), TooLarge> {
+    if made.len() >= MAX_ENTRIES {
+        return Err(TooLarge);
+    }
+    made.push(to.to_owned());
+    if source.is_dir() && !source.is_symlink() {
+        for entry in std::fs::read_dir(source).into_iter().flatten().flatten() {
+            copies(&entry.path(), &to.join(entry.file_name()), made)?;
+        }
+    }
+    Ok(())
+}
+
+/// Where a path leads, the last names of which need not exist.
 fn real(path: &Path, links: u32) -> Option<PathBuf> {
     if let Ok(real) = path.canonicalize() {
         return Some(real);
     }
-    let parent = path.parent()?.canonicalize().ok()?;
-    let links = links.checked_sub(1)?;
+    let parent = real(path.parent()?, links)?;
     match std::fs::read_link(path) {
-        Ok(target) => real(&parent.join(target), links),
+        Ok(target) => real(&parent.join(target), links.checked_sub(1)?),
         Err(_) => Some(parent.join(path.file_name()?)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::decision::{Context, Request, decide};
+
+    const POLICY: &str = "version: 1
+name: creates
+tools:
+  copy: {program: cp, actions: {run: {args: {from: {type: path, required: true}, to: {type: path, access: write, creates: {from: from}, required: true}}}}}
+  make: {program: mkdir, actions: {run: {args: {path: {type: path, access: write, creates: parents, required: true}}}}}
+  out: {program: out, actions: {run: {args: {path: {type: path, access: write, required: true}}}}}
+scopes: {work: [\"src/**\", \"deploy/**\", \"new\", \"new/a/b\"], locked: \"deploy/*.yml\"}
+rules:
+  - {id: work, allow: \"*\", within: work}
+  - {id: locked, deny: \"*\", touching: locked, access: write}
+";
+
+    #[test]
+    fn names_that_a_write_makes_are_asked_about() {
+        let place = tempfile::tempdir().unwrap();
+        let root = place.path().canonicalize().unwrap();
+        for file in ["src/prod.yml", "src/a/b.py", "src/g/.git/x", "deploy/c.py"] {
+            let file = root.join(file);
+            std::fs::create_dir_all(file.parent().unwrap()).unwrap();
+            std::fs::write(file, "").unwrap();
+        }
+        let policy = CompiledPolicy::from_yaml(POLICY).unwrap();
+        let oracle = Oracle::new(&policy, "test", &root);
+        let check = |line: &[&str], why: Option<&str>| {
+            let decision = decide(
+                &policy,
+                &Request::argv(line.iter().copied()),
+                &Context::new("test"),
+            );
+            assert!(
+                decision.plan().is_some(),
+                "{line:?}: {}",
+                decision.message()
+            );
+            let objection = oracle.objection(&decision).unwrap();
+            match why {
+                Some(why) => assert!(
+                    objection.as_ref().is_some_and(|told| told.contains(why)),
+                    "{line:?}: {objection:?}"
+                ),
+                None => assert_eq!(objection, None, "{line:?}"),
+            }
+        };
+        check(
+            &["cp", "src/prod.yml", "deploy"],
+            Some("`deploy/prod.yml`, which rule `locked`"),
+        );
+        check(&["cp", "src/a", "deploy"], None);
+        check(
+            &["cp", "src/g", "deploy"],
+            Some("`deploy/g/.git`, which no request may write"),
+        );
+        check(
+            &["cp", "src/a", "new"],
+            Some("`new/b.py`, which no scope holds"),
+        );
+        check(&["cp", "src/prod.yml", "src/other.yml"], None);
+        check(&["mkdir", "src/x/y"], None);
+        check(&["mkdir", "new/a/b"], Some("`new/a`, which no scope holds"));
+        check(&["out", "src/a"], Some("nobody knows"));
+        check(&["out", "src/prod.yml"], None);
     }
 }

@@ -26,6 +26,7 @@ pub(super) struct Tool {
 pub(super) struct Action {
     pub(super) command: Vec<String>,
     pub(super) fixed: Vec<String>,
+    pub(super) fixed_last: Vec<String>,
     pub(super) args: Vec<Argument>,
     pub(super) after: Option<Vec<Argument>>,
 }
@@ -87,6 +88,7 @@ impl Tool {
             text.push_str(&format!("      a{nth}:\n        report: tap\n"));
             text.push_str(&list("        command", &action.command));
             text.push_str(&list("        fixed", &action.fixed));
+            text.push_str(&list("        fixed_last", &action.fixed_last));
             text.push_str(&arguments("        args", &action.args));
             if let Some(after) = &action.after {
                 text.push_str(&arguments("        after", after));
@@ -192,9 +194,15 @@ impl Argument {
             _ if name == "-<n>" => vec![format!("-{value}")],
             "equals" => vec![format!("{name}={value}")],
             "glued" if !value.is_empty() => vec![format!("{name}{value}")],
-            _ => vec![name.clone(), value.clone()],
+            _ => in_words(name, value),
         }
     }
+}
+
+/// An option, which may be of several words, and its value in the next.
+fn in_words(name: &str, value: &str) -> Vec<String> {
+    let words = name.split(' ').chain([value]);
+    words.map(str::to_owned).collect()
 }
 
 /// The words that the specification renders a call to. Words that begin like options stand behind `--`,
@@ -223,6 +231,7 @@ pub(super) fn rendered(tool: &Tool, call: &Call) -> Vec<String> {
     );
     words.extend(action.fixed.clone());
     words.extend(of(&action.args, &call.args, false));
+    words.extend(action.fixed_last.clone());
     let positional = of(&action.args, &call.args, true);
     if positional
         .iter()
@@ -286,7 +295,7 @@ impl Call {
             Dashes::Reserved
         };
         if action.command.is_empty() {
-            let fixed = [tool.fixed.clone(), action.fixed.clone()].concat();
+            let fixed = [&tool.fixed[..], &action.fixed, &action.fixed_last].concat();
             words.extend(part(
                 [tool_part, action_part].concat(),
                 &fixed,
@@ -309,7 +318,8 @@ impl Call {
             )?);
             let command = &action.command[dice.roll(action.command.len())];
             words.extend(command.split(' ').map(str::to_owned));
-            words.extend(part(action_part, &action.fixed, tool.bundle, dashes, dice)?);
+            let fixed = [&action.fixed[..], &action.fixed_last].concat();
+            words.extend(part(action_part, &fixed, tool.bundle, dashes, dice)?);
         }
         if let Some(after) = &action.after {
             let behind = part(
@@ -484,7 +494,7 @@ fn option_item(argument: &Argument, given: &Given, dice: &mut Dice) -> Option<It
             continue;
         }
         if !optional {
-            ways.push(Item::Words(vec![name.clone(), value.clone()]));
+            ways.push(Item::Words(in_words(name, value)));
         }
         match letter(name) {
             Some(_) if *join == Some("equals") => {
@@ -494,6 +504,7 @@ fn option_item(argument: &Argument, given: &Given, dice: &mut Dice) -> Option<It
                 ways.push(Item::Valued(letter, value.clone(), *optional))
             }
             Some(_) => {}
+            None if name.contains(' ') => {}
             None => ways.push(Item::Words(vec![format!("{name}={value}")])),
         }
     }
@@ -621,6 +632,11 @@ impl Sketch {
             _ => true,
         };
         let join = self.join.filter(|join| !is_flag && fits(join));
+        // An option of two words takes its value from the third.
+        if join == Some("space") && self.names.contains(&2) {
+            let name = format!("-{}not -in", letter.to_ascii_uppercase());
+            names.insert(self.names[0] % names.len(), name);
+        }
         if positional {
             self.join = None;
         }
@@ -668,18 +684,21 @@ fn action(nth: usize) -> impl Strategy<Value = Action> {
         vec!["--fixed"],
         vec!["--fixed", "-F", "plain"],
     ]);
+    let fixed_last = select(vec![vec![], vec!["--last"], vec!["--last", "off", "-L"]]);
     (
         command,
         fixed,
+        fixed_last,
         vec(sketch(), 0..5),
         option::weighted(0.4, vec(sketch(), 0..4)),
     )
-        .prop_map(move |(command, fixed, args, after)| Action {
+        .prop_map(move |(command, fixed, fixed_last, args, after)| Action {
             command: command
                 .into_iter()
                 .map(|words| format!("{words}{nth}"))
                 .collect(),
             fixed: fixed.into_iter().map(str::to_owned).collect(),
+            fixed_last: fixed_last.into_iter().map(str::to_owned).collect(),
             args: sketched(args, 3, false),
             after: after.map(|after| sketched(after, 8, false)),
         })
@@ -856,6 +875,7 @@ pub(super) fn crowded_tool() -> impl Strategy<Value = Tool> {
                     Vec::new()
                 },
                 fixed: action_fixed.into_iter().map(str::to_owned).collect(),
+                fixed_last: Vec::new(),
                 args: numbered(own, "a"),
                 after: after.map(|after| numbered(after, "z")),
             }],

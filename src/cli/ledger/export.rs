@@ -9,7 +9,7 @@ use serde_json::json;
 
 use super::lines::{Form, Out};
 use super::select::Select;
-use super::{named, said, show};
+use super::{file, named, said, show};
 use crate::cli::exit::Exit;
 use crate::cli::{Failure, Global, print_json};
 use crate::log::proof;
@@ -78,6 +78,7 @@ fn tiles(
             "tiles need a directory to be written to: lictor ledger export DIR",
         ));
     };
+    file::takes_export(out, directory)?;
     let entries = proof::export(directory, out).map_err(|error| said(directory, &error))?;
     if global.json {
         print_json(&json!({"v": 1, "entries": entries, "path": out.display().to_string()}));

@@ -60,6 +60,28 @@ impl NewFile {
     }
 }
 
+/// Looks whether an export can be written to a directory: a new one, an empty one, or one that holds an export.
+///
+/// The checkpoint is the last file of an export: where it may not stand, none of it is written.
+pub(super) fn takes_export(out: &Path, ledger: &Path) -> Result<(), Failure> {
+    let Ok(mut entries) = std::fs::read_dir(out) else {
+        return NewFile::create(out, ledger).map(drop);
+    };
+    let is_ledger = matches!((out.canonicalize(), ledger.canonicalize()), (Ok(out), Ok(ledger)) if out == ledger);
+    if is_ledger {
+        return Ok(());
+    }
+    let checkpoint = out.join("checkpoint");
+    NewFile::anew(&checkpoint, ledger)?;
+    match entries.next().is_some() && !checkpoint.is_file() {
+        true => Err(failed(
+            out,
+            &"something else lies there; name a new or empty directory, or one with an earlier export",
+        )),
+        false => Ok(()),
+    }
+}
+
 fn failed(path: &Path, why: &dyn Display) -> Failure {
     Failure::new(format!("`{}` cannot be written: {why}", named(path)))
 }
