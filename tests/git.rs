@@ -123,6 +123,8 @@ const LOOKS: &[&str] = &[
     "git remote -v",
     "git remote get-url origin",
     "git stash list",
+    "git stash show",
+    "git stash show --name-only",
     "git worktree list",
     "git reflog -3",
     "git rev-parse HEAD",
@@ -155,6 +157,9 @@ const CHANGES: &[&str] = &[
     "git fetch",
     "git fetch origin more",
     "git push origin main",
+    "git tag -a v1.2.3 -m x",
+    "git reset",
+    "git reset --soft HEAD~1",
 ];
 
 /// Actions that run hooks: they are there to look at what is committed and pushed.
@@ -487,7 +492,6 @@ const NOT_TAKEN: &[(&str, &str)] = &[
     ("git checkout HEAD~1 -- src/a.py", "a person's to check out"),
     ("git restore --source=HEAD~1 src/a.py", "--source"),
     ("git restore --staged --worktree src/a.py", "two lines"),
-    ("git reset", "`git restore --staged FILE`"),
     ("git reset --hard HEAD~1", "`git restore FILE`"),
     ("git pull --rebase", "`git fetch`"),
     ("git merge --abort", "a person's"),
@@ -496,11 +500,16 @@ const NOT_TAKEN: &[(&str, &str)] = &[
     ("git revert --no-edit HEAD", "`git show REV`"),
     ("git apply x.patch", "the files themselves"),
     ("git stash", "`git switch -c NAME`"),
-    ("git stash show -p", "`git stash list`"),
+    ("git stash pop", "`git stash list`"),
+    (
+        "git stash show -p",
+        "`git diff stash@{0}^ stash@{0} -- PATH`",
+    ),
     ("git clean -fd", "by its name"),
     ("git branch new", "`git switch -c NAME`"),
     ("git branch -D feature", "a person's"),
-    ("git tag v2", "`git tag --list`"),
+    ("git tag -d v2", "`git tag --list`"),
+    ("git tag main", "`git tag v1.2.3`"),
     ("git remote show origin", "`git remote -v`"),
     ("git worktree add ../x", "`git worktree list`"),
     ("git submodule update --init", "a person's"),
@@ -830,6 +839,9 @@ fn what_names_an_object_names_a_commit() {
             refused(&format!("git merge-base HEAD {object}"));
             refused(&format!("git branch --contains={object}"));
             refused(&format!("git tag --points-at={object}"));
+            refused(&format!("git tag v9.9 {object}"));
+            refused(&format!("git reset --soft {object}"));
+            refused(&format!("git reset {object}"));
         }
         for pair in [
             "{top} {tree}",

@@ -23,7 +23,7 @@ static POLICY: LazyLock<CompiledPolicy> = LazyLock::new(|| {
          name: libraries\n\
          use: [{}]\n\
          scopes: {{everything: [\"**\"]}}\n\
-         rules: [{{id: all, allow: \"*\", within: everything}}, {{id: report, allow: pytest.run, within: {{junit: everything}}}}]\n",
+         rules: [{{id: all, allow: \"*\", within: everything}}, {{id: report, allow: pytest.run, within: {{junit: everything}}}}, {{id: plan, allow: terraform.plan, within: {{out: everything}}}}]\n",
         uses.join(", ")
     );
     CompiledPolicy::from_yaml(&text).unwrap()
@@ -442,6 +442,21 @@ fn everyday_git_is_understood() {
     runs("git remote -v", "GIT remote --verbose");
     runs("git stash list", "GIT stash list");
     runs(
+        "git stash show stash@{0}",
+        "GIT stash show --no-ext-diff --no-textconv --no-include-untracked --stat stash@{0}",
+    );
+    runs("git reset", "GIT reset --");
+    runs(
+        "git reset -q HEAD~1",
+        "GIT reset --quiet HEAD~1^{commit} --",
+    );
+    runs(
+        "git reset --soft HEAD~1",
+        "GIT reset --soft HEAD~1^{commit}",
+    );
+    runs("git tag v1.2", "GIT tag --no-sign v1.2");
+    runs("git tag v1.2 main", "GIT tag --no-sign v1.2 main^{commit}");
+    runs(
         "git -C sub status",
         &STATUS.replace(
             "GIT",
@@ -608,7 +623,7 @@ fn git_takes_no_other_configuration_output_or_program() {
         "pull",
         "merge x",
         "rebase x",
-        "reset --hard",
+        "stash pop",
         "clean -fd",
         "stash",
         "config x y",
@@ -625,7 +640,9 @@ fn git_takes_no_other_configuration_output_or_program() {
     refused("git branch new", ArgumentUnknown);
     refused("git branch -D main", ArgumentUnknown);
     refused("git remote add x y", ArgumentUnknown);
-    refused("git tag v1", ArgumentUnknown);
+    refused("git tag main", ArgumentUnknown);
+    refused("git tag -f v1", ArgumentUnknown);
+    refused("git reset --hard", ArgumentUnknown);
 }
 
 /// Without a repository `git diff A B` takes both for files, which no rule has spoken about.
@@ -886,7 +903,7 @@ fn programs_that_look_at_files_write_run_and_follow_nothing() {
     // A second operand is where uniq writes to.
     refused("uniq a b", ArgumentUnknown);
     for program in [
-        "sh", "bash", "env", "printenv", "xargs", "tee", "ln", "dd", "install", "timeout", "sudo",
+        "sh", "bash", "xargs", "tee", "ln", "dd", "install", "timeout", "sudo",
     ] {
         let decision = decide(
             &POLICY,
@@ -899,6 +916,48 @@ fn programs_that_look_at_files_write_run_and_follow_nothing() {
             "{program}: {}",
             decision.message()
         );
+    }
+    refused("env x", ArgumentUnknown);
+    refused("env", ArgumentRequired);
+    refused("printenv", ArgumentRequired);
+    refused("printenv AWS_SECRET_ACCESS_KEY", ArgumentInvalid);
+    // Scripts and programs that write, run or read something else are told by what they hold.
+    for script in [
+        "w x",
+        "1,2w x",
+        "s/a/b/w x",
+        "r x",
+        "R x",
+        "W x",
+        "e id",
+        "s/a/b/e",
+        "1e id",
+        "p;w x",
+        "/a/w x",
+        "s/[/]/;s/w f/y/",
+        "F;e",
+        "y/a/b/;w x",
+        "{p}",
+        ":a;ba",
+    ] {
+        refused(&format!("sed '{script}' a"), ArgumentInvalid);
+        refused(&format!("sed -e '{script}' a"), ArgumentInvalid);
+    }
+    for program in [
+        "{print > \"x\"}",
+        "{print >> \"x\"}",
+        "{print | \"id\"}",
+        "{\"id\" | getline}",
+        "{getline < \"x\"}",
+        "BEGIN{system(\"id\")}",
+        "{print system(\"id\")}",
+        "@load \"x\"",
+        "@include \"x\"",
+        "function f(x){}",
+        "{print ENVIRON[\"HOME\"]}",
+        "/[a/ {print \"]/ {system(\"}",
+    ] {
+        refused(&format!("awk '{program}' a"), ArgumentInvalid);
     }
     // Only bare names: another directory may hold another program.
     refused("./ls", ToolNotAllowed);
