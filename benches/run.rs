@@ -30,8 +30,8 @@ const LEVELS: [Level; 4] = Level::ALL;
 #[divan::bench(args = LEVELS, sample_count = 200, sample_size = 1)]
 fn run_true(bencher: Bencher<'_, '_>, level: Level) {
     let executor = Posix::new().at_most(level);
-    let launch = contract::launch(&["/bin/true"]);
-    bencher.bench_local(|| contract::run(&executor, &launch, &mut ()));
+    let job = contract::job(&["/bin/true"]);
+    bencher.bench_local(|| contract::run(&executor, &job, &mut ()));
 }
 
 /// The same from a host that has 500 MB in memory. Goal: the same time.
@@ -39,8 +39,8 @@ fn run_true(bencher: Bencher<'_, '_>, level: Level) {
 fn run_true_from_500_mb(bencher: Bencher<'_, '_>) {
     let memory = vec![1u8; 500 << 20];
     let executor = Posix::new();
-    let launch = contract::launch(&["/bin/true"]);
-    bencher.bench_local(|| contract::run(&executor, &launch, &mut ()));
+    let job = contract::job(&["/bin/true"]);
+    bencher.bench_local(|| contract::run(&executor, &job, &mut ()));
     black_box(memory);
 }
 
@@ -80,15 +80,15 @@ impl Observer for Cancel {
 fn kill_to_evidence(bencher: Bencher<'_, '_>, level: Level) {
     let executor = Posix::new().at_most(level);
     let script = "trap '' TERM; (sleep 9; :) & (sleep 9; :) & echo ready; sleep 9";
-    let mut launch = contract::shell(script);
-    launch.limits.grace = Duration::from_secs(5);
+    let mut job = contract::shell(script);
+    job.limits.grace = Duration::from_secs(5);
     let mut times = Vec::new();
     bencher.bench_local(|| {
         let mut observer = Cancel {
             token: CancelToken::new(),
             at: None,
         };
-        let evidence = contract::run(&executor, &launch, &mut observer);
+        let evidence = contract::run(&executor, &job, &mut observer);
         times.push(observer.at.unwrap().elapsed());
         evidence
     });
@@ -102,9 +102,9 @@ fn kill_to_evidence(bencher: Bencher<'_, '_>, level: Level) {
 fn drain_2_gb(bencher: Bencher<'_, '_>) {
     const BYTES: u64 = 2 << 30;
     let executor = Posix::new();
-    let launch = contract::launch(&["/usr/bin/head", "-c", &BYTES.to_string(), "/dev/zero"]);
+    let job = contract::job(&["/usr/bin/head", "-c", &BYTES.to_string(), "/dev/zero"]);
     bencher.counter(BytesCount::new(BYTES)).bench_local(|| {
-        let evidence = contract::run(&executor, &launch, &mut ());
+        let evidence = contract::run(&executor, &job, &mut ());
         assert_eq!(evidence.stdout.bytes, BYTES);
         evidence
     });
@@ -112,11 +112,11 @@ fn drain_2_gb(bencher: Bencher<'_, '_>) {
 
 /// How late the deadline is. Goal: 10 ms at most.
 fn overshoot() {
-    let mut launch = contract::launch(&["/bin/sleep", "9"]);
-    launch.limits.timeout = Duration::from_millis(100);
+    let mut job = contract::job(&["/bin/sleep", "9"]);
+    job.limits.timeout = Duration::from_millis(100);
     let mut late: Vec<u64> = (0..20)
         .map(|_| {
-            let evidence = contract::run(&Posix::new(), &launch, &mut ());
+            let evidence = contract::run(&Posix::new(), &job, &mut ());
             assert_eq!(evidence.status, Status::Timeout);
             evidence.duration_ms.saturating_sub(100)
         })

@@ -151,6 +151,7 @@ const DOORS: &[Door] = &[
         names: &["nix", "rustix", "libc"],
         places: &[
             ("executor/posix/", "runs commands"),
+            ("executor/cancel.rs", "waits until a run is cancelled"),
             ("resolve/", "asks the disk: openat2, statx, who we are"),
             (
                 "log/store/",

@@ -75,17 +75,17 @@ const CROWD: u64 = 2000;
 
 fn ends_in_time(crowd: &str) {
     let program = std::env::current_exe().unwrap();
-    let mut launch = contract::launch(&[program.to_str().unwrap(), "--crowd", crowd]);
-    launch.limits.timeout = TIMEOUT;
-    launch.limits.grace = GRACE;
-    launch.limits.processes = Some(CROWD);
+    let mut job = contract::job(&[program.to_str().unwrap(), "--crowd", crowd]);
+    job.limits.timeout = TIMEOUT;
+    job.limits.grace = GRACE;
+    job.limits.processes = Some(CROWD);
     let executor = Posix::new();
-    launch.containment = Containment::AtLeast(Level::PidNamespace);
-    if let Err(error) = executor.prepare(&launch) {
+    job.containment = Containment::AtLeast(Level::PidNamespace);
+    if let Err(error) = executor.prepare(&job) {
         return println!("not run: {error}");
     }
     let started = Instant::now();
-    let evidence = contract::run(&executor, &launch, &mut ());
+    let evidence = contract::run(&executor, &job, &mut ());
     let took = started.elapsed();
     assert!(took < TIMEOUT + GRACE + MORE, "{took:?}: {evidence:#?}");
     assert_eq!(evidence.status, Status::Timeout, "{evidence:#?}");

@@ -14,10 +14,9 @@ use std::path::{Path, PathBuf};
 
 use lictor::decision::{Effect, Request};
 use lictor::evidence::{Evidence, Status};
-use lictor::executor::{Capabilities, Executor, Posix, PrepareError, Prepared};
+use lictor::executor::{Capabilities, Executor, Job, Posix, PrepareError, Ready};
 use lictor::governor::{Governor, Ran, load};
 use lictor::reason::Reason;
-use lictor::resolve::Launch;
 
 /// `run` prints where it is and what it got; `change` exchanges its first path while it runs.
 const POLICY: &str = r#"version: 1
@@ -59,10 +58,10 @@ impl Executor for Late {
         self.backend.capabilities()
     }
 
-    fn prepare(&self, launch: &Launch) -> Result<Prepared, PrepareError> {
-        let prepared = self.backend.prepare(launch);
+    fn prepare(&self, job: &Job) -> Result<Box<dyn Ready>, PrepareError> {
+        let ready = self.backend.prepare(job);
         (self.change)(&self.work);
-        prepared
+        ready
     }
 }
 
@@ -91,13 +90,14 @@ impl Place {
         let work = self.root().join("work");
         let file = Path::new("lictor.yaml");
         let loaded = load(file, &work, &self.root().join("state")).unwrap();
-        let backend = Posix::new();
+        // The tests' own program is no helper.
+        let backend = Posix::new().with_helper(env!("CARGO_BIN_EXE_lictor"));
         let late = Late {
             backend,
             work,
             change,
         };
-        let governor = Governor::with_executor(loaded, Box::new(late));
+        let governor = Governor::with_executor(loaded, late);
         governor.run(request, &governor.context("test"), &mut ())
     }
 

@@ -28,8 +28,7 @@ use std::time::{Duration, Instant};
 
 use lictor::evidence::{Evidence, Level, Status};
 use lictor::executor::contract;
-use lictor::executor::{Executor, Posix};
-use lictor::resolve::Launch;
+use lictor::executor::{Directory, Executor, Job, Posix};
 use twice::{ORDINARY_USER, Test, become_user, is_root, run_tests, test};
 
 fn main() -> ExitCode {
@@ -135,18 +134,18 @@ const COMMANDS: &[Hostile] = &[
     ("burn", burn),
 ];
 
-/// A launch of this program's command `name`.
-fn inside(name: &str, words: &[&str]) -> Launch {
+/// A job of this program's command `name`.
+fn inside(name: &str, words: &[&str]) -> Job {
     let program = std::env::current_exe().unwrap();
     let mut argv = vec![program.to_str().unwrap(), "--command", name];
     argv.extend(words);
-    let mut launch = contract::launch(&argv);
-    launch.limits.timeout = Duration::from_secs(20);
-    launch
+    let mut job = contract::job(&argv);
+    job.limits.timeout = Duration::from_secs(20);
+    job
 }
 
-fn run(launch: &Launch) -> Evidence {
-    contract::run(&Posix::new(), launch, &mut ())
+fn run(job: &Job) -> Evidence {
+    contract::run(&Posix::new(), job, &mut ())
 }
 
 #[track_caller]
@@ -200,14 +199,14 @@ fn be_host(name: &str, words: &[&str]) {
         ("hidden", []) => {
             let place = PathBuf::from(std::env::var_os("PLACE").unwrap());
             let names = std::env::var("NAMES").unwrap();
-            let mut launch = inside("open", &names.split(' ').collect::<Vec<_>>());
-            launch.hidden = vec![place.join("ledger")];
-            launch.read_only = vec![place.join("policy")];
-            run(&launch)
+            let mut job = inside("open", &names.split(' ').collect::<Vec<_>>());
+            job.hidden = vec![place.join("ledger")];
+            job.read_only = vec![place.join("policy")];
+            run(&job)
         }
         ("cgroup", [directory, command, limit, rest @ ..]) => {
-            let mut launch = inside(command, rest);
-            launch.limits.processes = limit.parse().ok();
+            let mut job = inside(command, rest);
+            job.limits.processes = limit.parse().ok();
             fs::write(Path::new(directory).join("cgroup.procs"), "0").unwrap();
             if std::env::var_os("ORDINARY").is_some() {
                 let user = ORDINARY_USER.to_string();
@@ -219,7 +218,7 @@ fn be_host(name: &str, words: &[&str]) {
                     .exec();
                 panic!("{error}");
             }
-            run(&launch)
+            run(&job)
         }
         _ => panic!("{name} {words:?}"),
     };
@@ -322,15 +321,13 @@ fn terminal_cannot_be_reached() {
 }
 
 fn terminal_in_reach_is_left_as_it_was() {
-    for level in [Level::Subreaper, Level::ProcessGroup] {
-        let (evidence, is_as_before) = on_a_terminal(level);
-        assert!(said(&evidence).contains("reached"), "{evidence:#?}");
-        let is_told = |event: &lictor::evidence::Event| {
-            event.what == "NOT_PROTECTED" && event.about.contains("the terminal")
-        };
-        assert!(evidence.events.iter().any(is_told), "{evidence:#?}");
-        assert!(is_as_before, "{}", level.name());
-    }
+    let (evidence, is_as_before) = on_a_terminal(Level::Subreaper);
+    assert!(said(&evidence).contains("reached"), "{evidence:#?}");
+    let is_told = |event: &lictor::evidence::Event| {
+        event.what == "NOT_PROTECTED" && event.about.contains("the terminal")
+    };
+    assert!(evidence.events.iter().any(is_told), "{evidence:#?}");
+    assert!(is_as_before);
 }
 
 fn listed(directory: impl AsRef<Path>) -> Vec<PathBuf> {
@@ -770,10 +767,10 @@ fn hard_links_are_told() {
     let place = place();
     let path = |name: &str| place.path().join(name);
     fs::hard_link(path("ledger/key"), path("second")).unwrap();
-    let mut launch = contract::launch(&["/bin/true"]);
-    launch.hidden = vec![path("ledger")];
-    launch.read_only = vec![path("policy")];
-    let evidence = run(&launch);
+    let mut job = contract::job(&["/bin/true"]);
+    job.hidden = vec![path("ledger")];
+    job.read_only = vec![path("policy")];
+    let evidence = run(&job);
     assert_eq!(evidence.events.len(), 1, "{evidence:#?}");
     assert_eq!(evidence.events[0].what, "NOT_PROTECTED");
     assert!(
@@ -965,9 +962,9 @@ fn mount_cgroups_anew(words: &[&str]) {
 
 fn limits_cannot_be_lifted() {
     in_delegated(|delegated, owner| {
-        let mut launch = contract::launch(&["/bin/true"]);
-        launch.limits.processes = Some(20);
-        if Posix::new().prepare(&launch).is_err() {
+        let mut job = contract::job(&["/bin/true"]);
+        job.limits.processes = Some(20);
+        if Posix::new().prepare(&job).is_err() {
             println!("not run: processes cannot be limited here");
             return;
         }
@@ -1031,13 +1028,13 @@ fn make_many(_: &[&str]) {
 
 fn late_processor_time_counts() {
     // Used up between two looks, or where nobody could look: what was used says so in the end.
-    for level in [Level::PidNamespace, Level::Subreaper, Level::ProcessGroup] {
+    for level in [Level::PidNamespace, Level::Subreaper] {
         if !works(level) {
             continue;
         }
-        let mut launch = inside("burn", &["60"]);
-        launch.limits.cpu = Some(Duration::from_millis(50));
-        let evidence = contract::run(&Posix::new().at_most(level), &launch, &mut ());
+        let mut job = inside("burn", &["60"]);
+        job.limits.cpu = Some(Duration::from_millis(50));
+        let evidence = contract::run(&Posix::new().at_most(level), &job, &mut ());
         assert_eq!(evidence.status, Status::Limit, "{evidence:#?}");
         assert_eq!(evidence.limit.as_deref(), Some("cpu"), "{evidence:#?}");
     }
@@ -1061,9 +1058,9 @@ fn burn(words: &[&str]) {
 }
 
 fn weak_levels_say_so() {
-    for level in [Level::ProcessGroup, Level::Subreaper, Level::Cgroup] {
+    for level in [Level::Subreaper, Level::Cgroup] {
         let executor = Posix::new().at_most(level);
-        let evidence = contract::run(&executor, &contract::launch(&["/bin/true"]), &mut ());
+        let evidence = contract::run(&executor, &contract::job(&["/bin/true"]), &mut ());
         let about = "lictor's processes, the terminal, devices, control groups and System V IPC: no namespaces";
         let is_told =
             |event: &lictor::evidence::Event| event.what == "NOT_PROTECTED" && event.about == about;
@@ -1111,15 +1108,15 @@ fn ordinary_programs_work() {
             println!("not run: no {program}");
             continue;
         }
-        let mut launch = contract::shell(script);
-        launch.limits.timeout = Duration::from_secs(60);
-        launch.cwd = std::sync::Arc::new(File::open(place.path()).unwrap().into());
+        let mut job = contract::shell(script);
+        job.limits.timeout = Duration::from_secs(60);
+        job.directory = Directory::open(place.path()).unwrap();
         let home = place.path().as_os_str().to_owned();
-        launch.env.push(("PATH".into(), "/usr/bin:/bin".into()));
-        launch.env.push(("HOME".into(), home.clone()));
-        launch.env.push(("TERM".into(), "xterm".into()));
-        launch.env.push(("TMUX_TMPDIR".into(), home));
-        let evidence = run(&launch);
+        job.env.push(("PATH".into(), "/usr/bin:/bin".into()));
+        job.env.push(("HOME".into(), home.clone()));
+        job.env.push(("TERM".into(), "xterm".into()));
+        job.env.push(("TMUX_TMPDIR".into(), home));
+        let evidence = run(&job);
         let stdout = evidence.stdout.text.to_lossy();
         assert_eq!(
             stdout,

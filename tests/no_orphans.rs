@@ -18,7 +18,7 @@
 mod escape;
 mod twice;
 
-use std::fs::{File, OpenOptions};
+use std::fs::OpenOptions;
 use std::io::{BufRead, BufReader, Read};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
@@ -28,10 +28,11 @@ use std::time::{Duration, Instant};
 
 use escape::{ESCAPES, Escape, Leader};
 use lictor::evidence::{EmptyProof, Evidence, Level, ProcView, Status, StopReason};
-use lictor::executor::contract::{self, PROMISES};
-use lictor::executor::{CancelToken, Executor, Observer, Posix, PrepareError, Stream};
+use lictor::executor::contract::{self, ANY, LOCAL};
+use lictor::executor::{
+    CancelToken, Directory, Executor, Job, Observer, Posix, PrepareError, Stream,
+};
 use lictor::policy::terms::Containment;
-use lictor::resolve::Launch;
 use twice::{Test, become_user, run_tests, test};
 
 /// How each level that offers proof proves that nothing is left.
@@ -85,7 +86,7 @@ fn tests() -> Vec<Test> {
         ),
         test(
             "what was built ahead is used for what it was built for only",
-            what_was_built_ahead_is_used_for_what_it_was_built_for_only,
+            a_helper_that_was_started_ahead_builds_what_is_asked_for,
         ),
         test(
             "many runs at once do not disturb each other",
@@ -148,7 +149,7 @@ fn tests() -> Vec<Test> {
             println!("note: {} does not work here", level.name());
             continue;
         }
-        for (name, promise) in PROMISES {
+        for (name, promise) in ANY.iter().chain(LOCAL) {
             let name = format!("{} keeps promise {name}", level.name());
             tests.push(test(name, move || promise(&Posix::new().at_most(level))));
         }
@@ -221,7 +222,7 @@ fn directory() -> tempfile::TempDir {
     tempfile::tempdir().unwrap()
 }
 
-fn escaping(escape: &str, directory: &Path) -> Launch {
+fn escaping(escape: &str, directory: &Path) -> Job {
     let program = std::env::current_exe().unwrap();
     let words = [
         program.to_str().unwrap(),
@@ -229,20 +230,20 @@ fn escaping(escape: &str, directory: &Path) -> Launch {
         escape,
         directory.to_str().unwrap(),
     ];
-    let mut launch = contract::launch(&words);
-    launch.limits.timeout = Duration::from_secs(20);
-    launch.limits.grace = Duration::from_millis(50);
-    launch
+    let mut job = contract::job(&words);
+    job.limits.timeout = Duration::from_secs(20);
+    job.limits.grace = Duration::from_millis(50);
+    job
 }
 
 #[track_caller]
 fn nothing_escapes(level: Level, escape: &Escape) {
     let directory = directory();
-    let mut launch = escaping(escape.name, directory.path());
-    launch.containment = Containment::AtLeast(level);
+    let mut job = escaping(escape.name, directory.path());
+    job.containment = Containment::AtLeast(level);
     let mut observer = OnReady::new(directory.path(), escape.leader == Leader::Stays);
     let started = Instant::now();
-    let evidence = contract::run(&Posix::new().at_most(level), &launch, &mut observer);
+    let evidence = contract::run(&Posix::new().at_most(level), &job, &mut observer);
     assert!(
         is_free(&observer.alive),
         "something survived: {evidence:#?}"
@@ -253,10 +254,13 @@ fn nothing_escapes(level: Level, escape: &Escape) {
         started.elapsed()
     );
     assert!(evidence.survivors.is_empty(), "{evidence:#?}");
-    let proof = PROOFS.iter().find(|(of, _)| *of == level).unwrap().1;
+    let (_, proof) = PROOFS.into_iter().find(|(of, _)| *of == level).unwrap();
     assert_eq!(
-        (evidence.containment.level, evidence.containment.empty_proof),
-        (level, proof)
+        (
+            &evidence.containment.level,
+            &evidence.containment.empty_proof
+        ),
+        (&level.into(), &proof)
     );
     assert!(!evidence.stdout.held_open, "{evidence:#?}");
     match escape.leader {
@@ -285,12 +289,7 @@ fn trial_names_every_level() {
     let levels: Vec<Level> = trials.iter().map(|trial| trial.level).collect();
     assert_eq!(
         levels,
-        [
-            Level::PidNamespace,
-            Level::Cgroup,
-            Level::Subreaper,
-            Level::ProcessGroup
-        ]
+        [Level::PidNamespace, Level::Cgroup, Level::Subreaper]
     );
     for trial in trials {
         if let Some(error) = trial.error {
@@ -303,11 +302,11 @@ fn trial_names_every_level() {
 }
 
 fn weak_levels_are_refused() {
-    let mut launch = contract::shell("exit 0");
-    launch.containment = Containment::AtLeast(Level::PidNamespace);
+    let mut job = contract::shell("exit 0");
+    job.containment = Containment::AtLeast(Level::PidNamespace);
     let error = Posix::new()
         .at_most(Level::Subreaper)
-        .prepare(&launch)
+        .prepare(&job)
         .unwrap_err();
     assert!(matches!(error, PrepareError::Containment { .. }), "{error}");
     assert_eq!(error.reason().code(), "CONTAINMENT_UNAVAILABLE");
@@ -317,27 +316,15 @@ fn helper_can_be_named() {
     let executor = Posix::new().with_helper(std::env::current_exe().unwrap());
     let evidence = contract::run(&executor, &contract::shell("exit 7"), &mut ());
     assert_eq!(evidence.exit_code, Some(7));
-    assert!(evidence.containment.level > Level::ProcessGroup);
+    assert!(evidence.containment.level >= Level::Subreaper);
 }
 
 fn wrong_helpers_are_noticed() {
     for wrong in ["/bin/true", "/bin/cat", "/nonexistent", "/etc/passwd"] {
         let executor = Posix::new().with_helper(wrong);
-        let evidence = contract::run(&executor, &contract::shell("exit 7"), &mut ());
-        assert_eq!(
-            (evidence.status, evidence.exit_code),
-            (Status::Fail, Some(7))
-        );
-        let containment = evidence.containment;
-        assert_eq!(containment.level, Level::ProcessGroup);
-        assert!(
-            containment.degraded_because[0].starts_with("no helper: "),
-            "{containment:?}"
-        );
-        let mut launch = contract::shell("exit 7");
-        launch.containment = Containment::AtLeast(Level::Subreaper);
-        let error = executor.prepare(&launch).unwrap_err();
+        let error = executor.prepare(&contract::shell("exit 7")).unwrap_err();
         assert_eq!(error.reason().code(), "CONTAINMENT_UNAVAILABLE");
+        assert!(error.to_string().contains("the helper process"), "{error}");
     }
 }
 
@@ -347,10 +334,10 @@ fn children_of_this_process() -> String {
 }
 
 fn dropping_leaves_nothing() {
-    let mut launch = contract::shell("exit 0");
-    launch.limits.cpu = Some(Duration::from_secs(1));
+    let mut job = contract::shell("exit 0");
+    job.limits.cpu = Some(Duration::from_secs(1));
     let prepared: Vec<_> = (0..3)
-        .map(|_| Posix::new().prepare(&launch).unwrap())
+        .map(|_| Posix::new().prepare(&job).unwrap())
         .collect();
     assert_eq!(children_of_this_process().split_whitespace().count(), 3);
     drop(prepared);
@@ -358,22 +345,21 @@ fn dropping_leaves_nothing() {
 }
 
 /// A shell that lists `directory`, which is hidden from it.
-fn listing(directory: &Path) -> Launch {
-    let mut launch = contract::shell(&format!("ls -A {}", directory.display()));
-    launch.hidden = vec![directory.to_owned()];
-    launch
+fn listing(directory: &Path) -> Job {
+    let mut job = contract::shell(&format!("ls -A {}", directory.display()));
+    job.hidden = vec![directory.to_owned()];
+    job
 }
 
-fn what_was_built_ahead_is_used_for_what_it_was_built_for_only() {
+fn a_helper_that_was_started_ahead_builds_what_is_asked_for() {
     let place = tempfile::tempdir().unwrap();
     let [before, after] = ["before", "after"].map(|name| place.path().join(name));
     std::fs::create_dir(&before).unwrap();
     std::fs::write(before.join("secret"), "").unwrap();
-    // Not there when it was announced: it could not have been hidden then.
-    let check = |announced: &Path, prepared: &Path| {
+    // One of them is not there yet when the helper is started.
+    let check = |prepared: &Path| {
         let executor = Posix::new();
         executor.start_helper_ahead();
-        executor.announce(&listing(announced));
         std::fs::create_dir_all(&after).unwrap();
         std::fs::write(after.join("secret"), "").unwrap();
         let evidence = contract::run(&executor, &listing(prepared), &mut ());
@@ -384,9 +370,8 @@ fn what_was_built_ahead_is_used_for_what_it_was_built_for_only() {
     if Posix::new().trial().unwrap()[0].error.is_some() {
         return;
     }
-    check(&after, &after);
-    check(&before, &before);
-    check(&before, &after);
+    check(&after);
+    check(&before);
     // One that has ended is not waited for.
     let executor = Posix::new();
     executor.start_helper_ahead();
@@ -407,7 +392,6 @@ fn what_was_built_ahead_is_used_for_what_it_was_built_for_only() {
     // One that nobody needs ends.
     let executor = Posix::new();
     executor.start_helper_ahead();
-    executor.announce(&listing(&before));
     drop(executor);
     assert_eq!(children_of_this_process(), "");
 }
@@ -417,8 +401,8 @@ fn many_runs_at_once() {
     std::thread::scope(|scope| {
         for number in 0..8 {
             scope.spawn(move || {
-                let launch = contract::shell(&format!("sleep 0.3; echo {number}; exit {number}"));
-                let evidence = contract::run(&Posix::new(), &launch, &mut ());
+                let job = contract::shell(&format!("sleep 0.3; echo {number}; exit {number}"));
+                let evidence = contract::run(&Posix::new(), &job, &mut ());
                 assert_eq!(evidence.exit_code, Some(number));
                 assert_eq!(evidence.stdout.text.to_lossy(), format!("{number}\n"));
             });
@@ -437,9 +421,9 @@ fn many_runs_leave_nothing() {
     std::thread::scope(|scope| {
         for _ in 0..10 {
             scope.spawn(|| {
-                let (executor, launch) = (Posix::new(), contract::launch(&["/bin/true"]));
+                let (executor, job) = (Posix::new(), contract::job(&["/bin/true"]));
                 for _ in 0..50 {
-                    let evidence = contract::run(&executor, &launch, &mut ());
+                    let evidence = contract::run(&executor, &job, &mut ());
                     assert_eq!(evidence.status, Status::Pass, "{evidence:#?}");
                     assert_ne!(evidence.containment.empty_proof, EmptyProof::None);
                 }
@@ -500,11 +484,11 @@ fn hidden_is_hidden() {
         directory.path().display(),
         directory.path().file_name().unwrap().display(),
     );
-    let mut launch = contract::shell(&script);
-    launch.cwd = std::sync::Arc::new(File::open(directory.path()).unwrap().into());
-    launch.hidden = vec![ledger.clone(), directory.path().join("absent")];
-    launch.read_only = vec![policy.clone()];
-    let evidence = contract::run(&Posix::new(), &launch, &mut ());
+    let mut job = contract::shell(&script);
+    job.directory = Directory::open(directory.path()).unwrap();
+    job.hidden = vec![ledger.clone(), directory.path().join("absent")];
+    job.read_only = vec![policy.clone()];
+    let evidence = contract::run(&Posix::new(), &job, &mut ());
     assert_eq!(
         evidence.stdout.text.to_lossy(),
         "version: 1",
@@ -515,20 +499,20 @@ fn hidden_is_hidden() {
     assert_eq!(std::fs::read_to_string(&policy).unwrap(), "version: 1");
     assert_eq!(std::fs::read_dir(&ledger).unwrap().count(), 1);
     // A level that cannot hide says so.
-    let weak = contract::run(&Posix::new().at_most(Level::Subreaper), &launch, &mut ());
+    let weak = contract::run(&Posix::new().at_most(Level::Subreaper), &job, &mut ());
     assert_eq!(weak.events.len(), 4, "{:?}", weak.events);
     // The directory that is hidden is no place to start in.
-    launch.cwd = std::sync::Arc::new(File::open(&ledger).unwrap().into());
-    let evidence = contract::run(&Posix::new(), &launch, &mut ());
+    job.directory = Directory::open(&ledger).unwrap();
+    let evidence = contract::run(&Posix::new(), &job, &mut ());
     assert_eq!(evidence.status, Status::SpawnFailed, "{evidence:#?}");
 }
 
 /// Prepares and runs, unless a limit is refused, which must be the one that is named.
-fn run_limited(launch: &Launch, limit: &str) -> Option<Evidence> {
-    match Posix::new().prepare(launch) {
+fn run_limited(job: &Job, limit: &str) -> Option<Evidence> {
+    match Posix::new().prepare(job) {
         Ok(prepared) => {
             drop(prepared);
-            Some(contract::run(&Posix::new(), launch, &mut ()))
+            Some(contract::run(&Posix::new(), job, &mut ()))
         }
         Err(error) => {
             assert_eq!(error.reason().code(), "LIMIT_NOT_ENFORCEABLE");
@@ -541,10 +525,10 @@ fn run_limited(launch: &Launch, limit: &str) -> Option<Evidence> {
 
 fn processes_are_limited() {
     let script = "for i in 1 2 3 4 5 6 7 8 9; do sleep 5 & done; echo all; wait";
-    let mut launch = contract::shell(script);
-    launch.limits.processes = Some(5);
-    launch.limits.timeout = Duration::from_millis(500);
-    if let Some(evidence) = run_limited(&launch, "processes") {
+    let mut job = contract::shell(script);
+    job.limits.processes = Some(5);
+    job.limits.timeout = Duration::from_millis(500);
+    if let Some(evidence) = run_limited(&job, "processes") {
         assert!(
             evidence.stderr.text.to_lossy().contains("fork"),
             "{evidence:#?}"
@@ -557,8 +541,8 @@ fn processes_are_limited() {
             "{evidence:#?}"
         );
     }
-    launch.limits.processes = Some(20);
-    if let Some(evidence) = run_limited(&launch, "processes") {
+    job.limits.processes = Some(20);
+    if let Some(evidence) = run_limited(&job, "processes") {
         assert_eq!(evidence.stdout.text.to_lossy(), "all\n", "{evidence:#?}");
         assert_eq!(evidence.tree.len(), 10, "{:#?}", evidence.tree);
     }
@@ -566,9 +550,9 @@ fn processes_are_limited() {
 
 fn memory_is_limited() {
     // Doubles a variable until it is refused or killed.
-    let mut launch = contract::shell("x=0123456789abcdef; while :; do x=$x$x; done");
-    launch.limits.memory_bytes = Some(64 << 20);
-    if let Some(evidence) = run_limited(&launch, "memory") {
+    let mut job = contract::shell("x=0123456789abcdef; while :; do x=$x$x; done");
+    job.limits.memory_bytes = Some(64 << 20);
+    if let Some(evidence) = run_limited(&job, "memory") {
         assert_eq!(
             (evidence.status, evidence.limit.as_deref()),
             (Status::Limit, Some("memory"))
@@ -579,9 +563,9 @@ fn memory_is_limited() {
             "{evidence:#?}"
         );
     }
-    let mut launch = contract::shell("echo fits");
-    launch.limits.memory_bytes = Some(64 << 20);
-    if let Some(evidence) = run_limited(&launch, "memory") {
+    let mut job = contract::shell("echo fits");
+    job.limits.memory_bytes = Some(64 << 20);
+    if let Some(evidence) = run_limited(&job, "memory") {
         assert_eq!(evidence.status, Status::Pass, "{evidence:#?}");
     }
 }
@@ -592,10 +576,10 @@ fn rlimits_are_set() {
         "ulimit -n; ulimit -Hn; exec cat /dev/zero > {}/f",
         directory.path().display()
     );
-    let mut launch = contract::shell(&script);
-    launch.limits.open_files = Some(50);
-    launch.limits.file_size_bytes = Some(8192);
-    let evidence = contract::run(&Posix::new(), &launch, &mut ());
+    let mut job = contract::shell(&script);
+    job.limits.open_files = Some(50);
+    job.limits.file_size_bytes = Some(8192);
+    let evidence = contract::run(&Posix::new(), &job, &mut ());
     assert_eq!(evidence.stdout.text.to_lossy(), "50\n50\n");
     assert_eq!(evidence.status, Status::Limit, "{evidence:#?}");
     assert_eq!(
@@ -609,11 +593,11 @@ fn rlimits_are_set() {
 }
 
 fn deadline_is_kept() {
-    let mut launch = contract::shell("exec sleep 50");
-    launch.limits.timeout = Duration::from_millis(300);
+    let mut job = contract::shell("exec sleep 50");
+    job.limits.timeout = Duration::from_millis(300);
     let best = (0..5)
         .map(|_| {
-            let evidence = contract::run(&Posix::new(), &launch, &mut ());
+            let evidence = contract::run(&Posix::new(), &job, &mut ());
             assert_eq!(
                 (evidence.status, evidence.signal),
                 (Status::Timeout, Some(15))
@@ -701,9 +685,9 @@ fn be_host(directory: &Path) {
             let _ = std::io::Write::flush(&mut std::io::stdout());
         }
     }
-    let mut launch = escaping("double_fork", directory);
-    launch.limits.timeout = Duration::from_millis(1500);
-    let evidence = contract::run(&Posix::new(), &launch, &mut Through);
+    let mut job = escaping("double_fork", directory);
+    job.limits.timeout = Duration::from_millis(1500);
+    let evidence = contract::run(&Posix::new(), &job, &mut Through);
     println!("{}", serde_json::to_string(&evidence).unwrap());
 }
 
@@ -756,16 +740,16 @@ fn stopped_helper_stops_no_clock() {
             continue;
         }
         let directory = directory();
-        let mut launch = escaping("supervisor_stopped", directory.path());
-        launch.limits.timeout = Duration::from_millis(300);
+        let mut job = escaping("supervisor_stopped", directory.path());
+        job.limits.timeout = Duration::from_millis(300);
         let mut observer = OnReady::new(directory.path(), false);
-        let evidence = contract::run(&Posix::new().at_most(level), &launch, &mut observer);
+        let evidence = contract::run(&Posix::new().at_most(level), &job, &mut observer);
         assert!(observer.was_alive && is_free(&observer.alive));
         // What the helper would have told is not known, and nothing is claimed in its place.
         let containment = &evidence.containment;
         assert_eq!(
-            (containment.level, containment.empty_proof),
-            (level, EmptyProof::None)
+            (&containment.level, &containment.empty_proof),
+            (&level.into(), &EmptyProof::None)
         );
         assert!(evidence.proof_failed() && evidence.survivors.is_empty());
         let lost = |event: &lictor::evidence::Event| event.what == "HELPER_LOST";

@@ -16,16 +16,15 @@
 
 mod twice;
 
-use std::fs::{self, File};
+use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitCode, Stdio};
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use lictor::evidence::{Level, Status};
-use lictor::executor::Posix;
 use lictor::executor::contract;
+use lictor::executor::{Directory, Posix};
 use twice::{Test, become_user, is_root, run_tests, test};
 
 /// Longest run. Under load a browser takes half a minute to start.
@@ -124,19 +123,19 @@ impl Suite {
     }
 
     fn check_at(&self, level: Level, script: &str, said: &str) {
-        let mut launch = contract::shell(script);
-        launch.cwd = Arc::new(File::open(self.place.path()).unwrap().into());
-        launch.limits.timeout = TIMEOUT;
-        launch.env = vec![
+        let mut job = contract::shell(script);
+        job.directory = Directory::open(self.place.path()).unwrap();
+        job.limits.timeout = TIMEOUT;
+        job.env = vec![
             ("PATH".into(), self.search().into()),
             ("HOME".into(), self.place.path().into()),
             ("LANG".into(), "C.UTF-8".into()),
             ("TERM".into(), "dumb".into()),
         ];
         for (name, value) in &self.env {
-            launch.env.push((name.into(), value.into()));
+            job.env.push((name.into(), value.into()));
         }
-        let evidence = contract::run(&Posix::new().at_most(level), &launch, &mut ());
+        let evidence = contract::run(&Posix::new().at_most(level), &job, &mut ());
         let text = evidence.stdout.text.to_lossy() + &evidence.stderr.text.to_lossy();
         assert_eq!(evidence.containment.level, level);
         assert!(
@@ -314,7 +313,7 @@ fn git_over_ssh() {
         fs::set_permissions("/run/sshd", fs::Permissions::from_mode(0o755)).unwrap();
     }
     let config = place.join("sshd_config");
-    let log = File::create(place.join("log")).unwrap();
+    let log = fs::File::create(place.join("log")).unwrap();
     let server = Command::new(sshd)
         .args(["-D", "-e", "-f"])
         .arg(config)

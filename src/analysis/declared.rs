@@ -33,6 +33,7 @@ pub(super) fn settings(before: &CompiledPolicy, after: &CompiledPolicy) -> Vec<S
         let mut add = |key: &str, value: String| into.push((key.to_owned(), value));
         add("workspace", policy.workspace().to_owned());
         add("program_path", policy.program_path().join(", "));
+        add("executor", policy.executor().unwrap_or("local").to_owned());
         if let Ok(serde_json::Value::Object(switches)) = serde_json::to_value(policy.switches()) {
             for (key, value) in switches {
                 let text = value.as_str().map(str::to_owned);

@@ -48,7 +48,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use exit::Exit;
 use print::json as print_json;
 
-use crate::executor::{Posix, die_of, outlive_file_limits};
+use crate::executor::{die_of, outlive_file_limits};
 
 /// Decides what may run on which paths, runs it contained, and records it.
 #[derive(Parser, Debug)]
@@ -191,7 +191,6 @@ fn guarded(is_run: &Cell<bool>, command: impl FnOnce() -> ExitCode) -> ExitCode 
 }
 
 fn command(words: &[OsString], is_run: &Cell<bool>) -> Exit {
-    let executor = run::executor_ahead(words);
     let cli = match quick::read(words).map_or_else(|| Cli::try_parse_from(words), Ok) {
         Ok(cli) => cli,
         Err(error) => {
@@ -216,7 +215,7 @@ fn command(words: &[OsString], is_run: &Cell<bool>) -> Exit {
     };
     let done = match unsealed {
         Some(failure) => Err(failure),
-        None => done(cli, executor),
+        None => done(cli),
     };
     let exit = done.unwrap_or_else(|failure| {
         if quick::named(words) == Some(quick::Named::Hook) {
@@ -244,13 +243,13 @@ fn escaped_error(error: clap::Error, words: &[OsString]) -> clap::Error {
     Cli::try_parse_from(escaped).err().unwrap_or(error)
 }
 
-fn done(cli: Cli, executor: Posix) -> Result<Exit, Failure> {
+fn done(cli: Cli) -> Result<Exit, Failure> {
     let global = &cli.global;
     match cli.command {
         Command::Init(command) => init::main(&command, global),
         Command::Check(command) => check::main(command, global),
         Command::Explain(command) => explain::main(command, global),
-        Command::Run(command) => run::main(command, global, executor),
+        Command::Run(command) => run::main(command, global),
         Command::Hook(command) => Ok(hook::main(&command, global)),
         Command::Approve(command) => approve::main(*command, global),
         Command::Approvals(command) => approvals::main(&command, global),

@@ -16,14 +16,13 @@ use serde_json::{Value as Json, json};
 
 use super::exit::Exit;
 use super::print;
-use super::quick::{self, Named};
 use super::request::RequestArgs;
 use super::{Failure, Global, discover, granted, print_json};
 use crate::decision::Effect;
-use crate::evidence::{EmptyProof, Event, Evidence, Input, Level, Process, Status};
+use crate::evidence::{Event, Evidence, Input, Process, Status};
 use crate::executor::{
-    CancelToken, Flow, Observer, Posix, Stream, cancel_on_signals, cancelled_by, has_input,
-    read_input, times_continued, wait_writable, was_closed,
+    CancelToken, Executors, Flow, Observer, Posix, Stream, cancel_on_signals, cancelled_by,
+    has_input, read_input, times_continued, wait_writable, was_closed,
 };
 use crate::governor::{Governor, Ran};
 use crate::text::indented;
@@ -43,6 +42,9 @@ pub(super) struct Run {
     /// Record the grant in this file first, with its signature in FILE.sig; see `lictor approve`
     #[arg(long, value_name = "FILE")]
     grant: Option<PathBuf>,
+    /// Run with this executor, where the policy names none: `local`, or `dry-run`, which starts nothing
+    #[arg(long, value_name = "NAME")]
+    executor: Option<String>,
     #[command(flatten)]
     request: RequestArgs,
 }
@@ -53,6 +55,7 @@ impl Run {
         let given = [
             (self.outcome.is_some(), "--outcome"),
             (self.grant.is_some(), "--grant"),
+            (self.executor.is_some(), "--executor"),
             // Nobody decides on what it says.
             (self.stdin, "--stdin"),
         ];
@@ -60,18 +63,22 @@ impl Run {
     }
 }
 
-/// What runs commands, with its helper started if the words of this command line look like a run: that takes
-/// longer than to understand them. If they are none after all, a process was started for nothing.
-pub(super) fn executor_ahead(words: &[OsString]) -> Posix {
-    let executor = Posix::new();
-    if quick::named(words) == Some(Named::Run) {
-        executor.start_helper_ahead();
+/// The executors of this program, with the helper of the local one started: that takes as long as reading the policy.
+fn executors(wanted: Option<&str>) -> Executors {
+    let local = Posix::new();
+    if wanted.is_none() {
+        local.start_helper_ahead();
     }
-    executor
+    Executors::shipped().with(Executors::DEFAULT, local)
 }
 
-pub(super) fn main(command: Run, global: &Global, executor: Posix) -> Result<Exit, Failure> {
-    let governor = Governor::with_executor(discover::policy(global)?, Box::new(executor));
+pub(super) fn main(command: Run, global: &Global) -> Result<Exit, Failure> {
+    let wanted = command.executor.as_deref();
+    let executors = executors(wanted);
+    let governor = Governor::with_executors(discover::policy(global)?, &executors, wanted);
+    if let (Some(_), Err(error)) = (wanted, governor.executor()) {
+        return Err(Failure::new(format!("--executor: {error}")));
+    }
     let actor = discover::actor(global);
     let request = command.request.into_request(&actor, &governor)?;
     // Before anything runs: a place that cannot be written is a usage error, not a lost outcome.
@@ -268,8 +275,8 @@ impl PassThrough {
                 return;
             }
             let bell = match was_cancelled {
-                true => self.cancel.urgent(),
-                false => self.cancel.cancelled(),
+                true => self.cancel.urgent_fd(),
+                false => self.cancel.as_fd(),
             };
             wait_writable(&held_up, bell, until);
         }
@@ -317,7 +324,7 @@ impl Observer for PassThrough {
             );
         }
         if input.is_none() {
-            let read = read_input(std::io::stdin().as_fd(), most, self.cancel.cancelled());
+            let read = read_input(std::io::stdin().as_fd(), most, self.cancel.as_fd());
             let limit = "the rule's `limits: {stdin: …}` is the most that is passed on";
             *input =
                 Some(read.map_err(|why| {
@@ -454,16 +461,12 @@ fn was_given_input() -> bool {
 
 fn tell_containment(evidence: &Evidence) {
     let containment = &evidence.containment;
-    if containment.level == Level::ProcessGroup && evidence.status != Status::SpawnFailed {
-        let why = containment
-            .degraded_because
-            .first()
-            .map(|why| format!(" ({why})"))
-            .unwrap_or_default();
+    if !containment.level.proves_end() && evidence.status != Status::SpawnFailed {
         message!(
-            "lictor: contained by a process group only: that nothing is left cannot be shown{why}"
+            "lictor: contained by `{}`, which cannot show that nothing is left",
+            containment.level.name().escape_debug()
         );
-    } else if containment.empty_proof == EmptyProof::None && evidence.proof_failed() {
+    } else if evidence.proof_failed() {
         message!("lictor: it could not be shown that nothing is left");
     }
 }

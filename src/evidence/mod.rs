@@ -7,7 +7,9 @@
 #![forbid(unsafe_code)]
 
 pub mod cargo_test;
+mod containment;
 mod drawing;
+mod ended;
 pub mod junit;
 pub mod pytest;
 pub mod reading;
@@ -16,7 +18,9 @@ mod terminal;
 
 use serde::{Deserialize, Serialize};
 
+pub use containment::{Containment, EmptyProof, Level, Mechanism, ProcView};
 pub use drawing::drawing;
+pub use ended::Ended;
 
 /// What happened in one run.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -63,18 +67,42 @@ pub struct Evidence {
 }
 
 impl Evidence {
-    /// Nothing was started, because of `error`.
+    /// Evidence of a command that was started: how it `ended`, and how the run was stopped if it was. `limit` names the
+    /// limit that was reached.
+    ///
+    /// The status follows from these. What else is known is set on the value: `duration_ms`, the two streams (see
+    /// `executor::Capture`), `leaked`, `survivors`.
+    ///
+    /// ```
+    /// use lictor::evidence::{Containment, Ended, Evidence, Status, Stop};
+    ///
+    /// let mut evidence = Evidence::new(
+    ///     Containment::other("virtual-machine", true),
+    ///     Some(Ended::Exited(1)),
+    ///     Stop::default(),
+    ///     None,
+    ///     false,
+    /// );
+    /// evidence.duration_ms = 1200;
+    /// assert_eq!((evidence.status, evidence.exit_code), (Status::Fail, Some(1)));
+    /// ```
     #[must_use]
-    pub fn spawn_failed(containment: Containment, error: String) -> Evidence {
+    pub fn new(
+        containment: Containment,
+        ended: Option<Ended>,
+        stop: Stop,
+        limit: Option<String>,
+        leaks_fail: bool,
+    ) -> Evidence {
         Evidence {
-            status: Status::SpawnFailed,
-            exit_code: None,
-            signal: None,
-            limit: None,
-            error: Some(error),
+            status: ended::status(ended, stop.why, limit.is_some(), leaks_fail),
+            exit_code: ended.and_then(Ended::exit_code),
+            signal: ended.and_then(Ended::signal),
+            limit,
+            error: None,
             duration_ms: 0,
             containment,
-            stop: Stop::default(),
+            stop,
             tree: Vec::new(),
             leaked: Vec::new(),
             survivors: Vec::new(),
@@ -86,15 +114,35 @@ impl Evidence {
             report: None,
         }
     }
-}
 
-impl Evidence {
-    /// Whether the level in use offers a proof that nothing is left, and it was not had.
+    /// Evidence of a command that was not started, because of `error`. There is nothing to prove then.
+    #[must_use]
+    pub fn spawn_failed(mut containment: Containment, error: impl Into<String>) -> Evidence {
+        containment.empty_proof = EmptyProof::None;
+        Evidence {
+            status: Status::SpawnFailed,
+            error: Some(error.into()),
+            ..Evidence::new(containment, None, Stop::default(), None, false)
+        }
+    }
+
+    /// Evidence of a run whose end nobody saw, because of `error`.
+    #[must_use]
+    pub fn lost(containment: Containment, error: impl Into<String>) -> Evidence {
+        Evidence {
+            status: Status::Lost,
+            error: Some(error.into()),
+            ..Evidence::new(containment, None, Stop::default(), None, false)
+        }
+    }
+
+    /// Returns true if the mechanism in use offers a proof that nothing is left, and there is none.
     #[must_use]
     pub fn proof_failed(&self) -> bool {
-        let offers_proof = self.containment.level != Level::ProcessGroup;
         let has_run = !matches!(self.status, Status::SpawnFailed | Status::Lost);
-        offers_proof && has_run && self.containment.empty_proof == EmptyProof::None
+        has_run
+            && self.containment.level.proves_end()
+            && self.containment.empty_proof == EmptyProof::None
     }
 }
 
@@ -137,90 +185,6 @@ impl Status {
             Status::Lost => "LOST",
         }
     }
-}
-
-/// How strongly a run's processes are kept together, weakest first.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-#[non_exhaustive]
-pub enum Level {
-    /// A POSIX process group: everything that calls `setsid` leaves it. Offers no proof of emptiness.
-    ProcessGroup,
-    /// Linux: orphans come back to the supervisor, which walks its descendants.
-    Subreaper,
-    /// Linux: a cgroup of the run's own.
-    Cgroup,
-    /// Linux: a PID namespace whose init is ours; when init is gone, the kernel has killed everything in it.
-    PidNamespace,
-}
-
-impl Level {
-    /// All levels, weakest first.
-    pub const ALL: [Level; 4] = [
-        Level::ProcessGroup,
-        Level::Subreaper,
-        Level::Cgroup,
-        Level::PidNamespace,
-    ];
-
-    /// The name used in policies and JSON, for example `pid-namespace`.
-    #[must_use]
-    pub fn name(self) -> &'static str {
-        match self {
-            Level::ProcessGroup => "process-group",
-            Level::Subreaper => "subreaper",
-            Level::Cgroup => "cgroup",
-            Level::PidNamespace => "pid-namespace",
-        }
-    }
-
-    /// The level of that name.
-    #[must_use]
-    pub fn from_name(name: &str) -> Option<Level> {
-        Level::ALL.into_iter().find(|level| level.name() == name)
-    }
-}
-
-/// What kept a run's processes together.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[non_exhaustive]
-pub struct Containment {
-    /// The strongest level in use.
-    pub level: Level,
-    /// Why a stronger level is not in use, one line for each level that was tried.
-    pub degraded_because: Vec<String>,
-    /// Whether the run's processes end when lictor itself is killed.
-    pub crash_safe: bool,
-    /// How it is known that no process is left.
-    pub empty_proof: EmptyProof,
-    /// What the command sees as `/proc`.
-    pub proc_view: ProcView,
-}
-
-/// How it is known that no process of a run is left.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-#[non_exhaustive]
-pub enum EmptyProof {
-    /// It is not known.
-    None,
-    /// The init of the run's PID namespace was reaped: the kernel has killed and reaped all others first.
-    InitReaped,
-    /// The run's cgroup reported `populated 0`.
-    CgroupEmpty,
-    /// As subreaper: no child is left (`ECHILD`), and the last walk of descendants was empty.
-    NoDescendants,
-}
-
-/// What the command sees as `/proc`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-#[non_exhaustive]
-pub enum ProcView {
-    /// The machine's.
-    Host,
-    /// A fresh one that shows the run's own processes only.
-    Fresh,
 }
 
 /// How a run was stopped. All fields are empty or zero if it ended by itself.

@@ -7,6 +7,9 @@ use std::io::{PipeReader, PipeWriter, Write};
 use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::{Duration, Instant};
+
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
 /// Cancels a run, at once and from anywhere.
 ///
@@ -68,16 +71,58 @@ impl CancelToken {
         self.0.calls.load(Ordering::SeqCst) > 1
     }
 
-    /// Readable as soon as the token is cancelled. Nobody reads it, so it stays readable.
-    pub(crate) fn cancelled(&self) -> Option<BorrowedFd<'_>> {
+    /// A descriptor that is readable as soon as the token is cancelled, for `poll`. Nobody reads it, so it stays readable.
+    ///
+    /// None if the process was out of descriptors when the token was made: [`is_cancelled`](CancelToken::is_cancelled) then
+    /// has to be asked now and then.
+    #[must_use]
+    pub fn as_fd(&self) -> Option<BorrowedFd<'_>> {
         self.0.ask.as_ref().map(|bell| bell.reader.as_fd())
     }
 
-    /// Readable as soon as the token was cancelled twice.
-    pub(crate) fn urgent(&self) -> Option<BorrowedFd<'_>> {
+    /// A descriptor that is readable as soon as the token was cancelled twice.
+    #[must_use]
+    pub fn urgent_fd(&self) -> Option<BorrowedFd<'_>> {
         self.0.kill.as_ref().map(|bell| bell.reader.as_fd())
     }
+
+    /// Waits until the token is cancelled, or for `timeout`. Returns true if it is cancelled.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    ///
+    /// let token = lictor::executor::CancelToken::new();
+    /// assert!(!token.wait(Duration::from_millis(5)));
+    /// token.cancel();
+    /// assert!(token.wait(Duration::from_secs(3600)));
+    /// ```
+    #[must_use]
+    pub fn wait(&self, timeout: Duration) -> bool {
+        let until = Instant::now().checked_add(timeout);
+        loop {
+            let left = until.map_or(MOST, |until| {
+                until.saturating_duration_since(Instant::now()).min(MOST)
+            });
+            if self.is_cancelled() || left.is_zero() {
+                return self.is_cancelled();
+            }
+            let bell = self.as_fd();
+            let left = bell.map_or(left.min(LOOK_AGAIN), |_| left);
+            let mut fds: Vec<PollFd<'_>> = bell
+                .iter()
+                .map(|bell| PollFd::new(bell, PollFlags::IN))
+                .collect();
+            // Interrupted or not, the count is looked at next.
+            let _ = poll(&mut fds, Timespec::try_from(left).ok().as_ref());
+        }
+    }
 }
+
+/// Longest single wait: a `poll` takes no more than some weeks.
+const MOST: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// How often a token without a descriptor is looked at.
+pub(super) const LOOK_AGAIN: Duration = Duration::from_millis(50);
 
 impl Default for CancelToken {
     fn default() -> CancelToken {

@@ -2,11 +2,8 @@
 
 #![forbid(unsafe_code)]
 
-use crate::evidence::{Containment, EmptyProof, Event, Evidence, Level, ProcView};
-use crate::executor::{
-    Capabilities, EmptyTree, Executor, Observer, PrepareError, Prepared, Remains,
-};
-use crate::resolve::Launch;
+use crate::evidence::{Containment, Event, Evidence};
+use crate::executor::{Capabilities, Executor, Job, Observer, PrepareError, Ready};
 
 /// Starts nothing. Its evidence is `SPAWN_FAILED`, since nothing ran, and lists as events what a
 /// run would have been.
@@ -27,30 +24,40 @@ impl Executor for DryRun {
         Capabilities::default()
     }
 
-    fn prepare(&self, launch: &Launch) -> Result<Prepared, PrepareError> {
-        Ok(Prepared::new(launch, containment(), Box::new(*self)))
+    fn prepare(&self, _job: &Job) -> Result<Box<dyn Ready>, PrepareError> {
+        // Nothing of what is not started can be left: it does for every policy.
+        let mut containment = Containment::other("dry-run", true);
+        containment.crash_safe = true;
+        Ok(Box::new(Nothing(containment)))
     }
 }
 
-impl EmptyTree for DryRun {
-    fn run(self: Box<Self>, launch: &Launch, _observer: &mut dyn Observer) -> (Evidence, Remains) {
-        let mut evidence =
-            Evidence::spawn_failed(containment(), "dry run: nothing was started".to_owned());
-        let words: Vec<String> = launch
+/// A run of nothing.
+#[derive(Debug)]
+struct Nothing(Containment);
+
+impl Ready for Nothing {
+    fn containment(&self) -> &Containment {
+        &self.0
+    }
+
+    fn run(&mut self, job: &Job, _observer: &mut dyn Observer) -> Evidence {
+        let mut evidence = Evidence::spawn_failed(self.0.clone(), "dry run: nothing was started");
+        let words: Vec<String> = job
             .argv
             .iter()
             .map(|word| format!("`{}`", word.to_string_lossy().escape_debug()))
             .collect();
-        let names: Vec<String> = launch
+        let names: Vec<String> = job
             .env
             .iter()
             .map(|(name, _)| name.to_string_lossy().escape_debug().to_string())
             .collect();
-        let limits = &launch.limits;
+        let limits = &job.limits;
         evidence.events = vec![
             Event::new(
                 "would-start",
-                launch.program.to_string_lossy().escape_debug().to_string(),
+                job.program.to_string_lossy().escape_debug().to_string(),
             ),
             Event::new("would-pass", words.join(" ")),
             Event::new("would-set", names.join(" ")),
@@ -63,17 +70,7 @@ impl EmptyTree for DryRun {
                 ),
             ),
         ];
-        (evidence, Remains::default())
-    }
-}
-
-fn containment() -> Containment {
-    Containment {
-        level: Level::ProcessGroup,
-        degraded_because: vec!["dry run".to_owned()],
-        crash_safe: true,
-        empty_proof: EmptyProof::None,
-        proc_view: ProcView::Host,
+        evidence
     }
 }
 
@@ -87,10 +84,8 @@ mod tests {
     fn nothing_is_started_and_everything_is_said() {
         let file = tempfile::NamedTempFile::new().unwrap();
         let path = file.path().to_str().unwrap().to_owned();
-        let launch = contract::launch(&["/bin/rm", "--", &path]);
-        let executor = DryRun::new();
-        let prepared = executor.prepare(&launch).unwrap();
-        let (evidence, _) = crate::executor::run_prepared(prepared, &launch, &mut ());
+        let job = contract::job(&["/bin/rm", "--", &path]);
+        let evidence = contract::run(&DryRun::new(), &job, &mut ());
         assert_eq!(evidence.status, Status::SpawnFailed);
         assert!(
             evidence

@@ -1,35 +1,124 @@
-//! Starts what was allowed and sees to it that nothing of it is left: a [`Launch`] goes in,
+//! Starts what was allowed and sees to it that nothing of it is left: a [`Job`] goes in,
 //! [`Evidence`] comes out.
 //!
 //! A run has two steps, so that everything the machine refuses is known before the decision to run
-//! is recorded: [`Executor::prepare`] builds the empty contained tree, [`Executor::run`] starts the
-//! command in it. What a backend promises is numbered in `contract`, as tests.
+//! is recorded: [`Prepared::new`] lets a backend build all that the run needs, [`Prepared::run`] starts the
+//! command in it. Nothing here decides, and nothing here reads a command's own summary.
 //!
-//! Nothing here decides, and nothing here reads a command's own summary.
+//! | file | |
+//! |---|---|
+//! | `cancel` | the token by which a run is told to end |
+//! | `capture` | output, counted, hashed and cut |
+//! | `contract` | the promises of a backend, as tests (feature `contract`) |
+//! | `registry` | backends by name |
+//! | `posix` | runs commands as processes of this machine |
+//! | `dry_run` | starts nothing |
+//!
+//! # Write an executor
+//!
+//! A backend is a type of your crate that implements [`Executor`]. Two methods are required: [`Executor::capabilities`] says
+//! what it can do, and [`Executor::prepare`] builds what one run needs and returns it as a [`Ready`]. A [`Ready`] states how it
+//! will keep the run together, and its `run` starts the command and waits for its end.
+//!
+//! The checks are not yours to write, and you cannot leave one out. [`Prepared`] refuses a containment that is weaker than the
+//! policy asks for, a command that is not the one that was prepared, and a path that leads elsewhere since it was decided;
+//! and only the record makes the [`Permit`] that it takes.
+//!
+//! This one hands its commands to a program `carry`, which runs them on some other machine:
+//!
+//! ```no_run
+//! use std::process::{Command, Stdio};
+//!
+//! use lictor::evidence::{Containment, Ended, Evidence, Stop};
+//! use lictor::executor::{
+//!     Capabilities, Capture, Executor, Job, Observer, PrepareError, Ready, Stream,
+//! };
+//!
+//! #[derive(Debug)]
+//! struct Carry;
+//!
+//! #[derive(Debug)]
+//! struct Carried(Containment);
+//!
+//! impl Executor for Carry {
+//!     fn capabilities(&self) -> Capabilities {
+//!         // No level of this machine, and no limit but time.
+//!         Capabilities::default()
+//!     }
+//!
+//!     fn prepare(&self, job: &Job) -> Result<Box<dyn Ready>, PrepareError> {
+//!         // What it cannot do it refuses here, before anything is recorded.
+//!         job.limits.only(&[])?;
+//!         Ok(Box::new(Carried(Containment::other("carry", false))))
+//!     }
+//! }
+//!
+//! impl Ready for Carried {
+//!     fn containment(&self) -> &Containment {
+//!         &self.0
+//!     }
+//!
+//!     fn run(&mut self, job: &Job, observer: &mut dyn Observer) -> Evidence {
+//!         let output = Command::new("carry").arg(job.directory.path()).args(&job.argv).output();
+//!         let output = match output {
+//!             Ok(output) => output,
+//!             Err(error) => return Evidence::spawn_failed(self.0.clone(), error.to_string()),
+//!         };
+//!         let ended = output.status.code().map(Ended::Exited);
+//!         let mut evidence = Evidence::new(self.0.clone(), ended, Stop::default(), None, false);
+//!         observer.output(Stream::Stdout, &output.stdout);
+//!         let mut capture = Capture::new(job.limits.output_bytes, job.limits.keep);
+//!         capture.push(&output.stdout);
+//!         evidence.stdout = capture.finish(false);
+//!         evidence
+//!     }
+//! }
+//! ```
+//!
+//! It breaks promises: it passes no environment on, keeps no deadline and cannot be cancelled. The functions of `contract`
+//! find that. Let your tests call `contract::check_any`:
+//!
+//! 1. **Deadline.** Poll with [`Job::limits`](crate::resolve::Job)`.timeout` as the bound. Then ask by
+//!    `job.stop.signal`, wait for `limits.grace`, and kill. Fill [`Stop`](crate::evidence::Stop) as you go.
+//! 2. **Cancelling.** [`Observer::cancellation`] gives a [`CancelToken`]. Its descriptor goes into your `poll`, or a thread
+//!    of yours waits in [`CancelToken::wait`].
+//! 3. **Output.** Give it to [`Observer::output`] as it arrives, and to a [`Capture`].
+//! 4. **The end.** A backend that can show that nothing of the run is left says so:
+//!    [`Containment::other`] with `true`, and after each run
+//!    [`EmptyProof::Attested`](crate::evidence::EmptyProof::Attested), which names who says it. Without that proof lictor
+//!    reports the run as failed. A backend that cannot says `false`.
+//! 5. **Programs.** A command that runs elsewhere is looked up there: implement [`Executor::program`].
+//!
+//! [`Executors`] gives it the name by which a policy (`defaults: {executor: NAME}`) or `lictor run --executor NAME` chooses it;
+//! `Governor::with_executors` takes them. A backend that changes one thing about another one wraps it: its `prepare` calls the
+//! other's.
 
 // No `forbid(unsafe_code)`: it could not be lifted for `posix::sys`, the one file with unsafe code.
 
 use std::fmt;
 use std::os::fd::BorrowedFd;
-use std::path::PathBuf;
 
 use crate::evidence::{Containment, Event, Evidence, Input, Level};
 use crate::policy::terms::{Containment as Wanted, Limits};
 use crate::reason::Reason;
 use crate::record::Permit;
-use crate::resolve::{Launch, When};
+use crate::resolve::When;
 
 mod cancel;
-#[cfg(any(test, feature = "testing"))]
+mod capture;
+#[cfg(any(test, feature = "contract"))]
 pub mod contract;
 mod dry_run;
 #[cfg(feature = "cli")]
 mod git;
 #[cfg(target_os = "linux")]
 mod posix;
+mod registry;
 mod signing;
 
+pub use crate::resolve::{Directory, Job, Lookup};
 pub use cancel::CancelToken;
+pub use capture::Capture;
 pub use dry_run::DryRun;
 #[cfg(feature = "cli")]
 pub(crate) use git::file_at;
@@ -40,165 +129,111 @@ pub(crate) use posix::{
     cancelled_by, die_of, has_input, outlive_file_limits, read_input, times_continued,
     wait_writable, was_closed, write_briefly,
 };
+pub use registry::{ExecutorError, Executors};
 pub use signing::CommandHolder;
 
-/// Something that can run commands.
-///
-/// A backend is a folder below `executor` and one line in its `mod.rs`. Its promises are the
-/// functions of `contract`.
+/// Something that can run commands. The [module](self) says how to write one.
 pub trait Executor: fmt::Debug + Send + Sync {
-    /// What this backend can do on this machine, as far as it knows without building anything.
+    /// What this backend can do, as far as it knows without building anything.
     fn capabilities(&self) -> Capabilities;
 
-    /// Says that [`prepare`](Executor::prepare) will probably be called with `launch`, so that what takes
-    /// time can begin. Nothing depends on it: another launch may be prepared, or none.
-    fn announce(&self, launch: &Launch) {
-        let _ = launch;
-    }
-
-    /// Builds all that a run of `launch` needs but the command itself. Dropping what comes back
+    /// Builds all that a run of `job` needs but the command itself. Dropping what comes back
     /// takes it down again.
     ///
     /// # Errors
     ///
-    /// When the machine refuses what `launch` asks for; see [`PrepareError::reason`].
-    fn prepare(&self, launch: &Launch) -> Result<Prepared, PrepareError>;
+    /// When something that `job` asks for cannot be had; see [`PrepareError::reason`].
+    fn prepare(&self, job: &Job) -> Result<Box<dyn Ready>, PrepareError>;
 
-    /// Starts the permitted command, waits for its end, and takes everything down.
-    ///
-    /// Never fails: a command that cannot be started is [`Status::SpawnFailed`].
-    ///
-    /// [`Status::SpawnFailed`]: crate::evidence::Status::SpawnFailed
-    ///
-    /// The paths of the command are looked at again right before it starts: if one no longer leads to
-    /// what was decided, nothing is started. What was read is looked at once more after the end, and a
-    /// change is told as an event. That narrows the race between looking and using, and does not close
-    /// it.
-    fn run(&self, prepared: Prepared, permit: Permit, observer: &mut dyn Observer) -> Evidence {
-        self.run_leaving(prepared, permit, observer).0
-    }
-
-    /// The same, for somebody who has better things to do with the evidence than to wait for what of this
-    /// library's own, like a helper process, is about to end: to record it. Dropping what remains waits.
-    fn run_leaving(
-        &self,
-        prepared: Prepared,
-        permit: Permit,
-        observer: &mut dyn Observer,
-    ) -> (Evidence, Remains) {
-        run_permitted(prepared, &permit, observer)
+    /// The program that a tool names `name`, where the commands of this backend run. Without this, it is looked up and judged
+    /// on this machine.
+    fn program(&self, name: &str) -> Lookup {
+        let _ = name;
+        Lookup::OnThisDisk
     }
 }
 
-fn run_permitted(
-    prepared: Prepared,
-    permit: &Permit,
-    observer: &mut dyn Observer,
-) -> (Evidence, Remains) {
-    let command = permit.command();
-    if let Some(changed) = command.changed_paths(When::BeforeStart).first() {
-        let why = format!("path `{changed}` was exchanged after it had been decided");
-        let evidence = Evidence::spawn_failed(prepared.containment, why);
-        return (evidence, Remains::default());
-    }
-    let (mut evidence, remains) = run_prepared(prepared, command.launch(), observer);
-    for changed in command.changed_paths(When::AfterExit) {
-        evidence
-            .events
-            .push(Event::new(Reason::PathChanged.code(), changed.as_str()));
-    }
-    (evidence, remains)
+/// All that one run needs but its command, built by [`Executor::prepare`]. Dropping it takes down what is left of it.
+pub trait Ready: fmt::Debug + Send {
+    /// How the run will be kept together. `empty_proof` is the proof that will be sought.
+    fn containment(&self) -> &Containment;
+
+    /// Starts the command of `job`, which is the one that this was prepared for, waits for its end, and sees to it that
+    /// nothing of it is left. Called once.
+    ///
+    /// Never fails: a command that cannot be started is [`Evidence::spawn_failed`].
+    fn run(&mut self, job: &Job, observer: &mut dyn Observer) -> Evidence;
 }
 
-/// Starts `launch` in what was prepared for it.
-///
-/// `launch` is the one that was admitted; what it asks of the containment must be what the
-/// containment was built for, or nothing is started.
-pub(crate) fn run_prepared(
-    prepared: Prepared,
-    launch: &Launch,
-    observer: &mut dyn Observer,
-) -> (Evidence, Remains) {
-    if prepared.built_for.is_met_by(launch) {
-        prepared.tree.run(launch, observer)
-    } else {
-        let why = "what was prepared is not what was admitted".to_owned();
-        let evidence = Evidence::spawn_failed(prepared.containment, why);
-        (evidence, Remains::default())
-    }
-}
-
-/// An empty contained tree, waiting for its command. Dropping it takes it down.
+/// A run that a backend is ready for. Dropping it takes down what was built, and waits for the end of that.
 #[derive(Debug)]
 #[must_use = "what was prepared is taken down when it is dropped"]
 pub struct Prepared {
-    containment: Containment,
-    built_for: BuiltFor,
-    tree: Box<dyn EmptyTree>,
+    job: Job,
+    ready: Box<dyn Ready>,
 }
 
 impl Prepared {
-    /// `tree`, built for `launch`, kept together by `containment`.
-    pub fn new(launch: &Launch, containment: Containment, tree: Box<dyn EmptyTree>) -> Prepared {
-        Prepared {
-            containment,
-            built_for: BuiltFor::from(launch),
-            tree,
+    /// Lets `executor` build what a run of `job` needs.
+    ///
+    /// # Errors
+    ///
+    /// When it cannot, or when what it builds is weaker than `job` asks for.
+    pub fn new(executor: &dyn Executor, job: &Job) -> Result<Prepared, PrepareError> {
+        let ready = executor.prepare(job)?;
+        let containment = ready.containment();
+        if let Wanted::AtLeast(wanted) = job.containment
+            && !containment.level.is_at_least(wanted)
+        {
+            let mut because = containment.degraded_because.clone();
+            because.push(format!(
+                "the executor offers `{}`",
+                containment.level.name()
+            ));
+            return Err(PrepareError::Containment { wanted, because });
         }
+        let job = job.clone();
+        Ok(Prepared { job, ready })
     }
 
     /// How the run will be kept together. `empty_proof` is the proof that will be sought.
     #[must_use]
     pub fn containment(&self) -> &Containment {
-        &self.containment
+        self.ready.containment()
     }
-}
 
-/// The backend's side of [`Prepared`].
-pub trait EmptyTree: fmt::Debug + Send {
-    /// See [`Executor::run_leaving`].
-    fn run(self: Box<Self>, launch: &Launch, observer: &mut dyn Observer) -> (Evidence, Remains);
-}
-
-/// What a run leaves of the backend's own, which is about to end. Nothing of the command is in it. Dropping
-/// it waits.
-#[derive(Debug, Default)]
-#[must_use = "dropping it waits for the end of what remains"]
-pub struct Remains(
-    #[expect(dead_code, reason = "it is only there to be dropped")]
-    Option<Box<dyn fmt::Debug + Send>>,
-);
-
-impl Remains {
-    /// `what` waits when it is dropped.
-    pub fn of(what: impl fmt::Debug + Send + 'static) -> Remains {
-        Remains(Some(Box::new(what)))
-    }
-}
-
-/// The part of a launch that its containment was built for.
-#[derive(Debug, PartialEq, Eq)]
-struct BuiltFor {
-    limits: Limits,
-    containment: Wanted,
-    hidden: Vec<PathBuf>,
-    read_only: Vec<PathBuf>,
-}
-
-impl BuiltFor {
-    fn is_met_by(&self, launch: &Launch) -> bool {
-        *self == BuiltFor::from(launch)
-    }
-}
-
-impl From<&Launch> for BuiltFor {
-    fn from(launch: &Launch) -> BuiltFor {
-        BuiltFor {
-            limits: launch.limits.clone(),
-            containment: launch.containment,
-            hidden: launch.hidden.clone(),
-            read_only: launch.read_only.clone(),
+    /// Starts the permitted command and waits for its end. The value can be dropped after the evidence was recorded.
+    ///
+    /// The paths of the command are looked at again right before it starts: if one no longer leads to
+    /// what was decided, nothing is started. What was read is looked at once more after the end, and a
+    /// change becomes an event. That narrows the race between looking and using, and does not close
+    /// it.
+    #[expect(
+        clippy::needless_pass_by_value,
+        reason = "a permit is used up by the run"
+    )]
+    pub fn run(&mut self, permit: Permit, observer: &mut dyn Observer) -> Evidence {
+        let command = permit.command();
+        if let Some(changed) = command.changed_paths(When::BeforeStart).first() {
+            let why = format!("path `{changed}` was exchanged after it had been decided");
+            return Evidence::spawn_failed(self.containment().clone(), why);
         }
+        let mut evidence = self.start(command.job(), observer);
+        for changed in command.changed_paths(When::AfterExit) {
+            evidence
+                .events
+                .push(Event::new(Reason::PathChanged.code(), changed.as_str()));
+        }
+        evidence
+    }
+
+    /// Starts `job` if it is the one that this was prepared for.
+    fn start(&mut self, job: &Job, observer: &mut dyn Observer) -> Evidence {
+        if *job != self.job {
+            let why = "what was prepared is not what was admitted";
+            return Evidence::spawn_failed(self.containment().clone(), why);
+        }
+        self.ready.run(job, observer)
     }
 }
 
@@ -324,6 +359,9 @@ pub enum PrepareError {
         /// Why.
         because: String,
     },
+    /// There is no executor by the name that the policy or the caller gave.
+    #[error(transparent)]
+    Executor(ExecutorError),
     /// The machine refused something that every run needs.
     #[error("nothing can be run here: {what}: {because}")]
     Machine {
@@ -334,15 +372,109 @@ pub enum PrepareError {
     },
 }
 
+impl Limits {
+    /// Returns an error that names the first limit that is stated here and is not one of `enforced`, as a policy writes them.
+    /// A backend calls it while it prepares. Time is not among them: every backend keeps it.
+    ///
+    /// # Errors
+    ///
+    /// If there is such a limit.
+    pub fn only(&self, enforced: &[&str]) -> Result<(), PrepareError> {
+        let stated = [
+            ("processes", self.processes.is_some()),
+            ("memory", self.memory_bytes.is_some()),
+            ("cpu", self.cpu.is_some()),
+            ("open_files", self.open_files.is_some()),
+            ("file_size", self.file_size_bytes.is_some()),
+        ];
+        let not_enforced = |(name, stated): &(&str, bool)| *stated && !enforced.contains(name);
+        match stated.into_iter().find(not_enforced) {
+            None => Ok(()),
+            Some((limit, _)) => Err(PrepareError::Limit {
+                limit,
+                because: "this executor does not enforce it".to_owned(),
+            }),
+        }
+    }
+}
+
 impl PrepareError {
     /// The reason with which the request is denied.
     #[must_use]
     pub fn reason(&self) -> Reason {
         match self {
-            PrepareError::Containment { .. } | PrepareError::Machine { .. } => {
-                Reason::ContainmentUnavailable
-            }
+            PrepareError::Containment { .. }
+            | PrepareError::Machine { .. }
+            | PrepareError::Executor(_) => Reason::ContainmentUnavailable,
             PrepareError::Limit { .. } => Reason::LimitNotEnforceable,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::evidence::{Status, Stop};
+
+    #[test]
+    fn the_first_limit_that_is_not_enforced_is_named() {
+        let mut limits = Limits::default();
+        assert!(limits.only(&[]).is_ok());
+        limits.cpu = Some(std::time::Duration::from_secs(1));
+        assert!(limits.only(&["cpu"]).is_ok());
+        limits.file_size_bytes = Some(1);
+        limits.memory_bytes = Some(1);
+        let error = limits.only(&["cpu", "file_size"]).unwrap_err();
+        let is_memory = matches!(error, PrepareError::Limit { limit, .. } if limit == "memory");
+        assert!(is_memory, "{error}");
+        assert_eq!(error.reason(), Reason::LimitNotEnforceable);
+    }
+
+    /// Offers what it is made with, and says that every command passed.
+    #[derive(Debug)]
+    struct Says(Containment);
+
+    impl Executor for Says {
+        fn capabilities(&self) -> Capabilities {
+            Capabilities::default()
+        }
+        fn prepare(&self, _: &Job) -> Result<Box<dyn Ready>, PrepareError> {
+            Ok(Box::new(Says(self.0.clone())))
+        }
+    }
+
+    impl Ready for Says {
+        fn containment(&self) -> &Containment {
+            &self.0
+        }
+        fn run(&mut self, _: &Job, _: &mut dyn Observer) -> Evidence {
+            Evidence::new(self.0.clone(), None, Stop::default(), None, false)
+        }
+    }
+
+    #[test]
+    fn a_backend_that_is_weaker_than_what_is_asked_for_is_not_used() {
+        let mut job = contract::shell("exit 0");
+        for (proves_end, least, is_used) in [
+            (false, Level::ProcessGroup, true),
+            (false, Level::Subreaper, false),
+            (true, Level::PidNamespace, true),
+        ] {
+            job.containment = Wanted::AtLeast(least);
+            let says = Says(Containment::other("says", proves_end));
+            let prepared = Prepared::new(&says, &job);
+            assert_eq!(prepared.is_ok(), is_used, "{prepared:?}");
+        }
+        job.containment = Wanted::Auto;
+        assert!(Prepared::new(&Says(Containment::other("says", false)), &job).is_ok());
+    }
+
+    #[test]
+    fn what_offers_proof_and_gives_none_has_failed() {
+        let job = contract::shell("exit 0");
+        let evidence = contract::run(&Says(Containment::other("says", true)), &job, &mut ());
+        assert!(evidence.status == Status::Signaled && evidence.proof_failed());
+        let evidence = contract::run(&Says(Containment::other("says", false)), &job, &mut ());
+        assert!(!evidence.proof_failed());
     }
 }

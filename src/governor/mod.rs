@@ -24,7 +24,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::decision::{Context, Decision, Effect, Request};
 use crate::evidence::{Event, Evidence};
-use crate::executor::{Executor, Observer, Posix};
+use crate::executor::{Executor, ExecutorError, Executors, Observer, PrepareError, Prepared};
 use crate::path::CanonicalPath;
 use crate::policy::CompiledPolicy;
 use crate::policy::model::ApprovalKind;
@@ -32,7 +32,7 @@ use crate::reason::Reason;
 use crate::record::{Ledger, LedgerError, NotAdmitted, Options};
 #[cfg(feature = "cli")]
 use crate::resolve::{Existing, Guarded, NewFile};
-use crate::resolve::{Host, Resolved, Workspace, WorkspaceError, resolve};
+use crate::resolve::{Host, Job, Lookup, Resolved, Workspace, WorkspaceError, resolve_for};
 
 pub use crate::resolve::{Owners, home_directory, user_id};
 pub use approve::{Accepted, DEFAULT_AGE, GrantError, What, Wish};
@@ -59,7 +59,7 @@ pub struct Governor {
     exposed: Option<CanonicalPath>,
     /// Opened when first needed: a request that is denied needs none.
     ledger: Mutex<Option<Arc<Ledger>>>,
-    executor: Box<dyn Executor>,
+    executor: Result<Arc<dyn Executor>, ExecutorError>,
 }
 
 /// A decision that may have been recorded.
@@ -101,15 +101,30 @@ pub enum OnDisk {
 }
 
 impl Governor {
-    /// Governs by a loaded policy, running commands with the POSIX backend.
+    /// Governs by a loaded policy, with the executor of this crate that the policy names, or the local one.
     #[must_use]
     pub fn new(loaded: LoadedPolicy) -> Governor {
-        Governor::with_executor(loaded, Box::new(Posix::default()))
+        Governor::with_executors(loaded, &Executors::shipped(), None)
     }
 
-    /// The same with another backend.
+    /// Governs with one executor. A policy that names another one runs nothing.
     #[must_use]
-    pub fn with_executor(loaded: LoadedPolicy, executor: Box<dyn Executor>) -> Governor {
+    pub fn with_executor(loaded: LoadedPolicy, executor: impl Executor + 'static) -> Governor {
+        let only = Executors::none().with(Executors::DEFAULT, executor);
+        Governor::with_executors(loaded, &only, None)
+    }
+
+    /// Governs with one of `executors`: the one that the policy names, else the one that is `wanted`, else the local one.
+    ///
+    /// Where there is no such executor, or another one is wanted than the policy names, requests are still decided. None
+    /// is run: it is denied with what [`Governor::executor`] says.
+    #[must_use]
+    pub fn with_executors(
+        loaded: LoadedPolicy,
+        executors: &Executors,
+        wanted: Option<&str>,
+    ) -> Governor {
+        let executor = executors.choose(loaded.policy.executor(), wanted);
         let workspace = Workspace::open_root(&loaded.workspace)
             .map(|workspace| Arc::new(workspace.guarding(loaded.own_files())));
         let exposed = workspace
@@ -122,6 +137,22 @@ impl Governor {
             exposed,
             ledger: Mutex::new(None),
             executor,
+        }
+    }
+
+    /// The executor that runs commands.
+    ///
+    /// # Errors
+    ///
+    /// If there is none by the name that the policy or the caller gave.
+    pub fn executor(&self) -> Result<&dyn Executor, &ExecutorError> {
+        self.executor.as_deref()
+    }
+
+    fn prepare(&self, job: &Job) -> Result<Prepared, PrepareError> {
+        match &self.executor {
+            Ok(executor) => Prepared::new(&**executor, job),
+            Err(error) => Err(PrepareError::Executor(error.clone())),
         }
     }
 
@@ -205,7 +236,7 @@ impl Governor {
         match on_disk {
             OnDisk::No => decision,
             OnDisk::Yes => match self.resolve(decision, &context) {
-                Resolved::Command(command) => match self.executor.prepare(command.launch()) {
+                Resolved::Command(command) => match self.prepare(command.job()) {
                     Ok(_) => Resolved::Command(command).into_decision(),
                     Err(error) => Resolved::Command(command)
                         .into_decision()
@@ -301,14 +332,13 @@ impl Governor {
                 return Ok(self.refused(decision.denied(Reason::ArgumentInvalid, why)));
             }
         };
-        let input = match observer.read_input(command.launch().limits.stdin_bytes) {
+        let input = match observer.read_input(command.job().limits.stdin_bytes) {
             Ok(input) => input,
             Err(why) => {
                 let decision = Resolved::Command(command).into_decision();
                 return Ok(self.refused(decision.denied(Reason::ArgumentInvalid, why)));
             }
         };
-        self.executor.announce(command.launch());
         // Before the tree is built: what hides the ledger from the command can only hide what exists.
         let ledger = match self.ledger() {
             Ok(ledger) => ledger,
@@ -318,7 +348,7 @@ impl Governor {
                 return Ok(Ran::unrun(decision, Some(error)));
             }
         };
-        let prepared = match self.executor.prepare(command.launch()) {
+        let mut prepared = match self.prepare(command.job()) {
             Ok(prepared) => prepared,
             Err(error) => {
                 let decision = Resolved::Command(command).into_decision();
@@ -341,10 +371,8 @@ impl Governor {
                 return Ok(Ran::unrun(decision, Some(error)));
             }
         };
-        // Recorded first, then waited for what remains.
-        let (mut evidence, _remains) =
-            self.executor
-                .run_leaving(prepared, permit, &mut report.watching(observer));
+        // The end of the helper is waited for when this is dropped, after the outcome was recorded.
+        let mut evidence = prepared.run(permit, &mut report.watching(observer));
         evidence.stdin = input;
         report.tell(&mut evidence);
         for (id, path) in self.changed_pins(granted) {
@@ -395,12 +423,21 @@ impl Governor {
             read_only: self.loaded.files.clone(),
         };
         let policy = &self.loaded.policy;
-        match resolve(policy, decision, context, workspace, &host) {
+        match resolve_for(policy, decision, context, workspace, &host, &|name| {
+            self.lookup(name)
+        }) {
             Resolved::Denied(decision) => {
                 let decision = decision.or_instead(|denied| way_out::unignored(policy, denied));
                 Resolved::Denied(decision)
             }
             resolved @ (Resolved::Command(_) | Resolved::HostActs(_)) => resolved,
+        }
+    }
+
+    fn lookup(&self, name: &str) -> Lookup {
+        match &self.executor {
+            Ok(executor) => executor.program(name),
+            Err(_) => Lookup::OnThisDisk,
         }
     }
 

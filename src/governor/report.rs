@@ -37,8 +37,8 @@ impl Source {
         command: &Command,
         file: Option<&[u8]>,
     ) -> Result<Source, String> {
-        let launch = command.launch();
-        let from = match (file, launch.report) {
+        let job = command.job();
+        let from = match (file, job.report) {
             (None, None) => From::Nowhere,
             (None, Some(kind)) => From::Output(reading(kind)),
             (Some(text), _) => {
@@ -52,7 +52,7 @@ impl Source {
         };
         Ok(Source {
             from,
-            trouble: launch.report_trouble,
+            trouble: job.report_trouble,
         })
     }
 

@@ -319,6 +319,7 @@ impl Loader {
             rules,
             matcher,
             defaults: policy.defaults,
+            executor: policy.executor,
             program_path: policy
                 .program_path
                 .map(|entries| entries.into_iter().map(|(entry, _)| entry).collect()),

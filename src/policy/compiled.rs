@@ -55,6 +55,7 @@ pub(super) struct Inner {
     pub(super) matcher: Matcher,
     pub(super) defaults: StatedTerms,
     pub(super) program_path: Option<Vec<String>>,
+    pub(super) executor: Option<String>,
     pub(super) switches: Switches,
     pub(super) disk: DiskRules,
     pub(super) ledger: LedgerSettings,
@@ -252,6 +253,12 @@ impl CompiledPolicy {
             Some(directories) => directories.iter().map(String::as_str).collect(),
             None => BUILT_IN.to_vec(),
         }
+    }
+
+    /// The name of the executor that runs commands, if the policy names one.
+    #[must_use]
+    pub fn executor(&self) -> Option<&str> {
+        self.inner.executor.as_deref()
     }
 
     pub(crate) fn defaults(&self) -> &StatedTerms {

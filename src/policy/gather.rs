@@ -449,6 +449,7 @@ impl Gathering<'_> {
         }
         merging.terms(&mut policy.defaults, parent.defaults);
         merging.program_path(policy, parent.program_path);
+        merging.executor(&mut policy.executor, parent.executor);
         if !policy.states.paths && parent.states.paths {
             policy.paths = parent.paths;
             policy.states.paths = true;
@@ -564,6 +565,16 @@ impl Merging<'_> {
                 Problem::new(Code::P006, *at, message)
                     .with_help("a policy may leave directories of its parent out, and add none"),
             );
+        }
+    }
+
+    /// A child's commands run where its parent's do.
+    fn executor(&mut self, own: &mut Option<String>, parent: Option<String>) {
+        if own.is_some() && parent.is_some() && *own != parent {
+            self.disagrees("executor");
+        }
+        if own.is_none() {
+            *own = parent;
         }
     }
 

@@ -28,6 +28,8 @@ pub(crate) struct Policy {
     pub(crate) tests: Vec<Test>,
     pub(crate) defaults: StatedTerms,
     pub(crate) program_path: Option<Vec<(String, Span)>>,
+    /// The name of what runs commands.
+    pub(crate) executor: Option<String>,
     pub(crate) paths: PathRules,
     pub(crate) ledger: LedgerSettings,
     pub(crate) shell: ShellSettings,

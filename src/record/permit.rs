@@ -19,7 +19,7 @@ use crate::policy::CompiledPolicy;
 use crate::policy::model::{Approval, ApprovalKind};
 use crate::policy::source::SourceFile;
 use crate::policy::terms::Containment;
-use crate::resolve::{Command, Launch, user_id};
+use crate::resolve::{Command, user_id};
 
 /// Leave to run one command once.
 ///
@@ -41,7 +41,6 @@ use crate::resolve::{Command, Launch, user_id};
 #[must_use = "an unused permit leaves an allowed run in the ledger that never happened"]
 pub struct Permit {
     command: Command,
-    run: RunId,
 }
 
 impl Permit {
@@ -50,16 +49,10 @@ impl Permit {
         &self.command
     }
 
-    /// What is started.
-    #[must_use]
-    pub fn launch(&self) -> &Launch {
-        self.command.launch()
-    }
-
     /// The run, as the ledger knows it.
     #[must_use]
     pub fn run(&self) -> RunId {
-        self.run
+        self.command.job().run
     }
 }
 
@@ -130,23 +123,23 @@ impl Ledger {
         policy: &CompiledPolicy,
         command: Command,
     ) -> Result<(Permit, OpenRun), Box<NotAdmitted>> {
+        let run = command.job().run;
         let recorded = self.note_policy(policy).and_then(|()| {
-            let run = RunId::random().map_err(|error| LogError::io("draw a run id", &error))?;
             let mut drafts = approval_drafts(run, policy, command.decision());
             drafts.push(decision_draft(run, command.decision(), SPENT));
             drafts.push(self.start_draft(run, &command));
             let (lines, reservation) = self.commit_reserving(drafts)?;
-            Ok((run, lines.start, reservation))
+            Ok((lines.start, reservation))
         });
         match recorded {
-            Ok((run, first, reservation)) => {
+            Ok((first, reservation)) => {
                 let open = OpenRun {
                     ledger: Arc::clone(self),
                     run,
                     first,
                     reservation,
                 };
-                Ok((Permit { command, run }, open))
+                Ok((Permit { command }, open))
             }
             Err(error) => {
                 let decision = command
@@ -172,9 +165,9 @@ impl Ledger {
     }
 
     fn start_draft(&self, run: RunId, command: &Command) -> Draft {
-        let launch = command.launch();
+        let job = command.job();
         let workspace = command.workspace();
-        let names: Vec<Value> = launch
+        let names: Vec<Value> = job
             .env
             .iter()
             .map(|(name, _)| bytes_json(name.as_encoded_bytes()))
@@ -185,7 +178,7 @@ impl Ledger {
             .with("policy", command.decision().policy().sha256.as_str())
             .with(
                 "program",
-                bytes_json(launch.program.as_os_str().as_encoded_bytes()),
+                bytes_json(job.program.as_os_str().as_encoded_bytes()),
             )
             .with(
                 "workspace",
@@ -199,7 +192,7 @@ impl Ledger {
             .with("limits", command.decision().limits_json())
             .with(
                 "containment",
-                match launch.containment {
+                match job.containment {
                     Containment::Auto => "auto",
                     Containment::AtLeast(level) => level.name(),
                 },

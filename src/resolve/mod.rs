@@ -19,7 +19,7 @@ mod file;
 mod ignore_file;
 mod index;
 mod interpreter;
-mod launch;
+mod job;
 #[cfg(feature = "cli")]
 mod new_file;
 mod owner;
@@ -43,6 +43,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use crate::decision::{Context, Decision, Effect, Judgement, Plan, judge_path, paths::Decided};
+use crate::log::RunId;
 use crate::path::{CanonicalPath, is_taken_for};
 use crate::policy::CompiledPolicy;
 use crate::policy::model::{Access, Creates, DiskRules, Tree};
@@ -54,12 +55,12 @@ use workspace::Named;
 
 pub use beneath::Openat2;
 pub(crate) use file::{read_bounded, read_file};
-pub use launch::Launch;
+pub use job::{Directory, Job};
 #[cfg(feature = "cli")]
 pub(crate) use new_file::{Existing, Guarded, NewFile};
 pub use owner::Owners;
 pub use pinned::MAX_PINNED_BYTES;
-pub use program::{untrusted_directory, untrusted_program};
+pub use program::{Lookup, untrusted_directory, untrusted_program};
 #[cfg(feature = "cli")]
 pub(crate) use replaced::replace;
 #[cfg(feature = "cli")]
@@ -106,14 +107,14 @@ pub struct Host {
 /// There is no other way to get one:
 ///
 /// ```compile_fail
-/// fn forge(launch: lictor::resolve::Launch) -> lictor::resolve::Command {
-///     lictor::resolve::Command { launch, decision: todo!(), opened: vec![], rules: todo!(), workspace: todo!() }
+/// fn forge(job: lictor::resolve::Job) -> lictor::resolve::Command {
+///     lictor::resolve::Command { job, decision: todo!(), opened: vec![], rules: todo!(), workspace: todo!() }
 /// }
 /// ```
 #[derive(Debug)]
 #[must_use = "a command that is never admitted is a decision nobody recorded"]
 pub struct Command {
-    launch: Launch,
+    job: Job,
     decision: Decision,
     opened: Vec<OpenedPath>,
     rules: DiskRules,
@@ -152,8 +153,8 @@ impl Command {
 
     /// What is started.
     #[must_use]
-    pub fn launch(&self) -> &Launch {
-        &self.launch
+    pub fn job(&self) -> &Job {
+        &self.job
     }
 
     /// The workspace it was resolved in.
@@ -242,6 +243,20 @@ pub fn resolve(
     workspace: &Arc<Workspace>,
     host: &Host,
 ) -> Resolved {
+    let on_this_disk = |_: &str| Lookup::OnThisDisk;
+    resolve_for(policy, decision, context, workspace, host, &on_this_disk)
+}
+
+/// Asks the disk about an allowed decision, and `lookup` about its program: a backend that runs commands elsewhere knows
+/// what is there.
+pub fn resolve_for(
+    policy: &CompiledPolicy,
+    decision: Decision,
+    context: &Context,
+    workspace: &Arc<Workspace>,
+    host: &Host,
+    lookup: &dyn Fn(&str) -> Lookup,
+) -> Resolved {
     if decision.effect() != Effect::Allow {
         return Resolved::Denied(decision);
     }
@@ -271,11 +286,11 @@ pub fn resolve(
     let Some(name) = &plan.program else {
         return Resolved::HostActs(decision.on_disk(&names));
     };
-    match asking.launch(name, host) {
-        Ok(launch) => {
+    match asking.job(name, host, lookup) {
+        Ok(job) => {
             let workspace = Arc::clone(workspace);
             Resolved::Command(Command {
-                launch,
+                job,
                 decision: decision.on_disk(&names),
                 opened,
                 rules: policy.disk_rules(),
@@ -570,11 +585,23 @@ impl Asking<'_> {
         Refusal::new(reason, message)
     }
 
-    fn launch(&self, name: &str, host: &Host) -> Result<Launch, Refusal> {
+    fn job(
+        &self,
+        name: &str,
+        host: &Host,
+        lookup: &dyn Fn(&str) -> Lookup,
+    ) -> Result<Job, Refusal> {
         let plan = self.plan;
         let user =
             environment::User::current().or_at(&host.environment, self.policy, self.workspace);
-        let program = program::find(name, self.policy, self.workspace, &user)?;
+        let found = lookup(name);
+        let is_here = matches!(found, Lookup::OnThisDisk);
+        let program = match found {
+            Lookup::OnThisDisk => program::find(name, self.policy, self.workspace, &user)?,
+            Lookup::Found(program) => program,
+            Lookup::NotFound(why) => return Err(Refusal::new(Reason::ProgramNotFound, why)),
+            Lookup::NotTrusted(why) => return Err(Refusal::new(Reason::ProgramNotTrusted, why)),
+        };
         let cwd = self
             .workspace
             .directory(&plan.cwd, self.policy.disk_rules())
@@ -587,15 +614,26 @@ impl Asking<'_> {
         let env = environment::build(self.policy, &plan.terms.env, host, self.workspace, &user);
         let path = env.iter().find(|(name, _)| name == "PATH");
         let path = path.map(|(_, value)| value.as_os_str());
-        program::judge_rest(&program, path, self.policy, self.workspace, &user)?;
+        if is_here {
+            program::judge_rest(&program, path, self.policy, self.workspace, &user)?;
+        }
         let argv = std::iter::once(OsString::from(name))
             .chain(plan.words.iter().map(OsString::from))
             .collect();
-        Ok(Launch {
+        let run = RunId::random().map_err(|error| {
+            Refusal::new(
+                Reason::LedgerUnavailable,
+                format!("no name for the run can be drawn: {error}"),
+            )
+        })?;
+        let below = self.workspace.path().join(plan.cwd.as_str());
+        Ok(Job {
+            run,
             program,
             argv,
             env,
-            cwd: Arc::new(cwd),
+            directory: Directory::new(below, cwd),
+            workspace: self.workspace.path().to_owned(),
             limits: plan.terms.limits.clone(),
             containment: plan.terms.containment,
             stop: plan.terms.stop,

@@ -18,6 +18,23 @@ use crate::reason::Reason;
 /// Scripts whose interpreters are scripts: the kernel follows as many.
 const MAX_INTERPRETERS: usize = 5;
 
+/// The answer of a backend that is asked for a program.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[expect(
+    clippy::exhaustive_enums,
+    reason = "a backend answers in one of these ways"
+)]
+pub enum Lookup {
+    /// The program is one of this machine: it is looked up here, and has to be trusted.
+    OnThisDisk,
+    /// The absolute path of the program where the command will run. The backend vouches for it.
+    Found(PathBuf),
+    /// There is none of that name, for the reason that is given.
+    NotFound(String),
+    /// There is one, and it is not started, for the reason that is given.
+    NotTrusted(String),
+}
+
 /// The absolute path of the program, all links resolved.
 pub(super) fn find(
     name: &str,

@@ -79,7 +79,7 @@ pub(super) fn main(args: &TailArgs, directory: &Path, global: &Global) -> Result
     while out.flush()?.is_continue() && args.follow && !stop.is_cancelled() {
         let stdout = print::descriptor_of(Stream::Stdout);
         let until = Until {
-            readable: stop.cancelled(),
+            readable: stop.as_fd(),
             closed: Some(stdout.as_fd()),
         };
         let woken = tail.rest.wait(LONGEST_WAIT, until);

@@ -24,11 +24,10 @@ use super::reaper::Reaper;
 use super::stop::{Kept, later};
 use super::sys::{self, Cloned, Forked};
 use super::tree::{self, Stat};
-use super::verdict::Ended;
 use super::wire::{
-    Bytes, Channel, FromHelper, FromInit, Limit, Order, Prepare, Ready, Scene, ToInit,
+    Built, Bytes, Channel, FromHelper, FromInit, Limit, Order, Prepare, Scene, ToInit,
 };
-use crate::evidence::{Containment, EmptyProof, Event, Level, ProcView, Stop};
+use crate::evidence::{Containment, EmptyProof, Ended, Event, Level, ProcView, Stop};
 use crate::policy::terms::{MOST_PROCESSES, StopTarget};
 
 /// A contained tree: empty first, then with the command and all that comes out of it.
@@ -389,23 +388,21 @@ impl Drop for Init {
 
 impl Tree {
     /// What the host is told about the empty tree.
-    pub(super) fn ready(&self) -> Ready {
-        Ready {
-            containment: Containment {
-                level: self.level,
-                degraded_because: self.degraded_because.clone(),
-                crash_safe: self.level == Level::PidNamespace,
-                empty_proof: match self.level {
-                    Level::PidNamespace => EmptyProof::InitReaped,
-                    Level::Cgroup => EmptyProof::CgroupEmpty,
-                    Level::Subreaper => EmptyProof::NoDescendants,
-                    Level::ProcessGroup => EmptyProof::None,
-                },
-                proc_view: match &self.init {
-                    Some(init) if init.fresh_proc => ProcView::Fresh,
-                    _ => ProcView::Host,
-                },
-            },
+    pub(super) fn ready(&self) -> Built {
+        let mut containment = Containment::at(self.level);
+        containment.degraded_because = self.degraded_because.clone();
+        containment.crash_safe = self.level == Level::PidNamespace;
+        containment.empty_proof = match self.level {
+            Level::PidNamespace => EmptyProof::InitReaped,
+            Level::Cgroup => EmptyProof::CgroupEmpty,
+            Level::Subreaper => EmptyProof::NoDescendants,
+            Level::ProcessGroup => EmptyProof::None,
+        };
+        if self.init.as_ref().is_some_and(|init| init.fresh_proc) {
+            containment.proc_view = ProcView::Fresh;
+        }
+        Built {
+            containment,
             events: self.events.clone(),
             cgroups: self.cgroups.all(),
         }

@@ -62,7 +62,7 @@ fn be_helper() -> io::Result<()> {
     // Only now: a process that cannot be dumped cannot open the maps of its children.
     nix::sys::prctl::set_dumpable(false)?;
     let beside: Vec<BorrowedFd<'_>> = tree.init_pidfd().into_iter().collect();
-    host.send(&FromHelper::Ready(tree.ready()), &beside)?;
+    host.send(&FromHelper::Ready(Box::new(tree.ready())), &beside)?;
 
     let Some((ToHelper::Go(order), fds)) = host.receive()? else {
         tree.take_down();

@@ -19,35 +19,25 @@ use rustix::process::{Pid, PidfdFlags, pidfd_open};
 use super::stop::{PROOF_TIME, later, ms_between};
 use super::streams::{Streams, WriteEnds};
 use super::terminal::Terminal;
-use super::verdict::{self, Ended};
-use super::wire::{Begin, Channel, Finished, FromHelper, Order, Prepare, Ready, ToHelper};
+use super::wire::{Begin, Built, Channel, Finished, FromHelper, Order, Prepare, ToHelper};
 use super::{cgroup, containment, helper, payload, poll, sys, tree};
 use crate::evidence::{
-    Containment, EmptyProof, Event, Evidence, Level, Process, Resources, Status, Stop, StopReason,
+    Containment, EmptyProof, Ended, Event, Evidence, Level, Process, Resources, Status, Stop,
+    StopReason,
 };
-use crate::executor::{CancelToken, EmptyTree, Observer, PrepareError, Remains};
-use crate::policy::terms::Containment as Wanted;
-use crate::resolve::Launch;
+use crate::executor::{CancelToken, Job, Observer, PrepareError, Ready};
+use crate::policy::terms::Leaks;
 
-/// An empty tree that a helper keeps.
+/// An empty tree that a helper keeps. Dropping it waits for the end of the helper.
 #[derive(Debug)]
 pub(super) struct Helped {
     helper: Helper,
-    ready: Ready,
+    built: Built,
     /// The init of the run's PID namespace, if it has one.
     init: Option<OwnedFd>,
-    streams: Streams,
-    ends: WriteEnds,
+    /// Taken by the run.
+    output: Option<(Streams, WriteEnds)>,
     null: OwnedFd,
-}
-
-/// Why there is no helper's tree.
-#[derive(Debug)]
-pub(super) enum Refused {
-    /// There is no helper; a weaker level may do.
-    NoHelper(String),
-    /// There is one, and what it says is final.
-    Final(PrepareError),
 }
 
 /// Time for a helper to build the empty tree. It takes milliseconds; a program that is no helper
@@ -66,112 +56,92 @@ const LATE_TIME: Duration = Duration::from_millis(400);
 /// Time for what is left of a run, or of its namespace, to be gone once the host has killed it.
 const CLEAN_UP_TIME: Duration = Duration::from_millis(100);
 
-/// Lets the helper that was started `ahead` build the tree for `launch`; one at `path` if there is none, or
-/// if it builds another.
+/// Lets the helper that was started `ahead` build the tree for `job`; one at `path` if there is none, or if that one has ended.
 pub(super) fn prepare(
     path: &Path,
     ahead: Option<Helper>,
-    launch: &Launch,
+    job: &Job,
     at_most: Level,
-) -> Result<Helped, Refused> {
+) -> Result<Helped, PrepareError> {
     let machine = |what: &'static str| {
-        move |error: io::Error| {
-            Refused::Final(PrepareError::Machine {
-                what,
-                because: error.to_string(),
-            })
+        move |error: io::Error| PrepareError::Machine {
+            what,
+            because: error.to_string(),
         }
     };
-    let (streams, ends) = Streams::new(&launch.limits).map_err(machine("pipes"))?;
+    let no_helper = |because: &str| PrepareError::Machine {
+        what: "the helper process",
+        because: because.to_owned(),
+    };
+    let output = Streams::new(&job.limits).map_err(machine("pipes"))?;
     let null = payload::null().map_err(machine("/dev/null"))?;
-    let no_helper = |error: io::Error| Refused::NoHelper(format!("no helper: {error}"));
-    let wanted = Prepare::new(launch, at_most);
-    // One that has ended in the meantime cannot be asked.
-    let ahead = ahead
-        .filter(|helper| helper.builds(&wanted))
-        .and_then(|mut helper| helper.ask(&wanted).is_ok().then_some(helper));
-    let helper = match ahead {
+    let wanted = Prepare::new(job, at_most);
+    let helper = match ahead.filter(|helper| helper.ask(&wanted).is_ok()) {
         Some(helper) => helper,
         None => {
-            let mut helper = Helper::start(path, at_most).map_err(no_helper)?;
-            helper.ask(&wanted).map_err(no_helper)?;
+            let helper = Helper::start(path, at_most).map_err(machine("the helper process"))?;
+            helper.ask(&wanted).map_err(machine("the helper process"))?;
             helper
         }
     };
     if !poll::wait_readable(helper.channel.as_fd(), BUILD_TIME) {
-        return Err(Refused::NoHelper(
-            "no helper: it does not answer".to_owned(),
-        ));
+        return Err(no_helper("it does not answer"));
     }
     match helper.channel.receive::<FromHelper>() {
-        Ok(Some((FromHelper::Ready(ready), fds))) => {
-            let init = fds.into_iter().next();
-            Ok(Helped {
-                helper,
-                ready,
-                init,
-                streams,
-                ends,
-                null,
-            })
-        }
-        Ok(Some((FromHelper::NoLevel(because), _))) => match launch.containment {
-            Wanted::AtLeast(wanted) => Err(Refused::Final(PrepareError::Containment {
-                wanted,
-                because,
-            })),
-            Wanted::Auto => Err(Refused::NoHelper(because.join("; "))),
-        },
-        Ok(Some((FromHelper::NoLimit { limit, because }, _))) => {
-            Err(Refused::Final(PrepareError::Limit {
-                limit: limit.name(),
-                because,
-            }))
-        }
-        Ok(Some((FromHelper::NotStarted(_) | FromHelper::Finished(_), _)) | None) | Err(_) => Err(
-            Refused::NoHelper("no helper: it ended without an answer".to_owned()),
-        ),
-    }
-}
-
-impl Helped {
-    /// How the run will be kept together.
-    pub(super) fn containment(&self) -> &Containment {
-        &self.ready.containment
-    }
-}
-
-impl EmptyTree for Helped {
-    fn run(self: Box<Self>, launch: &Launch, observer: &mut dyn Observer) -> (Evidence, Remains) {
-        let Helped {
-            mut helper,
-            ready,
-            init,
-            mut streams,
-            ends,
+        Ok(Some((FromHelper::Ready(built), fds))) => Ok(Helped {
+            helper,
+            built: *built,
+            init: fds.into_iter().next(),
+            output: Some(output),
             null,
-        } = *self;
+        }),
+        Ok(Some((FromHelper::NoLevel(because), _))) => Err(PrepareError::Containment {
+            wanted: wanted.at_least,
+            because,
+        }),
+        Ok(Some((FromHelper::NoLimit { limit, because }, _))) => Err(PrepareError::Limit {
+            limit: limit.name(),
+            because,
+        }),
+        Ok(Some((FromHelper::NotStarted(_) | FromHelper::Finished(_), _)) | None) | Err(_) => {
+            Err(no_helper(
+                "it ended without an answer: the program has to call `lictor::executor::init()` first in `main`",
+            ))
+        }
+    }
+}
+
+impl Ready for Helped {
+    fn containment(&self) -> &Containment {
+        &self.built.containment
+    }
+
+    fn run(&mut self, job: &Job, observer: &mut dyn Observer) -> Evidence {
+        let mut containment = self.built.containment.clone();
+        let Some((mut streams, ends)) = self.output.take() else {
+            return Evidence::spawn_failed(containment, "this was run already");
+        };
         let cancel = observer.cancellation();
-        let in_reach = ready.containment.level < Level::PidNamespace || !ready.events.is_empty();
+        let in_reach = self.init.is_none() || !self.built.events.is_empty();
         let _terminal = Terminal::remember(in_reach);
         let started = Instant::now();
         let beside = [
-            launch.cwd.as_fd(),
-            observer.input().unwrap_or(null.as_fd()),
+            job.directory.as_fd(),
+            observer.input().unwrap_or(self.null.as_fd()),
             ends.stdout.as_fd(),
             ends.stderr.as_fd(),
         ];
-        let order = ToHelper::Go(Box::new(Order::from(launch)));
-        let sent = helper.channel.send(&order, &beside);
+        let order = ToHelper::Go(Box::new(Order::from(job)));
+        let sent = self.helper.channel.send(&order, &beside);
         // Only the run may hold them, or the streams never end.
         drop(ends);
-        let limits = &launch.limits;
+        let limits = &job.limits;
         let until = [limits.timeout, limits.grace, PROOF_TIME, LATE_TIME]
             .into_iter()
             .fold(started, later);
         let told = match sent {
             Ok(()) => follow(
-                &helper.channel,
+                &self.helper.channel,
                 &mut streams,
                 cancel.as_ref(),
                 until,
@@ -180,29 +150,27 @@ impl EmptyTree for Helped {
             Err(error) => Told::NotStarted(format!("the helper is gone: {error}")),
         };
 
-        let mut containment = ready.containment;
-        let mut events = ready.events;
+        let mut events = std::mem::take(&mut self.built.events);
         let (finished, error) = match told {
             Told::Finished(finished) => (*finished, None),
             Told::NotStarted(why) => {
-                containment.empty_proof = EmptyProof::None;
                 let mut evidence = Evidence::spawn_failed(containment, why);
                 evidence.events = events;
-                return (evidence, Remains::of(helper));
+                return evidence;
             }
             Told::HelperLost(why) => {
                 events.push(Event::new("HELPER_LOST", why));
                 // The kernel kills a namespace with its init. Without one, a helper that is only stopped still
                 // gathers what is left of its run below it.
-                let left = match &init {
+                let left = match &self.init {
                     Some(init) => {
                         sys::kill_pidfd(init.as_fd(), SIGKILL);
-                        helper.kill();
+                        self.helper.kill();
                         Vec::new()
                     }
-                    None => helper.kill_with_descendants(),
+                    None => self.helper.kill_with_descendants(),
                 };
-                let proof = clean_up(init.as_ref(), &ready.cgroups);
+                let proof = clean_up(self.init.as_ref(), &self.built.cgroups);
                 let cancelled = cancel.as_ref().is_some_and(CancelToken::is_cancelled);
                 let stopped_by = match Instant::now() >= later(started, limits.timeout) {
                     true => Some(StopReason::Timeout),
@@ -214,36 +182,35 @@ impl EmptyTree for Helped {
         };
         containment.empty_proof = finished.proof;
         events.extend(finished.events);
-        streams.drain(finished.proof != EmptyProof::None, observer);
+        streams.drain(containment.empty_proof != EmptyProof::None, observer);
         let (stdout, stderr) = streams.finish();
         events.extend(observer.events());
         let limit = finished.limit.or_else(|| {
             let too_large = finished.ended == Some(Ended::Killed(SIGXFSZ));
-            (too_large && launch.limits.file_size_bytes.is_some()).then(|| "file_size".to_owned())
+            (too_large && limits.file_size_bytes.is_some()).then(|| "file_size".to_owned())
         });
-        let evidence = Evidence {
-            status: match finished.ended {
-                None if error.is_some() && finished.stop.why.is_none() => Status::Lost,
-                ended => verdict::status(ended, finished.stop.why, limit.is_some(), launch.leaks),
-            },
-            exit_code: finished.ended.and_then(Ended::exit_code),
-            signal: finished.ended.and_then(Ended::signal),
-            limit,
-            error,
-            duration_ms: finished.duration_ms,
+        let leaks_fail = job.leaks == Leaks::Fail;
+        let is_lost = error.is_some() && finished.ended.is_none() && finished.stop.why.is_none();
+        let mut evidence = Evidence::new(
             containment,
-            stop: finished.stop,
-            tree: finished.tree,
-            leaked: finished.leaked,
-            survivors: finished.survivors,
-            events,
-            stdin: None,
-            stdout,
-            stderr,
-            resources: finished.resources,
-            report: None,
-        };
-        (evidence, Remains::of(helper))
+            finished.ended,
+            finished.stop,
+            limit,
+            leaks_fail,
+        );
+        if is_lost {
+            evidence.status = Status::Lost;
+        }
+        evidence.error = error;
+        evidence.duration_ms = finished.duration_ms;
+        evidence.tree = finished.tree;
+        evidence.leaked = finished.leaked;
+        evidence.survivors = finished.survivors;
+        evidence.events = events;
+        evidence.stdout = stdout;
+        evidence.stderr = stderr;
+        evidence.resources = finished.resources;
+        evidence
     }
 }
 
@@ -305,9 +272,9 @@ fn wait(
     fds.push(readable(channel.as_fd()));
     if let Some(token) = cancel.filter(|token| !token.is_urgent()) {
         match if token.is_cancelled() {
-            token.urgent()
+            token.urgent_fd()
         } else {
-            token.cancelled()
+            token.as_fd()
         } {
             Some(bell) => fds.push(readable(bell)),
             None => until = super::no_bell(until),
@@ -363,8 +330,6 @@ pub(super) struct Helper {
     process: Child,
     pidfd: Option<OwnedFd>,
     channel: Channel,
-    /// The tree that it was asked to build.
-    asked: Option<Prepare>,
 }
 
 impl Helper {
@@ -391,23 +356,12 @@ impl Helper {
             process,
             pidfd,
             channel: ours,
-            asked: None,
         })
     }
 
-    /// Whether this is what it builds, or it can still be asked to.
-    fn builds(&self, wanted: &Prepare) -> bool {
-        self.asked.as_ref().is_none_or(|asked| asked == wanted)
-    }
-
-    /// Asks for a tree, unless it was asked for one.
-    pub(super) fn ask(&mut self, wanted: &Prepare) -> io::Result<()> {
-        if self.asked.is_none() {
-            let prepare = ToHelper::Prepare(wanted.clone());
-            self.channel.send(&prepare, &[])?;
-            self.asked = Some(wanted.clone());
-        }
-        Ok(())
+    /// Asks for a tree.
+    fn ask(&self, wanted: &Prepare) -> io::Result<()> {
+        self.channel.send(&ToHelper::Prepare(wanted.clone()), &[])
     }
 
     /// Kills the helper, and before it what is below it; returns what of that could not be killed.

@@ -5,27 +5,6 @@
 use std::time::{Duration, Instant};
 
 use super::stop::later;
-use super::tree::{self, Stat};
-use crate::executor::PrepareError;
-use crate::policy::terms::Limits;
-
-/// Refuses what a run without a helper cannot enforce. Only the clock and the processor time can
-/// be: everything else has to be set in the new process before the command's first instruction.
-pub(super) fn refuse_without_helper(limits: &Limits) -> Result<(), PrepareError> {
-    let asked = [
-        ("processes", limits.processes),
-        ("memory", limits.memory_bytes),
-        ("open_files", limits.open_files),
-        ("file_size", limits.file_size_bytes),
-    ];
-    match asked.into_iter().find(|(_, value)| value.is_some()) {
-        None => Ok(()),
-        Some((limit, _)) => Err(PrepareError::Limit {
-            limit,
-            because: "a run without a helper process cannot set it".to_owned(),
-        }),
-    }
-}
 
 /// Watches the processor time of all processes of a run together.
 ///
@@ -66,11 +45,6 @@ impl CpuWatch {
         self.look_at.is_some_and(|at| now >= at)
     }
 
-    /// Whether `processes` have used more than they may.
-    pub(super) fn is_used_up(&mut self, now: Instant, processes: &[Stat]) -> bool {
-        self.is_more_than_allowed(now, Duration::from_millis(tree::cpu_ms(processes)))
-    }
-
     /// Whether `used` is more than is allowed.
     pub(super) fn is_more_than_allowed(&mut self, now: Instant, used: Duration) -> bool {
         self.schedule(used, now);
@@ -89,28 +63,6 @@ impl CpuWatch {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn without_a_helper_the_first_limit_that_cannot_be_set_is_named() {
-        let mut limits = Limits::default();
-        assert!(refuse_without_helper(&limits).is_ok());
-        limits.cpu = Some(Duration::from_secs(1));
-        assert!(refuse_without_helper(&limits).is_ok());
-        limits.file_size_bytes = Some(1);
-        limits.memory_bytes = Some(1);
-        let error = refuse_without_helper(&limits).unwrap_err();
-        assert!(
-            matches!(
-                error,
-                PrepareError::Limit {
-                    limit: "memory",
-                    ..
-                }
-            ),
-            "{error}"
-        );
-        assert_eq!(error.reason(), crate::reason::Reason::LimitNotEnforceable);
-    }
 
     #[test]
     fn processor_time_is_looked_at_when_it_could_first_be_used_up() {

@@ -17,13 +17,11 @@
 //! | `reaper` | waits for children |
 //! | `stop` | deadline, stop signal, grace, `SIGKILL`, proof |
 //! | `limits` | limits other than time |
-//! | `verdict` | exit status and reason to stop → status |
 //! | `input` | reads what the command is to be given as standard input |
-//! | `streams`, `capture` | drains the output and keeps a part of it |
+//! | `streams` | drains the output |
 //! | `tree` | reads `/proc` |
 //! | `wire` | what host, helper and init say to each other |
 //! | `poll` | waiting |
-//! | `direct` | a run without a helper: process group only |
 //! | `sys` | system calls without a safe wrapper; the only unsafe code |
 //!
 //! A run: the host starts the helper, which makes the namespaces, and sends what to build; the helper builds
@@ -31,22 +29,18 @@
 //! sends the command and its descriptors; init starts it; the helper waits for its end or for the
 //! deadline, sees to it that nothing is left, and tells.
 
-use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use self::wire::Prepare;
-use super::{Capabilities, Executor, PrepareError, Prepared};
+use super::cancel::LOOK_AGAIN;
+use super::{Capabilities, Directory, Executor, Job, PrepareError, Ready};
 use crate::evidence::Level;
-use crate::policy::terms::{Containment as Wanted, Leaks, Limits, StopSignal};
-use crate::resolve::Launch;
+use crate::policy::terms::{Containment as Wanted, Limits};
 
-mod capture;
 mod cgroup;
 mod containment;
-mod direct;
 mod helper;
 mod host;
 mod init;
@@ -65,7 +59,6 @@ mod streams;
 mod sys;
 mod terminal;
 mod tree;
-mod verdict;
 mod wire;
 
 #[cfg(feature = "cli")]
@@ -82,7 +75,7 @@ pub(crate) use sys::{die_of, outlive_file_limits, was_closed, write_briefly};
 ///
 /// A program that embeds lictor calls this first in `main`, before it starts threads: lictor
 /// starts that same program again as its helper. Without it (and without
-/// [`Posix::with_helper`]) runs are kept together by a process group only.
+/// [`Posix::with_helper`]) nothing is run.
 ///
 /// ```
 /// // The first line of `main`.
@@ -161,11 +154,8 @@ impl Posix {
     /// A program that runs one command and ends saves that way what both cost, some 1.5 ms.
     /// What cannot be started now is told when a run is prepared.
     pub fn start_helper_ahead(&self) {
-        let at_most = self.strongest();
-        if let Some(path) = self.helper()
-            && at_most > Level::ProcessGroup
-        {
-            *self.ahead() = host::Helper::start(path, at_most).ok();
+        if let Some(path) = self.helper() {
+            *self.ahead() = host::Helper::start(path, self.strongest()).ok();
         }
     }
 
@@ -183,12 +173,14 @@ impl Posix {
     ///
     /// If not even a descriptor of `/` can be had.
     pub fn trial(&self) -> std::io::Result<Vec<Trial>> {
-        let mut launch = nothing()?;
+        let mut job = nothing()?;
         let mut try_level = |level| {
-            launch.containment = Wanted::AtLeast(level);
-            self.try_level(&launch, level)
+            job.containment = Wanted::AtLeast(level);
+            self.try_level(&job, level)
         };
-        Ok(Level::ALL.into_iter().rev().map(&mut try_level).collect())
+        // A process group is no level of this backend: it proves nothing.
+        let levels = Level::ALL.into_iter().skip(1).rev();
+        Ok(levels.map(&mut try_level).collect())
     }
 
     /// Tries every limit by itself, by preparing a run that states it.
@@ -216,14 +208,14 @@ impl Posix {
                 limits(|limits| limits.file_size_bytes = Some(ROOM)),
             ),
         ];
-        let mut launch = nothing()?;
+        let mut job = nothing()?;
         let mut try_limit = |(limit, limits)| {
-            launch.limits = limits;
-            let error = self.prepare(&launch).err().map(|error| match error {
+            job.limits = limits;
+            let error = self.prepare(&job).err().map(|error| match error {
                 PrepareError::Limit { because, .. } => because,
-                PrepareError::Containment { .. } | PrepareError::Machine { .. } => {
-                    error.to_string()
-                }
+                PrepareError::Containment { .. }
+                | PrepareError::Machine { .. }
+                | PrepareError::Executor(_) => error.to_string(),
             });
             LimitTrial { limit, error }
         };
@@ -236,13 +228,13 @@ impl Posix {
         sys::landlock_abi()
     }
 
-    fn try_level(&self, launch: &Launch, level: Level) -> Trial {
-        let error = match self.clone().at_most(level).prepare(launch) {
+    fn try_level(&self, job: &Job, level: Level) -> Trial {
+        let error = match self.clone().at_most(level).prepare(job) {
             Ok(_) => None,
             Err(PrepareError::Containment { because, .. }) => {
                 let own: Vec<String> = because
                     .iter()
-                    .filter(|line| line.starts_with(level.name()) || line.starts_with("no helper"))
+                    .filter(|line| line.starts_with(level.name()))
                     .cloned()
                     .collect();
                 Some(if own.is_empty() {
@@ -269,114 +261,58 @@ impl Posix {
 impl Executor for Posix {
     fn capabilities(&self) -> Capabilities {
         let at_most = self.strongest();
-        if self.helper().is_none() || at_most == Level::ProcessGroup {
-            return Capabilities {
-                levels: vec![Level::ProcessGroup],
-                limits: vec!["cpu"],
-            };
-        }
+        let levels = match self.helper() {
+            Some(_) => Level::ALL,
+            None => return Capabilities::default(),
+        };
         Capabilities {
-            levels: Level::ALL
+            levels: levels
                 .into_iter()
-                .filter(|level| *level <= at_most)
+                .filter(|level| (Level::Subreaper..=at_most).contains(level))
                 .collect(),
             limits: vec!["processes", "memory", "cpu", "open_files", "file_size"],
         }
     }
 
-    fn announce(&self, launch: &Launch) {
-        // What is to be hidden can be only if it exists.
-        let complete = launch.hidden.iter().all(|path| path.exists());
-        if let Some(helper) = &mut *self.ahead()
-            && complete
-        {
-            // One that is gone is told of when it is needed.
-            let _ = helper.ask(&Prepare::new(launch, self.strongest()));
-        }
-    }
-
-    fn prepare(&self, launch: &Launch) -> Result<Prepared, PrepareError> {
-        let at_most = self.strongest();
-        let why_weak = match self.helper() {
-            Some(path) if at_most > Level::ProcessGroup => {
-                let ahead = self.ahead().take();
-                match host::prepare(path, ahead, launch, at_most) {
-                    Ok(helped) => {
-                        let containment = helped.containment().clone();
-                        return Ok(Prepared::new(launch, containment, Box::new(helped)));
-                    }
-                    Err(host::Refused::Final(error)) => return Err(error),
-                    Err(host::Refused::NoHelper(why)) => why,
-                }
-            }
-            Some(_) => "stronger levels: not asked for".to_owned(),
-            None => "no helper: this program neither called lictor::executor::init() nor named one"
-                .to_owned(),
-        };
-        if let Wanted::AtLeast(wanted) = launch.containment
-            && wanted > Level::ProcessGroup
-        {
-            return Err(PrepareError::Containment {
-                wanted,
-                because: vec![why_weak],
+    fn prepare(&self, job: &Job) -> Result<Box<dyn Ready>, PrepareError> {
+        let Some(path) = self.helper() else {
+            return Err(PrepareError::Machine {
+                what: "the helper process",
+                because: "this program has to call `lictor::executor::init()` first in `main`, or to name a helper with `Posix::with_helper`".to_owned(),
             });
-        }
-        limits::refuse_without_helper(&launch.limits)?;
-        direct::refuse_without_exit_codes()?;
-        let containment = direct::containment(vec![why_weak]);
-        let tree = Box::new(direct::Direct {
-            containment: containment.clone(),
-        });
-        Ok(Prepared::new(launch, containment, tree))
+        };
+        let ahead = self.ahead().take();
+        let helped = host::prepare(path, ahead, job, self.strongest())?;
+        Ok(Box::new(helped))
     }
 }
 
-/// A launch of no program, to try what can be prepared.
-fn nothing() -> std::io::Result<Launch> {
-    Ok(Launch {
-        program: PathBuf::from("/"),
-        argv: Vec::new(),
-        env: Vec::new(),
-        cwd: Arc::new(File::open("/")?.into()),
-        limits: Limits::default(),
-        containment: Wanted::Auto,
-        stop: StopSignal::default(),
-        leaks: Leaks::Warn,
-        report_trouble: crate::policy::terms::ReportTrouble::Warn,
-        report: None,
-        hidden: Vec::new(),
-        read_only: Vec::new(),
-    })
+/// A job without a program, to try what can be prepared.
+fn nothing() -> std::io::Result<Job> {
+    Job::of_nothing(Directory::open("/")?)
 }
 
 /// `until`, but no later than a token without a descriptor has to be looked at.
 fn no_bell(until: Option<Instant>) -> Option<Instant> {
-    let look = stop::later(Instant::now(), direct::NO_BELL);
+    let look = stop::later(Instant::now(), LOOK_AGAIN);
     Some(until.map_or(look, |until| until.min(look)))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::executor::contract::{self, PROMISES};
+    use crate::executor::contract;
 
     #[test]
-    fn a_process_group_keeps_every_promise() {
-        for (name, promise) in PROMISES {
-            println!("{name}");
-            promise(&Posix::new());
-        }
-    }
-
-    #[test]
-    fn a_level_that_cannot_be_had_is_refused_while_preparing() {
-        let mut launch = contract::shell("exit 0");
-        launch.containment = Wanted::AtLeast(Level::PidNamespace);
-        let error = Posix::new().prepare(&launch).unwrap_err();
+    fn a_program_that_did_not_call_init_runs_nothing() {
+        let error = Posix::new()
+            .prepare(&contract::shell("exit 0"))
+            .unwrap_err();
         assert_eq!(
             error.reason(),
             crate::reason::Reason::ContainmentUnavailable
         );
-        assert!(error.to_string().contains("pid-namespace"), "{error}");
+        assert!(error.to_string().contains("executor::init()"), "{error}");
+        assert_eq!(Posix::new().capabilities(), Capabilities::default());
     }
 }

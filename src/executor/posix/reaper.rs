@@ -9,7 +9,7 @@ use nix::sys::signalfd::{SfdFlags, SignalFd};
 use rustix::io::Errno;
 use rustix::process::{WaitOptions, wait};
 
-use super::verdict::Ended;
+use crate::evidence::Ended;
 
 /// The one who gets the orphans: init in a PID namespace, a subreaper without one.
 #[derive(Debug)]

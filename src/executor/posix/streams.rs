@@ -10,10 +10,9 @@ use rustix::event::{PollFd, PollFlags};
 use rustix::fs::{OFlags, fcntl_getfl, fcntl_setfl};
 use rustix::pipe::{PipeFlags, fcntl_setpipe_size, pipe_with};
 
-use super::capture::Capture;
 use super::poll;
 use crate::evidence::Output;
-use crate::executor::{Flow, Observer, Stream};
+use crate::executor::{Capture, Flow, Observer, Stream};
 use crate::policy::terms::Limits;
 
 /// Capacity asked for a pipe: what an unprivileged process may have. A writer that fills a pipe

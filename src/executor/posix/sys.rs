@@ -1,9 +1,6 @@
 //! The system calls that no safe wrapper has, each with a safe signature. The only unsafe code.
 
-#![expect(
-    unsafe_code,
-    reason = "posix_spawn, wait4 and clone3 have no safe wrapper"
-)]
+#![expect(unsafe_code, reason = "clone3, exec and others have no safe wrapper")]
 
 use std::ffi::{CStr, CString, OsString};
 use std::io;
@@ -12,10 +9,8 @@ use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 use std::os::unix::ffi::OsStringExt;
 use std::ptr;
 use std::sync::atomic::{AtomicI32, AtomicU8, AtomicU64, Ordering};
-use std::time::Duration;
 
 use super::wire::{Bytes, Order};
-use crate::resolve::Launch;
 
 /// The standard descriptors that were closed when this program was started, as bits.
 static CLOSED: AtomicU8 = AtomicU8::new(0);
@@ -88,14 +83,11 @@ pub(super) struct Image {
 }
 
 impl Image {
+    /// From what came over the wire.
+    ///
     /// # Errors
     ///
     /// If a text contains a zero byte.
-    pub(super) fn new(launch: &Launch) -> io::Result<Image> {
-        Image::from_order(&Order::from(launch))
-    }
-
-    /// As [`new`](Image::new), from what came over the wire.
     pub(super) fn from_order(order: &Order) -> io::Result<Image> {
         let text =
             |text: &Bytes| CString::new(OsString::from(text).into_vec()).map_err(io::Error::from);
@@ -122,139 +114,6 @@ impl Image {
             Err(error) => error.into(),
         }
     }
-}
-
-/// Starts `image` in a session of its own, in `cwd`, with `stdio` as descriptors 0 to 2 and no
-/// others, with no signal blocked, and those ignored that were when this program was started. Returns its pid.
-///
-/// Nothing of the calling process is copied, so its size does not matter.
-///
-/// # Errors
-///
-/// Those of `exec`, and of starting a process.
-pub(super) fn spawn(
-    image: &Image,
-    cwd: BorrowedFd<'_>,
-    stdio: [BorrowedFd<'_>; 3],
-) -> io::Result<i32> {
-    /// Destroys what was initialised, on every way out.
-    struct Actions(libc::posix_spawn_file_actions_t);
-    impl Drop for Actions {
-        fn drop(&mut self) {
-            // SAFETY: initialised by `posix_spawn_file_actions_init` before the guard was made.
-            unsafe { libc::posix_spawn_file_actions_destroy(&raw mut self.0) };
-        }
-    }
-    struct Attributes(libc::posix_spawnattr_t);
-    impl Drop for Attributes {
-        fn drop(&mut self) {
-            // SAFETY: initialised by `posix_spawnattr_init` before the guard was made.
-            unsafe { libc::posix_spawnattr_destroy(&raw mut self.0) };
-        }
-    }
-
-    // Above 2, so that no dup2 overwrites the source of a later one. They close on exec.
-    let sources = [
-        rustix::io::fcntl_dupfd_cloexec(stdio[0], 3)?,
-        rustix::io::fcntl_dupfd_cloexec(stdio[1], 3)?,
-        rustix::io::fcntl_dupfd_cloexec(stdio[2], 3)?,
-    ];
-
-    let mut actions = MaybeUninit::uninit();
-    // SAFETY: the pointer is valid for writes.
-    check(unsafe { libc::posix_spawn_file_actions_init(actions.as_mut_ptr()) })?;
-    // SAFETY: initialised by the call above, which succeeded.
-    let mut actions = Actions(unsafe { actions.assume_init() });
-    // SAFETY: `actions` is initialised; the descriptor is open for the whole of this function.
-    check(unsafe {
-        libc::posix_spawn_file_actions_addfchdir_np(&raw mut actions.0, cwd.as_raw_fd())
-    })?;
-    for (target, source) in (0..).zip(&sources) {
-        // SAFETY: as above.
-        check(unsafe {
-            libc::posix_spawn_file_actions_adddup2(&raw mut actions.0, source.as_raw_fd(), target)
-        })?;
-    }
-    // What others in this process forgot to mark as close-on-exec. musl has no such action.
-    #[cfg(target_env = "gnu")]
-    // SAFETY: as above.
-    check(unsafe { libc::posix_spawn_file_actions_addclosefrom_np(&raw mut actions.0, 3) })?;
-
-    let mut attributes = MaybeUninit::uninit();
-    // SAFETY: the pointer is valid for writes.
-    check(unsafe { libc::posix_spawnattr_init(attributes.as_mut_ptr()) })?;
-    // SAFETY: initialised by the call above, which succeeded.
-    let mut attributes = Attributes(unsafe { attributes.assume_init() });
-    let (mut none, mut every) = (MaybeUninit::uninit(), MaybeUninit::uninit());
-    let flags = i32::from(libc::POSIX_SPAWN_SETSID)
-        | libc::POSIX_SPAWN_SETSIGMASK
-        | libc::POSIX_SPAWN_SETSIGDEF;
-    let flags = libc::c_short::try_from(flags).map_err(io::Error::other)?;
-    // SAFETY: the pointers are valid for writes and the sets are initialised before they are read;
-    // `attributes` is initialised.
-    unsafe {
-        libc::sigemptyset(none.as_mut_ptr());
-        libc::sigfillset(every.as_mut_ptr());
-        for (_, signal) in signals().filter(|(bit, _)| ignored() & bit != 0) {
-            libc::sigdelset(every.as_mut_ptr(), signal);
-        }
-        check(libc::posix_spawnattr_setsigmask(
-            &raw mut attributes.0,
-            none.as_ptr(),
-        ))?;
-        check(libc::posix_spawnattr_setsigdefault(
-            &raw mut attributes.0,
-            every.as_ptr(),
-        ))?;
-        check(libc::posix_spawnattr_setflags(&raw mut attributes.0, flags))?;
-    }
-
-    let (argv, env) = (pointers(&image.argv), pointers(&image.env));
-    let mut pid = 0;
-    // SAFETY: all pointers are valid for the call; `argv` and `env` end with a null pointer and
-    // their strings outlive the call.
-    check(unsafe {
-        libc::posix_spawn(
-            &raw mut pid,
-            image.program.as_ptr(),
-            &raw const actions.0,
-            &raw const attributes.0,
-            argv.as_ptr(),
-            env.as_ptr(),
-        )
-    })?;
-    Ok(pid)
-}
-
-/// What a process used that was waited for.
-#[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Usage {
-    pub(super) user: Duration,
-    pub(super) system: Duration,
-    pub(super) max_rss_bytes: u64,
-}
-
-/// Reaps `pid`, which has ended already, and tells what it and the children it waited for used.
-pub(super) fn reap(pid: i32) -> Option<Usage> {
-    let mut status = 0;
-    let mut usage = MaybeUninit::zeroed();
-    // SAFETY: both pointers are valid for writes.
-    let reaped = unsafe { libc::wait4(pid, &raw mut status, libc::WNOHANG, usage.as_mut_ptr()) };
-    // SAFETY: all bit patterns are valid, zero among them.
-    let usage: libc::rusage = unsafe { usage.assume_init() };
-    let time = |time: libc::timeval| {
-        let seconds = Duration::from_secs(time.tv_sec.try_into().unwrap_or_default());
-        seconds.saturating_add(Duration::from_micros(
-            time.tv_usec.try_into().unwrap_or_default(),
-        ))
-    };
-    (reaped == pid).then(|| Usage {
-        user: time(usage.ru_utime),
-        system: time(usage.ru_stime),
-        max_rss_bytes: u64::try_from(usage.ru_maxrss)
-            .unwrap_or_default()
-            .saturating_mul(1024),
-    })
 }
 
 /// Which of the two processes this is.
@@ -579,24 +438,6 @@ pub(super) fn close_stdio() {
     for fd in 0..3 {
         // SAFETY: nothing in this process uses the standard streams.
         unsafe { libc::close(fd) };
-    }
-}
-
-/// The strings' addresses, and a null pointer behind them.
-fn pointers(strings: &[CString]) -> Vec<*mut libc::c_char> {
-    strings
-        .iter()
-        .map(|text| CStr::as_ptr(text).cast_mut())
-        .chain([ptr::null_mut()])
-        .collect()
-}
-
-/// The result of a call that returns an error number.
-fn check(error: libc::c_int) -> io::Result<()> {
-    if error == 0 {
-        Ok(())
-    } else {
-        Err(io::Error::from_raw_os_error(error))
     }
 }
 

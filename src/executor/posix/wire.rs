@@ -22,10 +22,9 @@ use rustix::net::{
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
-use super::verdict::Ended;
-use crate::evidence::{Containment, EmptyProof, Event, Level, Process, Resources, Stop};
+use crate::evidence::{Containment, EmptyProof, Ended, Event, Level, Process, Resources, Stop};
+use crate::executor::Job;
 use crate::policy::terms::{Containment as Wanted, Leaks, StopSignal};
-use crate::resolve::Launch;
 
 /// From the host to its helper.
 #[derive(Debug, Serialize, Deserialize)]
@@ -50,7 +49,7 @@ pub(super) struct Begin {
 }
 
 /// What the empty tree is built from.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub(super) struct Prepare {
     pub(super) at_least: Level,
     pub(super) at_most: Level,
@@ -63,7 +62,7 @@ pub(super) struct Prepare {
 
 impl Prepare {
     /// For `launch`, with no stronger level than `at_most`.
-    pub(super) fn new(launch: &Launch, at_most: Level) -> Prepare {
+    pub(super) fn new(job: &Job, at_most: Level) -> Prepare {
         let texts = |paths: &[PathBuf]| {
             paths
                 .iter()
@@ -71,16 +70,16 @@ impl Prepare {
                 .collect()
         };
         Prepare {
-            at_least: match launch.containment {
+            at_least: match job.containment {
                 Wanted::Auto => Level::ProcessGroup,
                 Wanted::AtLeast(level) => level,
             },
             at_most,
-            processes: launch.limits.processes,
-            memory_bytes: launch.limits.memory_bytes,
-            cpu: launch.limits.cpu.is_some(),
-            hidden: texts(&launch.hidden),
-            read_only: texts(&launch.read_only),
+            processes: job.limits.processes,
+            memory_bytes: job.limits.memory_bytes,
+            cpu: job.limits.cpu.is_some(),
+            hidden: texts(&job.hidden),
+            read_only: texts(&job.read_only),
         }
     }
 }
@@ -102,16 +101,16 @@ pub(super) struct Order {
     pub(super) ignored: u64,
 }
 
-impl From<&Launch> for Order {
-    fn from(launch: &Launch) -> Order {
+impl From<&Job> for Order {
+    fn from(job: &Job) -> Order {
         Order {
-            program: Bytes::from(launch.program.as_os_str()),
-            argv: launch
+            program: Bytes::from(job.program.as_os_str()),
+            argv: job
                 .argv
                 .iter()
                 .map(|word| Bytes::from(word.as_os_str()))
                 .collect(),
-            env: launch
+            env: job
                 .env
                 .iter()
                 .map(|(name, value)| {
@@ -121,13 +120,13 @@ impl From<&Launch> for Order {
                     )
                 })
                 .collect(),
-            timeout: launch.limits.timeout,
-            grace: launch.limits.grace,
-            cpu: launch.limits.cpu,
-            open_files: launch.limits.open_files,
-            file_size_bytes: launch.limits.file_size_bytes,
-            stop: launch.stop,
-            leaks: launch.leaks,
+            timeout: job.limits.timeout,
+            grace: job.limits.grace,
+            cpu: job.limits.cpu,
+            open_files: job.limits.open_files,
+            file_size_bytes: job.limits.file_size_bytes,
+            stop: job.stop,
+            leaks: job.leaks,
             ignored: super::sys::ignored(),
         }
     }
@@ -137,7 +136,7 @@ impl From<&Launch> for Order {
 #[derive(Debug, Serialize, Deserialize)]
 pub(super) enum FromHelper {
     /// The empty tree stands. Beside it, in a PID namespace: the pidfd of its init.
-    Ready(Ready),
+    Ready(Box<Built>),
     /// It cannot be built: no level that is acceptable works.
     NoLevel(Vec<String>),
     /// It cannot be built: a limit cannot be enforced.
@@ -167,7 +166,7 @@ impl Limit {
 
 /// The empty tree.
 #[derive(Debug, Serialize, Deserialize)]
-pub(super) struct Ready {
+pub(super) struct Built {
     pub(super) containment: Containment,
     pub(super) events: Vec<Event>,
     /// The cgroups of the run's own, to be killed and removed by the host should the helper die.

@@ -189,7 +189,7 @@ impl Decoder {
             policy.tests = self.list(node, "tests", Self::test);
         }
         if let Some(node) = top.get("defaults") {
-            (policy.defaults, policy.program_path) = self.defaults(node);
+            self.defaults(node, &mut policy);
         }
         if let Some(node) = top.get("ledger") {
             policy.ledger = self.ledger(node);

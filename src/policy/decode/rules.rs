@@ -7,8 +7,8 @@ use super::fields::{Fields, is_name};
 use super::tools::is_mapping;
 use crate::evidence::Level;
 use crate::policy::model::{
-    ActionPattern, ArgumentScopes, Confine, Invariant, Rule, RuleEffect, ScopeUse, StatedEnv,
-    StatedLimits, StatedTerms,
+    ActionPattern, ArgumentScopes, Confine, Invariant, Policy, Rule, RuleEffect, ScopeUse,
+    StatedEnv, StatedLimits, StatedTerms,
 };
 use crate::policy::source::{Node, Span, Value};
 use crate::policy::steering;
@@ -253,24 +253,26 @@ impl Decoder {
         })
     }
 
-    pub(super) fn defaults(&mut self, node: &Node) -> (StatedTerms, Option<Vec<(String, Span)>>) {
+    pub(super) fn defaults(&mut self, node: &Node, policy: &mut Policy) {
         let keys = &[
             "limits",
             "env",
             "containment",
             "confine",
             "program_path",
+            "executor",
             "stop",
             "leaks",
             "report",
         ];
         let Some(fields) = self.fields(node, "`defaults`", keys) else {
-            return (StatedTerms::default(), None);
+            return;
         };
-        let program_path = self.optional(&fields, "program_path", |d, n| {
+        policy.executor = self.optional(&fields, "executor", Self::name);
+        policy.program_path = self.optional(&fields, "program_path", |d, n| {
             d.list_of(n, "a directory", Self::program_directory)
         });
-        (self.terms(&fields), program_path)
+        policy.defaults = self.terms(&fields);
     }
 
     fn program_directory(&mut self, node: &Node) -> Option<(String, Span)> {

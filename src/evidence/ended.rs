@@ -1,16 +1,18 @@
-//! How a run ended, from how its command ended and why it was stopped.
+//! The status of a run, from how its command ended and why it was stopped.
 
 #![forbid(unsafe_code)]
 
-use rustix::process::WaitIdStatus;
 use serde::{Deserialize, Serialize};
 
-use crate::evidence::{Status, StopReason};
-use crate::policy::terms::Leaks;
+use super::{Status, StopReason};
 
 /// How a process ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) enum Ended {
+#[expect(
+    clippy::exhaustive_enums,
+    reason = "a process ends in one of these two ways"
+)]
+pub enum Ended {
     /// With an exit code.
     Exited(i32),
     /// By a signal.
@@ -18,21 +20,18 @@ pub(super) enum Ended {
 }
 
 impl Ended {
-    pub(super) fn from_wait(status: &WaitIdStatus) -> Option<Ended> {
-        status
-            .exit_status()
-            .map(Ended::Exited)
-            .or(status.terminating_signal().map(Ended::Killed))
-    }
-
-    pub(super) fn exit_code(self) -> Option<i32> {
+    /// The exit code, if there is one.
+    #[must_use]
+    pub fn exit_code(self) -> Option<i32> {
         match self {
             Ended::Exited(code) => Some(code),
             Ended::Killed(_) => None,
         }
     }
 
-    pub(super) fn signal(self) -> Option<i32> {
+    /// The signal, if there is one.
+    #[must_use]
+    pub fn signal(self) -> Option<i32> {
         match self {
             Ended::Exited(_) => None,
             Ended::Killed(signal) => Some(signal),
@@ -45,7 +44,7 @@ pub(super) fn status(
     ended: Option<Ended>,
     why: Option<StopReason>,
     limit_reached: bool,
-    leaks: Leaks,
+    leaks_fail: bool,
 ) -> Status {
     match (why, ended) {
         (Some(StopReason::Timeout), _) => Status::Timeout,
@@ -53,7 +52,7 @@ pub(super) fn status(
         (Some(StopReason::Limit), _) => Status::Limit,
         (Some(StopReason::Leaked) | None, _) if limit_reached => Status::Limit,
         // By the reason, not by the list of what was left: what moves fast enough is in no list.
-        (Some(StopReason::Leaked), Some(Ended::Exited(0))) if leaks == Leaks::Fail => Status::Fail,
+        (Some(StopReason::Leaked), Some(Ended::Exited(0))) if leaks_fail => Status::Fail,
         (_, Some(Ended::Exited(0))) => Status::Pass,
         (_, Some(Ended::Exited(_))) => Status::Fail,
         (_, Some(Ended::Killed(_)) | None) => Status::Signaled,
@@ -65,32 +64,32 @@ mod tests {
     use super::*;
 
     #[track_caller]
-    fn check(ended: Ended, why: Option<StopReason>, leaks: Leaks, expected: Status) {
-        assert_eq!(status(Some(ended), why, false, leaks), expected);
+    fn check(ended: Ended, why: Option<StopReason>, leaks_fail: bool, expected: Status) {
+        assert_eq!(status(Some(ended), why, false, leaks_fail), expected);
     }
 
     #[test]
     fn the_reason_to_stop_outweighs_how_the_command_ended() {
         use Ended::{Exited, Killed};
-        use Leaks::{Fail, Warn};
-        check(Exited(0), None, Fail, Status::Pass);
-        check(Exited(1), None, Warn, Status::Fail);
-        check(Killed(11), None, Warn, Status::Signaled);
-        check(Exited(0), Some(StopReason::Timeout), Warn, Status::Timeout);
-        check(Killed(15), Some(StopReason::Timeout), Warn, Status::Timeout);
+        let (fail, warn) = (true, false);
+        check(Exited(0), None, fail, Status::Pass);
+        check(Exited(1), None, warn, Status::Fail);
+        check(Killed(11), None, warn, Status::Signaled);
+        check(Exited(0), Some(StopReason::Timeout), warn, Status::Timeout);
+        check(Killed(15), Some(StopReason::Timeout), warn, Status::Timeout);
         check(
             Killed(2),
             Some(StopReason::Cancelled),
-            Warn,
+            warn,
             Status::Cancelled,
         );
-        check(Killed(15), Some(StopReason::Limit), Warn, Status::Limit);
-        check(Exited(0), Some(StopReason::Leaked), Warn, Status::Pass);
-        check(Exited(0), Some(StopReason::Leaked), Fail, Status::Fail);
-        check(Exited(3), Some(StopReason::Leaked), Warn, Status::Fail);
-        assert_eq!(status(Some(Killed(9)), None, true, Warn), Status::Limit);
+        check(Killed(15), Some(StopReason::Limit), warn, Status::Limit);
+        check(Exited(0), Some(StopReason::Leaked), warn, Status::Pass);
+        check(Exited(0), Some(StopReason::Leaked), fail, Status::Fail);
+        check(Exited(3), Some(StopReason::Leaked), warn, Status::Fail);
+        assert_eq!(status(Some(Killed(9)), None, true, warn), Status::Limit);
         assert_eq!(
-            status(Some(Killed(9)), Some(StopReason::Timeout), true, Warn),
+            status(Some(Killed(9)), Some(StopReason::Timeout), true, warn),
             Status::Timeout
         );
     }

@@ -14,7 +14,7 @@ use crate::policy::terms::Keep;
 
 /// The beginning and the end of a stream, with the totals of all of it.
 #[derive(Debug)]
-pub(super) struct Capture {
+pub struct Capture {
     head: Vec<u8>,
     head_room: usize,
     // INVARIANT: not longer than `tail_room`.
@@ -27,7 +27,8 @@ pub(super) struct Capture {
 
 impl Capture {
     /// Keeps `keep_bytes` of the part that `keep` names.
-    pub(super) fn new(keep_bytes: u64, keep: Keep) -> Capture {
+    #[must_use]
+    pub fn new(keep_bytes: u64, keep: Keep) -> Capture {
         let room = usize::try_from(keep_bytes).unwrap_or(usize::MAX);
         let tail_room = match keep {
             Keep::Head => 0,
@@ -46,7 +47,7 @@ impl Capture {
     }
 
     /// Takes the next bytes of the stream.
-    pub(super) fn push(&mut self, chunk: &[u8]) {
+    pub fn push(&mut self, chunk: &[u8]) {
         self.bytes = self.bytes.saturating_add(chunk.len() as u64);
         self.lines = self.lines.saturating_add(line_feeds(chunk));
         self.sha.update(chunk);
@@ -67,7 +68,8 @@ impl Capture {
     }
 
     /// What is known of the stream. `held_open`: somebody could still write to it.
-    pub(super) fn finish(self, held_open: bool) -> Output {
+    #[must_use]
+    pub fn finish(self, held_open: bool) -> Output {
         let Capture {
             mut head,
             mut tail,
