@@ -113,6 +113,14 @@ fn tests() -> Vec<Test> {
             "processor time that nobody saw counts",
             late_processor_time_counts,
         ),
+        test(
+            "keys of the caller's session are not found",
+            keys_are_not_found,
+        ),
+        test(
+            "abstract sockets of others cannot be connected to",
+            abstract_sockets_are_out_of_reach,
+        ),
         test("levels without namespaces say so", weak_levels_say_so),
         test("ordinary programs work", ordinary_programs_work),
     ]
@@ -132,6 +140,8 @@ const COMMANDS: &[Hostile] = &[
     ("anew", mount_cgroups_anew),
     ("many", make_many),
     ("burn", burn),
+    ("key", search_key),
+    ("connect", connect),
 ];
 
 /// A job of this program's command `name`.
@@ -1054,6 +1064,106 @@ fn burn(words: &[&str]) {
         if ms(used.ru_utime) + ms(used.ru_stime) > most {
             return;
         }
+    }
+}
+
+fn keyctl(words: [libc::c_long; 2], name: &str) -> libc::c_long {
+    let [operation, keyring] = words;
+    let (kind, name) = (c"user", CString::new(name).unwrap());
+    // SAFETY: both texts end with a NUL, and the last argument is a number.
+    unsafe {
+        libc::syscall(
+            libc::SYS_keyctl,
+            operation,
+            keyring,
+            kind.as_ptr(),
+            name.as_ptr(),
+            0,
+        )
+    }
+}
+
+const JOIN: libc::c_long = 1;
+const SEARCH: libc::c_long = 10;
+const SESSION: libc::c_long = -3;
+
+fn keys_are_not_found() {
+    let name = format!("lictor-test-{}", std::process::id());
+    // SAFETY: the texts end with a NUL, or their length is given; without a name the first call takes a null pointer.
+    let added = unsafe {
+        let (kind, key) = (c"user", CString::new(name.clone()).unwrap());
+        libc::syscall(libc::SYS_keyctl, JOIN, std::ptr::null::<libc::c_char>());
+        libc::syscall(
+            libc::SYS_add_key,
+            kind.as_ptr(),
+            key.as_ptr(),
+            b"secret".as_ptr(),
+            6,
+            SESSION,
+        )
+    };
+    if added < 0 || keyctl([SEARCH, SESSION], &name) < 0 {
+        println!("not run: no keys can be made here");
+        return;
+    }
+    for level in [Level::Subreaper, Level::Cgroup, Level::PidNamespace] {
+        if works(level) {
+            let executor = Posix::new().at_most(level);
+            let evidence = contract::run(&executor, &inside("key", &[&name]), &mut ());
+            assert_eq!(said(&evidence), "", "{evidence:#?}");
+        }
+    }
+}
+
+fn search_key(words: &[&str]) {
+    let name = CString::new(words[0]).unwrap();
+    let none = std::ptr::null::<libc::c_char>();
+    // SAFETY: the texts end with a NUL, or there are none.
+    let requested = unsafe {
+        libc::syscall(
+            libc::SYS_request_key,
+            c"user".as_ptr(),
+            name.as_ptr(),
+            none,
+            0,
+        )
+    };
+    if requested >= 0 || keyctl([SEARCH, SESSION], words[0]) >= 0 {
+        println!("reached the key");
+    }
+}
+
+fn abstract_sockets_are_out_of_reach() {
+    use std::os::linux::net::SocketAddrExt;
+    use std::os::unix::net::{SocketAddr, UnixListener};
+    if Posix::new().landlock_abi().is_none_or(|abi| abi < 6) {
+        println!("not run: this kernel cannot do so");
+        return;
+    }
+    let name = format!("lictor-test-{}", std::process::id());
+    let address = SocketAddr::from_abstract_name(&name).unwrap();
+    let _outside = UnixListener::bind_addr(&address).unwrap();
+    for level in [Level::Subreaper, Level::Cgroup, Level::PidNamespace] {
+        if works(level) {
+            let executor = Posix::new().at_most(level);
+            let evidence = contract::run(&executor, &inside("connect", &[&name]), &mut ());
+            assert_eq!(said(&evidence), "own\n", "{evidence:#?}");
+        }
+    }
+}
+
+/// Connects to an abstract socket of somebody else's, and to one of its own.
+fn connect(words: &[&str]) {
+    use std::os::linux::net::SocketAddrExt;
+    use std::os::unix::net::{SocketAddr, UnixListener, UnixStream};
+    let address = |name: &str| SocketAddr::from_abstract_name(name).unwrap();
+    if UnixStream::connect_addr(&address(words[0])).is_ok() {
+        println!("reached the socket");
+    }
+    let own = address(&format!("{}-own", words[0]));
+    let _own = UnixListener::bind_addr(&own).unwrap();
+    if UnixStream::connect_addr(&own).is_ok() {
+        println!("own");
     }
 }
 

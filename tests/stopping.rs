@@ -337,6 +337,58 @@ fn a_second_signal_cuts_the_grace_period_short() {
 }
 
 #[test]
+fn a_second_signal_ends_lictor_even_if_the_outcome_cannot_be_recorded() {
+    let _quiet = quiet();
+    let place = Place::with_policy(&policy("30s", "20s"));
+    let ledger = place.ledger();
+    let words = ["--ledger", ledger.to_str().unwrap()];
+    let mut child = start_with(&words, &place, "echo on; exec sleep 25", |_| {});
+    let mut line = [0; 3];
+    child.stdout.take().unwrap().read_exact(&mut line).unwrap();
+    // Whoever holds the lock of the ledger does not give it back.
+    let lock = std::fs::File::open(ledger.join("lock")).unwrap();
+    lock.lock().unwrap();
+    send(&child, 15);
+    std::thread::sleep(Duration::from_millis(300));
+    assert!(child.try_wait().unwrap().is_none(), "it does not wait");
+    send(&child, 2);
+    let status = end(&mut child, Duration::from_secs(5));
+    assert_eq!(status.signal(), Some(15), "{status:?}");
+}
+
+#[test]
+fn a_policy_that_somebody_holds_by_a_lease_denies_at_once() {
+    let _quiet = quiet();
+    if !has_python() {
+        return;
+    }
+    let place = plain();
+    let hold = "import fcntl, os, sys\n\
+        file = os.open('lictor.yaml', os.O_RDONLY)\n\
+        fcntl.fcntl(file, fcntl.F_SETLEASE, fcntl.F_WRLCK)\n\
+        fcntl.fcntl(file, fcntl.F_SETSIG, 0)\n\
+        import signal; signal.signal(signal.SIGIO, signal.SIG_IGN)\n\
+        print('on', flush=True); sys.stdin.read()";
+    let mut holder = Command::new("/usr/bin/python3")
+        .args(["-c", hold])
+        .current_dir(place.work())
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut line = [0; 3];
+    holder.stdout.take().unwrap().read_exact(&mut line).unwrap();
+    let started = Instant::now();
+    let answer = place.lictor(["check", "--", "sh", "script"]).end();
+    let took = started.elapsed();
+    holder.kill().unwrap();
+    holder.wait().unwrap();
+    assert!(took < Duration::from_secs(2), "{took:?}");
+    assert_eq!(answer.code, Some(2), "{answer:?}");
+    assert!(answer.stderr.contains("lease"), "{answer:?}");
+}
+
+#[test]
 fn lictor_dies_of_the_signal_that_ended_it() {
     let _quiet = quiet();
     // Also those that others use for their own ends, and those without a name.

@@ -25,7 +25,7 @@ use crate::executor::{
     has_input, read_input, times_continued, wait_writable, was_closed,
 };
 use crate::governor::{Governor, Ran};
-use crate::text::indented;
+use crate::text::{escaped, indented};
 
 #[derive(Args, Debug)]
 pub(super) struct Run {
@@ -473,7 +473,10 @@ fn tell_containment(evidence: &Evidence) {
 
 fn list(what: &str, processes: &[Process]) {
     for process in processes {
-        // It was escaped when it was looked at.
-        message!("lictor: {what}: {} {}", process.pid, process.command);
+        message!(
+            "lictor: {what}: {} {}",
+            process.pid,
+            escaped(&process.command)
+        );
     }
 }

@@ -29,12 +29,14 @@ pub fn drawing(tree: &[Process]) -> String {
 
 /// `left` bounds the depth: a list that names a process as its own ancestor is drawn, not followed.
 fn draw(out: &mut String, tree: &[Process], process: &Process, indent: &str, left: usize) {
-    let command: String = process
-        .command
-        .chars()
-        .take(MAX_COMMAND)
-        .flat_map(char::escape_debug)
-        .collect();
+    let mut command = String::new();
+    for c in process.command.chars().take(MAX_COMMAND) {
+        // Whatever else acts on a terminal is escaped where this is printed. A line would be taken for one of ours.
+        match c.is_control() {
+            true => command.extend(c.escape_debug()),
+            false => command.push(c),
+        }
+    }
     let Process {
         pid,
         state,
@@ -77,13 +79,13 @@ mod tests {
     fn children_stand_below_their_parents_and_control_characters_are_escaped() {
         let tree = [
             process(2, 1, "sh"),
-            process(5, 2, "sleep\n9"),
+            process(5, 2, "sleep\n9 'it'"),
             process(3, 2, "a"),
             process(9, 7, "lost"),
         ];
         assert_eq!(
             drawing(&tree),
-            "  2 sh  [S, cpu 0 ms, 0 MiB]\n    5 sleep\\n9  [S, cpu 0 ms, 0 MiB]\n    3 a  [S, cpu 0 ms, 0 MiB]\n  9 lost  [S, cpu 0 ms, 0 MiB]\n"
+            "  2 sh  [S, cpu 0 ms, 0 MiB]\n    5 sleep\\n9 'it'  [S, cpu 0 ms, 0 MiB]\n    3 a  [S, cpu 0 ms, 0 MiB]\n  9 lost  [S, cpu 0 ms, 0 MiB]\n"
         );
     }
 

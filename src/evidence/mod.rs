@@ -255,7 +255,7 @@ pub struct Process {
     pub sid: i32,
     /// State letter of `/proc/PID/stat`.
     pub state: String,
-    /// Command line, cut and escaped; the name in brackets if there is none, or it could not be read in time.
+    /// Command line, cut; the name in brackets if there is none, or it could not be read in time.
     pub command: String,
     /// Processor time used.
     pub cpu_ms: u64,

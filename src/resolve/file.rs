@@ -10,6 +10,7 @@ use std::io::Read as _;
 use std::path::Path;
 
 use rustix::fs::{Mode, OFlags};
+use rustix::io::Errno;
 
 /// The bytes of a regular file.
 ///
@@ -20,7 +21,11 @@ pub(crate) fn read_file(path: &Path, most_bytes: usize) -> Result<Vec<u8>, Strin
     // A FIFO is opened without waiting for somebody at its other end, to find out that it is one.
     let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
     let opened = rustix::fs::open(path, flags, Mode::empty());
-    let file = File::from(opened.map_err(|error| std::io::Error::from(error).to_string())?);
+    let file = File::from(opened.map_err(|error| match error {
+        // Without waiting, which could be for 45 s.
+        Errno::AGAIN => "another process holds a lease on it (`fcntl`, F_SETLEASE)".to_owned(),
+        error => std::io::Error::from(error).to_string(),
+    })?);
     let found = file.metadata().map_err(|error| error.to_string())?;
     if found.is_dir() {
         return Err("it is a directory".to_owned());

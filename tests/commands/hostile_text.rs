@@ -381,6 +381,22 @@ fn no_command_prints_what_acts_on_a_terminal_or_hides() {
             }
         }
     }
+    for format in ["human", "jsonl", "ocsf"] {
+        // What is followed has no end.
+        let ledger = ledger.to_str().unwrap();
+        let words = [
+            "--ledger", ledger, "ledger", "tail", "-f", "-n", "200", "--format", format,
+        ];
+        let mut child = place.lictor(words).command.spawn().unwrap();
+        std::thread::sleep(std::time::Duration::from_secs(1));
+        child.kill().unwrap();
+        let said = child.wait_with_output().unwrap();
+        let stdout = String::from_utf8(said.stdout).unwrap();
+        assert!(stdout.contains("FORGED"), "{stdout}");
+        if let Some(what) = found(&stdout, false) {
+            wrong.push(format!("tail -f --format {format}: {what}\n{stdout:?}"));
+        }
+    }
     for file in ["wrong.json", "lines.jsonl", "events.jsonl"] {
         let to = place.root().join(file);
         let to = to.to_str().unwrap();
@@ -440,4 +456,56 @@ fn the_output_of_a_command_is_passed_on_as_it_is() {
         .end()
         .ends_with_code(0);
     assert_eq!(run.stdout, HOSTILE);
+}
+
+#[test]
+fn names_of_processes_that_run_are_shown_escaped_once() {
+    let policy = r#"version: 1
+name: live
+tools:
+  python3: {program: /usr/bin/python3, actions: {run: {args: {file: {type: path, required: true, access: read}}}}}
+scopes: {all: ["**"]}
+rules: [{id: r, allow: python3.run, within: all, limits: {timeout: 1s, grace: 100ms}}]
+defaults: {program_path: [/usr/bin, /bin]}
+"#;
+    if !Path::new("/usr/bin/python3").exists() {
+        println!("not run: there is no /usr/bin/python3");
+        return;
+    }
+    let place = Place::with_policy(policy);
+    // The name of one, and what the kernel knows of another that has no command line.
+    let script = format!(
+        r#"import os, ctypes
+name = {} + "it's \\x"
+if os.fork() == 0: os.execv('/bin/sleep', [name, '30'])
+if os.fork() == 0:
+    ctypes.CDLL(None).prctl(15, "\x1b[2J\nFORGED".encode(), 0, 0, 0)
+    os.execv('/bin/sleep', ['', '30'])
+os.execv('/bin/sleep', ['sleep', '30'])
+"#,
+        quoted().replace("\\udb40\\udc41", "\\U000E0041")
+    );
+    place.write("script", script);
+    let said = place.lictor(["run", "--", "python3", "script"]).end();
+    let json = place
+        .lictor(["--json", "run", "--", "python3", "script"])
+        .end();
+    let show = place.lictor(["ledger", "show"]).end();
+    for text in [
+        &said.stdout,
+        &said.stderr,
+        &json.stdout,
+        &json.stderr,
+        &show.stdout,
+    ] {
+        assert_eq!(found(text, false), None, "{text:?}");
+    }
+    assert!(said.stderr.contains("x\\u{1b}]0;pwn"), "{}", said.stderr);
+    let evidence = &json.json()["evidence"];
+    let tree = evidence["tree"].as_array().unwrap();
+    let named = |wanted: &str| {
+        tree.iter()
+            .any(|process| process["command"].as_str() == Some(wanted))
+    };
+    assert!(named(&format!("{HOSTILE}it's \\x 30")), "{evidence}");
 }

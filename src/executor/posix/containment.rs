@@ -73,18 +73,28 @@ pub(super) struct Begun {
     /// Dropped before what it is in.
     init: Option<Init>,
     cgroups: Cgroups,
+    /// What the run reaches though it should not.
+    events: Vec<Event>,
 }
 
 /// Makes cgroups, and a PID namespace in the first way that is permitted. If none is, [`build`] will find out why.
 pub(super) fn begin(at_most: Level) -> Begun {
+    let events = match sys::leave_keyring() {
+        Ok(()) => Vec::new(),
+        Err(error) => vec![mounts::unprotected("the caller's keys", &error.to_string())],
+    };
     if at_most < Level::PidNamespace {
-        return Begun::default();
+        return Begun {
+            events,
+            ..Begun::default()
+        };
     }
     let cgroups = Cgroups::apart();
     let init = Init::make(false, &cgroups).or_else(|_| Init::make(true, &cgroups));
     Begun {
         init: init.ok(),
         cgroups,
+        events,
     }
 }
 
@@ -99,6 +109,7 @@ pub(super) fn build(prepare: &Prepare, begun: Begun) -> Result<Tree, FromHelper>
     let Begun {
         init: begun,
         mut cgroups,
+        events: from_the_start,
     } = begun;
     let no_pids_controller = limit_by_cgroup(prepare, &mut cgroups)?;
     let by_rlimit = no_pids_controller.is_some();
@@ -151,6 +162,7 @@ pub(super) fn build(prepare: &Prepare, begun: Begun) -> Result<Tree, FromHelper>
     } else {
         events.extend_from_slice(cgroups.not_protected());
     }
+    events.extend(from_the_start);
     Ok(Tree {
         level,
         degraded_because: degraded,

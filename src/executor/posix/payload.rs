@@ -109,6 +109,7 @@ fn become_command(
         }
         rustix::thread::set_no_new_privs(true)
             .map_err(|error| step("no_new_privs", &error.into()))?;
+        sys::leave_abstract_sockets();
         sys::close_on_exec_from(3)?;
         sys::be_ordinary();
         sys::reset_signals(order.ignored)

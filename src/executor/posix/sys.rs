@@ -74,6 +74,63 @@ pub(super) fn landlock_abi() -> Option<u32> {
     u32::try_from(answer).ok().filter(|abi| *abi > 0)
 }
 
+/// Abstract sockets of those who do not run below this process cannot be connected to from now on, by it and by all below
+/// it. Needs `NO_NEW_PRIVS`. Where the kernel cannot do so (before Linux 6.12), all is as before.
+pub(super) fn leave_abstract_sockets() {
+    /// `struct landlock_ruleset_attr` as of version 6.
+    #[repr(C)]
+    struct Attributes {
+        files: u64,
+        ports: u64,
+        scoped: u64,
+    }
+    const ABSTRACT_SOCKETS: u64 = 1;
+    if landlock_abi().is_none_or(|abi| abi < 6) {
+        return;
+    }
+    let attributes = Attributes {
+        files: 0,
+        ports: 0,
+        scoped: ABSTRACT_SOCKETS,
+    };
+    let flags: libc::c_uint = 0;
+    // SAFETY: the pointer is valid for reads of as many bytes as are given. The descriptor is this function's own.
+    unsafe {
+        let rules = libc::syscall(
+            libc::SYS_landlock_create_ruleset,
+            &raw const attributes,
+            size_of::<Attributes>(),
+            flags,
+        );
+        if let Ok(rules) = libc::c_int::try_from(rules)
+            && rules >= 0
+        {
+            libc::syscall(libc::SYS_landlock_restrict_self, rules, flags);
+            libc::close(rules);
+        }
+    }
+}
+
+/// Gives this process, and all below it, a session keyring of its own, which is empty: what the caller's holds is not found.
+///
+/// # Errors
+///
+/// Those of `keyctl`, unless there is none here: then no key can be had by anybody.
+pub(super) fn leave_keyring() -> io::Result<()> {
+    const JOIN_SESSION_KEYRING: libc::c_ulong = 1;
+    let unnamed = ptr::null::<libc::c_char>();
+    // SAFETY: without a name the call takes no pointer that is read.
+    let joined = unsafe { libc::syscall(libc::SYS_keyctl, JOIN_SESSION_KEYRING, unnamed) };
+    match io::Error::last_os_error() {
+        error
+            if joined < 0 && !matches!(error.raw_os_error(), Some(libc::ENOSYS | libc::EPERM)) =>
+        {
+            Err(error)
+        }
+        _ => Ok(()),
+    }
+}
+
 /// Program, arguments and environment in the form that `exec` takes.
 #[derive(Debug)]
 pub(super) struct Image {

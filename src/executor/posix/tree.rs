@@ -269,7 +269,7 @@ fn describe(stat: &Stat) -> Process {
         pgid: inner("NSpgid:", stat.pgid),
         sid: inner("NSsid:", stat.sid),
         state: stat.state.to_string(),
-        command: format!("[{}]", stat.comm.escape_debug()),
+        command: format!("[{}]", stat.comm),
         cpu_ms: stat
             .ticks
             .saturating_mul(1000)
@@ -360,7 +360,7 @@ fn commands(pids: Vec<i32>) -> Vec<Option<String>> {
     found
 }
 
-/// Command line, cut and escaped. Nothing if there is none.
+/// Command line, cut. Nothing if there is none.
 fn command(pid: i32) -> Option<String> {
     let mut bytes = Vec::new();
     if let Ok(file) = fs::File::open(format!("/proc/{pid}/cmdline")) {
@@ -378,20 +378,18 @@ fn command(pid: i32) -> Option<String> {
         }
     }
     let text = String::from_utf8_lossy(&bytes);
-    let mut escaped = String::new();
-    let mut chars = text.chars().take(MAX_COMMAND);
-    // Escaped, or of four bytes each, a few hundred characters are thousands of bytes.
-    let whole = chars.all(|c| {
-        let fits = escaped.len() < MAX_COMMAND_BYTES_SHOWN;
-        if fits {
-            escaped.extend(c.escape_debug());
-        }
+    // Escaped, a few hundred characters are thousands of bytes.
+    let mut shown = 0_usize;
+    let fits = |c: &char| {
+        let fits = shown < MAX_COMMAND_BYTES_SHOWN;
+        shown = shown.saturating_add(c.escape_debug().map(char::len_utf8).sum());
         fits
-    });
-    if !whole || text.chars().nth(MAX_COMMAND).is_some() {
-        escaped.push('…');
+    };
+    let mut command: String = text.chars().take(MAX_COMMAND).take_while(fits).collect();
+    if command.len() < text.len() {
+        command.push('…');
     }
-    Some(escaped)
+    Some(command)
 }
 
 fn age_ms(stat: &Stat) -> u64 {
