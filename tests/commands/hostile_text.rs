@@ -208,6 +208,10 @@ const LINES: &[&str] = &[
     "tools try -- X",
     "tools try -- cat X",
     "tools try -- git log X",
+    "hook X",
+    "hook claude-code",
+    "ledger calls",
+    "ledger calls --open",
     "schema",
     "doctor",
 ];

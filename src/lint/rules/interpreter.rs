@@ -152,7 +152,7 @@ pub(super) fn check(subject: &Subject<'_>, out: &mut Findings<'_>) {
         };
         let granting = subject
             .rules()
-            .filter(|rule| rule.written.effect != RuleEffect::Deny)
+            .filter(|rule| rule.written.effect == RuleEffect::Allow)
             .find(|rule| {
                 subject
                     .deeds(*rule)
