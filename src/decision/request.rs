@@ -65,7 +65,7 @@ pub enum Value {
 }
 
 /// Tool, action and named arguments of a request.
-#[cfg(any(feature = "testing", feature = "cli"))]
+#[cfg(any(feature = "testing", feature = "run"))]
 pub(crate) type Parts<'r> = (&'r str, &'r str, &'r [(String, Value)]);
 
 impl From<&str> for Value {
@@ -191,7 +191,7 @@ impl Request {
     }
 
     /// Tool, action and arguments; none of a command line.
-    #[cfg(any(feature = "testing", feature = "cli"))]
+    #[cfg(any(feature = "testing", feature = "run"))]
     pub(crate) fn parts(&self) -> Option<Parts<'_>> {
         match &self.form {
             Form::Argv(_) => None,

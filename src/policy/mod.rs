@@ -23,6 +23,7 @@ pub(crate) mod protection;
 pub mod readers;
 pub(crate) mod signers;
 pub mod source;
+#[cfg(feature = "cli")]
 pub(crate) mod starter;
 pub mod steering;
 pub mod terms;
@@ -34,6 +35,7 @@ pub use source::{SourceFile, Span};
 
 pub(crate) use compiled::{CompiledRule, RuleId};
 pub(crate) use decode::nearest;
+#[cfg(feature = "run")]
 pub(crate) use gather::Document;
 pub use library::{Library, libraries};
 pub(crate) use library::{declared_tools, declaring as library_for};

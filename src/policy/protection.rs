@@ -6,7 +6,7 @@
 
 #![forbid(unsafe_code)]
 
-#[cfg(feature = "cli")]
+#[cfg(any(feature = "testing", feature = "cli"))]
 use super::glob::Pattern;
 
 /// The id of the compiled-in rule.
@@ -58,7 +58,7 @@ pub(crate) const PATTERNS: &[&str] = &[
 ];
 
 /// Returns true if the settings of an agent lie at a path of the workspace, in any case of its letters.
-#[cfg(feature = "cli")]
+#[cfg(any(feature = "testing", feature = "cli"))]
 pub(crate) fn covers(path: &[u8]) -> bool {
     let mut patterns = PATTERNS.iter().filter_map(|text| Pattern::parse(text).ok());
     patterns.any(|pattern| pattern.matches_folded(path))

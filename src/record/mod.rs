@@ -207,7 +207,7 @@ impl Ledger {
     /// Records `drafts`, which start runs, and keeps space on the disk for how they end.
     ///
     /// # Errors
-    /// [`LedgerError::NoSpace`] if that space cannot be had; otherwise as [`Ledger::commit`].
+    /// [`LogError::NoSpace`] if that space cannot be had; otherwise as [`Ledger::commit`].
     pub fn commit_reserving(
         &self,
         drafts: Vec<Draft>,
