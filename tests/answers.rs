@@ -319,7 +319,11 @@ rules: [{id: all, allow: \"*\", within: all}]",
             "python3",
             Some(library("lictor/pytest@1")),
         ),
-        ("python3 tool.py", "python3", None),
+        (
+            "python3 tool.py",
+            "python3",
+            Some(library("lictor/python@1")),
+        ),
         ("nmp test", "nmp", Some("did you mean `npm`?".to_owned())),
         (
             "/usr/bin/cat a",

@@ -791,7 +791,7 @@ fn the_command_gets_only_the_declared_environment_and_no_input() {
         .collect();
     names.sort_unstable();
     names.retain(|name| !["PWD", "_", "SHLVL", "OLDPWD"].contains(name));
-    assert_eq!(names, ["HOME", "LANG", "PATH", "TMPDIR", "USER"]);
+    assert_eq!(names, ["HOME", "LANG", "PATH", "TERM", "TMPDIR", "USER"]);
     assert!(!answer.stdout.contains("typed"));
     let work = place.work().canonicalize().unwrap();
     assert!(answer.stdout.ends_with(&format!("{}\n", work.display())));

@@ -917,8 +917,7 @@ fn programs_that_look_at_files_write_run_and_follow_nothing() {
             decision.message()
         );
     }
-    refused("env x", ArgumentUnknown);
-    refused("env", ArgumentRequired);
+    refused("env", ToolNotAllowed);
     refused("printenv", ArgumentRequired);
     refused("printenv AWS_SECRET_ACCESS_KEY", ArgumentInvalid);
     // Scripts and programs that write, run or read something else are told by what they hold.

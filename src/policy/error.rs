@@ -148,16 +148,11 @@ pub(crate) struct Problems {
 
 impl Problems {
     pub(crate) fn push(&mut self, problem: Problem) {
-        if self.is_full() {
-            self.more = self.more.saturating_add(1);
-        } else {
+        if self.kept.len() < MOST_KEPT {
             self.kept.push(problem);
+        } else {
+            self.more = self.more.saturating_add(1);
         }
-    }
-
-    /// Returns true if the next problem is only counted, so that its text is of no use.
-    pub(crate) fn is_full(&self) -> bool {
-        self.kept.len() >= MOST_KEPT
     }
 
     pub(crate) fn append(&mut self, others: Problems) {

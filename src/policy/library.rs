@@ -55,8 +55,9 @@ impl Library {
     /// The first sentence of its head: what it is about.
     ///
     /// ```
-    /// let pytest = lictor::policy::libraries().find(|library| library.name() == "lictor/pytest@1");
-    /// assert_eq!(pytest.map(|library| library.summary()), Some("pytest on named targets"));
+    /// let files = lictor::policy::libraries().find(|library| library.name() == "lictor/files@1");
+    /// let summary = files.map(|library| library.summary());
+    /// assert_eq!(summary, Some("what an agent does to files by itself, without starting a program"));
     /// ```
     #[must_use]
     pub fn summary(&self) -> &'static str {

@@ -100,7 +100,9 @@ impl<'a> Oracle<'a> {
         {
             return Ok(Some(why));
         }
-        if path.tree == Tree::Names || !real.is_dir() {
+        // What is copied or moved into a directory leaves what it holds already.
+        let is_into = matches!(path.creates, Creates::From(_));
+        if path.tree == Tree::Names || is_into || !real.is_dir() {
             return Ok(None);
         }
         let mut seen = 0;

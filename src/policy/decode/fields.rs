@@ -143,10 +143,6 @@ impl Decoder {
         what: &str,
         known: &[&'k str],
     ) -> Option<&'k str> {
-        if self.problems.is_full() {
-            self.push(Problem::new(Code::P002, at, ""));
-            return None;
-        }
         let shown = key.escape_debug();
         let problem = Problem::new(Code::P002, at, format!("{what} has no key `{shown}`"));
         let meant = nearest(key, known.iter().copied());
