@@ -358,6 +358,21 @@ impl Analysis {
         }
     }
 
+    /// The scopes that a rule holds against the paths of a cell; none if it says nothing about them.
+    pub(super) fn scopes_of<'r>(
+        &self,
+        cell: &Cell,
+        rule: &'r CompiledRule,
+    ) -> Option<&'r [ScopeId]> {
+        let access = rule.access.as_ref();
+        let is_of_access =
+            access.is_none_or(|all| cell.access.is_some_and(|one| all.contains(&one)));
+        match (&cell.argument, is_of_access && cell.is_of(&rule.selectors)) {
+            (Some(argument), true) => self.policy.scopes_for(rule, cell.number, argument),
+            _ => None,
+        }
+    }
+
     fn union(&self, scopes: &[ScopeId], is_allow: bool) -> Formula {
         Formula::any(scopes.iter().filter_map(|scope| {
             let [exact, folded] = self.scopes.get(usize::try_from(scope.0).ok()?)?;

@@ -59,14 +59,44 @@ pub(crate) fn lets_write_below(policy: &CompiledPolicy, root: &CanonicalPath) ->
             Formula::any(rules.map(|(_, rule)| analysis.of_rule(cell, rule)))
         };
         let allowed = of(&|rule| rule.effect == RuleEffect::Allow);
+        let written = Formula::all([below.formula.clone(), allowed]);
+        // Mostly no allow reaches there; denies have many patterns, so they are asked only if one does.
+        let is_empty = Space::of_disk().is_empty(&written.clone().into(), &budget);
+        if matches!(is_empty, Answer::Holds) || is_denied_below(policy, &analysis, cell, root) {
+            continue;
+        }
         let denied = of(&|rule| rule.effect == RuleEffect::Deny && rule.actors.is_none());
-        let written = Formula::all([below.formula.clone(), allowed, denied.not()]);
+        let written = Formula::all([written, denied.not()]);
         answer = answer.and(|| Space::of_disk().is_empty(&written.into(), &budget));
         if answer.witness().is_some() {
             break;
         }
     }
     answer
+}
+
+/// Returns true if one pattern of a deny rule for everybody holds all of a directory, which needs no search.
+fn is_denied_below(
+    policy: &CompiledPolicy,
+    analysis: &Analysis,
+    cell: &Cell,
+    root: &CanonicalPath,
+) -> bool {
+    let covers = |scope: &ScopeId| {
+        let scope = usize::try_from(scope.0).ok();
+        scope
+            .and_then(|nth| policy.scopes().get(nth))
+            .is_some_and(|scope| {
+                scope.exclude.is_empty() && scope.include.iter().any(|pattern| pattern.covers(root))
+            })
+    };
+    analysis.rules_about(cell).any(|(_, rule)| {
+        rule.effect == RuleEffect::Deny
+            && rule.actors.is_none()
+            && analysis
+                .scopes_of(cell, rule)
+                .is_some_and(|scopes| scopes.iter().any(covers))
+    })
 }
 
 /// What of a scope can lie at or below a directory.

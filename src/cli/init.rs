@@ -9,13 +9,15 @@ use serde_json::json;
 
 use super::exit::Exit;
 use super::{Failure, Global, discover, print_json};
+use crate::agents::Agent;
 use crate::lint::policy_tests;
 use crate::policy::starter::{self, PRESETS, Part};
 use crate::policy::{CompiledPolicy, nearest};
 
 #[derive(Args, Debug)]
 pub(super) struct Init {
-    /// Write this preset as it is, instead of a policy for what the directory holds: cargo, git, npm, pytest, quickstart, …
+    /// Write this preset as it is, instead of a policy for what the directory holds: cargo, git, npm, pytest, quickstart, …; or
+    /// an agent's name (claude-code, codex, cursor, …) for a policy that fits each kind of project
     #[arg(long, value_name = "NAME")]
     preset: Option<String>,
     /// Write for this kind of project too, whatever the directory holds; may be repeated
@@ -29,7 +31,7 @@ pub(super) struct Init {
 pub(super) fn main(command: &Init, global: &Global) -> Result<Exit, Failure> {
     let directory = discover::current_directory()?;
     let (text, names) = match &command.preset {
-        Some(name) => (preset(name)?.to_owned(), Vec::new()),
+        Some(name) => (preset(name)?, Vec::new()),
         None => composed(&directory, &command.kinds)?,
     };
     let tests = checked(&text)?;
@@ -58,11 +60,17 @@ pub(super) fn main(command: &Init, global: &Global) -> Result<Exit, Failure> {
     Ok(Exit::Good)
 }
 
-fn preset(name: &str) -> Result<&'static str, Failure> {
+/// The text of a preset. That of an agent is composed for every kind of project: adapters name each agent's tools alike, so
+/// agents differ by the policy's name only.
+fn preset(name: &str) -> Result<String, Failure> {
+    if Agent::named(name).is_some() {
+        return Ok(starter::compose(name, &starter::kinds(), |_| true));
+    }
     let found = PRESETS.iter().find(|(known, _)| *known == name);
-    found.map(|(_, text)| *text).ok_or_else(|| {
-        let names = || PRESETS.iter().map(|(name, _)| *name);
-        unknown("preset", name, &names().collect::<Vec<_>>())
+    found.map(|(_, text)| (*text).to_owned()).ok_or_else(|| {
+        let agents = Agent::all().map(Agent::name);
+        let names = PRESETS.iter().map(|(name, _)| *name).chain(agents);
+        unknown("preset", name, &names.collect::<Vec<_>>())
     })
 }
 

@@ -177,8 +177,10 @@ pub fn run(policy: &CompiledPolicy, around: &dyn Surroundings, options: &Options
     }
     let mut suppressions = suppress::find(&subject.text);
     suppress::apply(found, &mut suppressions);
+    // A question that was not decided may have had something to silence.
+    let is_decided = !found.iter().any(|found| found.code == "L215");
     let mut unused = Findings::new(rules::unused_suppression(), found);
-    suppress::unused(&subject.text, &suppressions, &mut unused);
+    suppress::unused(&subject.text, &suppressions, is_decided, &mut unused);
     found.sort_by(|a, b| {
         (a.at.file, a.at.offset, a.code, &a.message).cmp(&(
             b.at.file,

@@ -89,8 +89,14 @@ pub(super) fn apply(found: &mut Vec<Diagnostic>, suppressions: &mut [Suppression
     });
 }
 
-/// What is wrong with the comments themselves.
-pub(super) fn unused(text: &str, suppressions: &[Suppression], out: &mut Findings<'_>) {
+/// What is wrong with the comments themselves. Unless every question about what rules mean was decided, nobody knows
+/// that a comment about one silences nothing.
+pub(super) fn unused(
+    text: &str,
+    suppressions: &[Suppression],
+    is_decided: bool,
+    out: &mut Findings<'_>,
+) {
     for suppression in suppressions {
         let listed = |names: &[&str]| {
             names
@@ -135,6 +141,7 @@ pub(super) fn unused(text: &str, suppressions: &[Suppression], out: &mut Finding
             .names
             .iter()
             .filter(|(_, is_used)| !is_used)
+            .filter(|(name, _)| is_decided || !is_about_meaning(name))
             .map(|(name, _)| name.as_str())
             .collect();
         if !idle.is_empty() {
@@ -196,6 +203,11 @@ fn without(text: &str, suppression: &Suppression, idle: &[&str]) -> Option<Edit>
 
 fn narrow(value: usize) -> u32 {
     u32::try_from(value).unwrap_or(u32::MAX)
+}
+
+/// Returns true for a rule about patterns or about what rules mean, by its code or its name.
+fn is_about_meaning(name: &str) -> bool {
+    catalogue::page(name).is_some_and(|page| page.code.starts_with(['G', 'L']))
 }
 
 #[cfg(test)]

@@ -122,6 +122,37 @@ impl Pattern {
         }
     }
 
+    /// Returns true if the pattern plainly matches the path and everything below it; a pattern that does so in another way
+    /// than by ending in `**` at or above the path may be missed.
+    ///
+    /// ```
+    /// use lictor::path::{CanonicalPath, Switches};
+    /// use lictor::policy::glob::Pattern;
+    ///
+    /// let vendor = Pattern::parse("{vendor,third_party}/**")?;
+    /// let path = |text: &str| CanonicalPath::parse(text.as_bytes(), &Switches::default()).unwrap();
+    /// assert!(vendor.covers(&path("vendor")) && vendor.covers(&path("vendor/a")));
+    /// assert!(!vendor.covers(&path("src")) && !vendor.covers(&CanonicalPath::workspace()));
+    /// # Ok::<(), lictor::policy::glob::GlobError>(())
+    /// ```
+    #[must_use]
+    pub fn covers(&self, path: &CanonicalPath) -> bool {
+        let Some((Segment::DoubleStar, above)) = self.segments.split_last() else {
+            return false;
+        };
+        let names: Vec<&str> = path.segments().collect();
+        above.len() <= names.len()
+            && above
+                .iter()
+                .zip(names)
+                .all(|(segment, name)| match segment {
+                    Segment::DoubleStar => false,
+                    Segment::Literal(_) | Segment::Wild(_) => {
+                        segment.matches(name.as_bytes(), Case::Exact)
+                    }
+                })
+    }
+
     /// Whether the pattern could match the path or something below it: false means that it cannot.
     ///
     /// ```

@@ -2,6 +2,7 @@
 
 use std::time::{Duration, Instant};
 
+use lictor::agents::Agent;
 use lictor::lint::{self, Diagnostic, Level, Options, Unknown};
 use lictor::policy::CompiledPolicy;
 
@@ -14,15 +15,20 @@ fn place() -> Place {
     place
 }
 
-const KINDS: [(&str, &str); 8] = [
+const KINDS: [(&str, &str); 13] = [
     ("cargo", "Cargo.toml"),
+    ("cmake", "CMakeLists.txt"),
     ("docker", "Dockerfile"),
     ("git", ".git/HEAD"),
+    ("github", ".github/CODEOWNERS"),
     ("go", "go.mod"),
+    ("kubernetes", "k8s/dev.yaml"),
     ("make", "Makefile"),
     ("npm", "package.json"),
     ("pnpm", "pnpm-lock.yaml"),
     ("pytest", "conftest.py"),
+    ("terraform", "main.tf"),
+    ("yarn", "yarn.lock"),
 ];
 
 #[track_caller]
@@ -116,4 +122,25 @@ fn a_preset_is_written_as_it_is_and_an_unknown_name_is_told_with_the_nearest() {
         .end()
         .ends_with_code(2);
     assert!(kind.stderr.contains("did you mean `cargo`?"), "{kind:?}");
+}
+
+#[test]
+fn each_agent_has_a_preset_that_is_fit_and_asks_for_what_is_not_everyday() {
+    for agent in Agent::all() {
+        let place = place();
+        place
+            .lictor(["init", "--preset", agent.name()])
+            .end()
+            .ends_with_code(0);
+        let text = std::fs::read_to_string(place.work().join("lictor.yaml")).unwrap();
+        assert!(text.contains(&format!("\nname: {}\n", agent.name())));
+        if agent.name() == "claude-code" {
+            is_fit(&place);
+        }
+        let rules: Vec<&str> = text.split("\n  - id: ").skip(1).collect();
+        assert!(rules.len() > 30);
+        for rule in rules {
+            assert!(rule.contains("\n    reason: "), "{rule}");
+        }
+    }
 }

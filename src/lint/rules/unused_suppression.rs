@@ -7,7 +7,8 @@ use crate::lint::subject::Subject;
 
 declare_rule! {
     /// ## What it does
-    /// Finds `# lint: allow` comments that silence nothing, name no rule, or give no reason.
+    /// Finds `# lint: allow` comments that silence nothing, name no rule, or give no reason. Where L215 reports that some
+    /// question was not decided, comments about G and L rules are passed over.
     ///
     /// ## Why is this bad?
     /// It hides the next finding on that line, which nobody has looked at.
