@@ -88,7 +88,7 @@ pub fn markdown() -> String {
 
 const HEAD: &str = "# Lint rules
 
-Made from the rules themselves; `UPDATE_EXPECT=1 cargo test --test lint_catalogue` writes this file anew.
+Made from the rules themselves; `UPDATE_EXPECT=1 cargo test --test analysis lint_catalogue` writes this file anew.
 `lictor lint --explain CODE` prints one page. A finding is silenced by a comment on the line above it, with
 a reason: `# lint: allow G110 -- the fixtures need it`. Errors of loading cannot be silenced.
 

@@ -14,7 +14,7 @@
 //! order mark in front is not understood at all: git drops one mark, ripgrep 13 none, later ones all.
 //!
 //! Sources: gitignore(5) and `dir.c`, `wildmatch.c` of git 2.39 to 2.47; the crates `ignore` and
-//! `globset` of ripgrep 13 to 15. `tests/ignored.rs` compares with both programs.
+//! `globset` of ripgrep 13 to 15. `tests/disk/ignored.rs` compares with both programs.
 
 #![forbid(unsafe_code)]
 

@@ -1,6 +1,6 @@
 //! A second method: each pattern as a regular expression over whole paths, compiled to a dense DFA, and
 //! inclusion by walking the product of all of them byte by byte. Only names as they are written: what a file
-//! system may take them for is no regular expression, and is held to by trying names (`sets.rs`, `tests/folding.rs`).
+//! system may take them for is no regular expression, and is held to by trying names (`sets.rs`, `tests/decide/folding.rs`).
 
 use std::collections::{HashSet, VecDeque};
 

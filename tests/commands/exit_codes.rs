@@ -1,7 +1,7 @@
 //! The exit codes that README.md and `--help` promise, of every command that promises them; those of `run` that
 //! stand for how a command ended are in `command_line.rs`.
 
-use crate::program::{Answer, Place};
+use crate::support::program::{Answer, Place};
 
 /// Allows `docs`, denies keys there, asks about drafts; one invariant that holds, tests that pass and show all.
 const GOOD: &str = r#"version: 1

@@ -6,7 +6,7 @@ use std::ffi::OsString;
 use std::os::unix::ffi::OsStringExt as _;
 use std::path::Path;
 
-use crate::program::{Answer, Place};
+use crate::support::program::{Answer, Place};
 
 /// Text that acts on a terminal, hides, reorders, and begins a line of its own.
 const HOSTILE: &str = "x\u{1b}]0;pwn\u{7}\u{1b}[35;45m\u{9b}31m\u{85}\u{202e}\u{2066}\u{2028}\u{200b}\u{feff}\u{e0041}\u{7f}\u{8}\t\r\nFORGED: all is well";

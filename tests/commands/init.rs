@@ -6,7 +6,7 @@ use lictor::agents::Agent;
 use lictor::lint::{self, Diagnostic, Level, Options, Unknown};
 use lictor::policy::CompiledPolicy;
 
-use crate::program::Place;
+use crate::support::program::Place;
 
 /// A directory without a policy.
 fn place() -> Place {

@@ -2,7 +2,7 @@
 
 use std::process::Command;
 
-use crate::program::{Answer, Place};
+use crate::support::program::{Answer, Place};
 
 const POLICY: &str = r#"version: 1
 name: place

@@ -2,7 +2,7 @@
 
 use serde_json::Value as Json;
 
-use crate::program::Place;
+use crate::support::program::Place;
 
 const LIBRARY: &str = r#"version: 1
 tools:

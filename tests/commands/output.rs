@@ -6,7 +6,7 @@ use std::os::unix::process::CommandExt as _;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-use crate::program::{Answer, Place, Start};
+use crate::support::program::{Answer, Place, Start};
 
 const POLICY: &str = r#"version: 1
 name: output

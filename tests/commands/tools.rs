@@ -1,6 +1,6 @@
 //! `lictor tools` lists what is inside the program, prints it, and tells how a line is read.
 
-use crate::program::Place;
+use crate::support::program::Place;
 
 fn place() -> Place {
     Place::with_policy("version: 1\nname: tools\nrules: []\n")

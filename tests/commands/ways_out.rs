@@ -2,7 +2,7 @@
 
 use serde_json::Value as Json;
 
-use crate::program::Place;
+use crate::support::program::Place;
 
 fn place(policy: &str) -> Place {
     let place = Place::with_policy(&format!("version: 1\nname: ways-out\n{policy}"));

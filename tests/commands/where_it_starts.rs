@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use crate::program::{Answer, Place};
+use crate::support::program::{Answer, Place};
 use serde_json::{Value as Json, json};
 
 const POLICY: &str = r#"version: 1

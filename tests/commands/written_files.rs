@@ -4,7 +4,7 @@
 use std::os::unix::fs::{PermissionsExt as _, symlink};
 use std::path::{Path, PathBuf};
 
-use crate::program::{Answer, Place};
+use crate::support::program::{Answer, Place};
 use serde_json::Value as Json;
 
 const POLICY: &str = r#"version: 1

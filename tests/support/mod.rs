@@ -1,0 +1,5 @@
+//! What several tests use.
+
+pub(crate) mod git;
+pub(crate) mod ordinary;
+pub(crate) mod program;
