@@ -119,6 +119,11 @@ impl Cell {
         self.argument.as_deref() == Some(CWD)
     }
 
+    /// The number that rules know the action by.
+    pub(super) fn number(&self) -> u32 {
+        self.number
+    }
+
     /// Whether one of the selectors names the action.
     pub(super) fn is_of(&self, selectors: &[Selector]) -> bool {
         let tool = u32::try_from(self.tool_nth).unwrap_or(u32::MAX);

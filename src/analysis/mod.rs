@@ -6,7 +6,7 @@
 //! sets of paths: which there are, and whether one is empty, inside others, or meets another.
 //! [`cells`] says of a policy which paths one argument of one action may have, for whom and with which
 //! approvals granted; [`rules`] and [`reach`] ask about single rules; [`invariants`] proves what the policy
-//! claims of itself; [`diff`] compares two policies, `both` the command lines that two actions accept. A
+//! claims of itself; [`widths`] finds how much one approval can be for; [`diff`] compares two policies, `both` the command lines that two actions accept. A
 //! witness is a whole request, and was decided by the real [`decide`](crate::decision::decide) before it is
 //! handed out; `existing` puts a name that is there into it.
 //!
@@ -42,6 +42,7 @@ mod told;
 mod tree;
 #[cfg(feature = "run")]
 mod trees;
+pub mod widths;
 mod witness;
 mod words;
 

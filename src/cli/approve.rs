@@ -9,10 +9,11 @@ use serde_json::json;
 
 use super::exit::Exit;
 use super::request::RequestArgs;
-use super::{Failure, Global, discover, granted, print_json};
+use super::{Failure, Global, discover, granted, offers, print_json};
 use crate::decision::Request;
+use crate::decision::extent::Width;
 use crate::decision::grant::{GrantMisfit, GrantTerms, MAX_GRANT_BYTES};
-use crate::governor::{Accepted, Governor, GrantError, What, Wish};
+use crate::governor::{Accepted, Governor, GrantError, What, Wish, offer_of};
 use crate::policy::{CompiledPolicy, parse_time};
 use crate::record::signature;
 use crate::resolve::read_file;
@@ -24,13 +25,22 @@ const MAX_KEY_BYTES: usize = 64 * 1024;
 #[derive(Args, Debug)]
 #[command(after_help = HELP)]
 pub(super) struct Approve {
-    /// Why it is approved; recorded
-    #[arg(long, value_name = "TEXT", required_unless_present = "import")]
+    /// Why it is approved; recorded. Without it, what can be approved is shown, and nothing is recorded
+    #[arg(long, value_name = "TEXT", required_unless_present_any = ["import", "tool", "argv"])]
     why: Option<String>,
-    /// How often it may be used
-    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u64).range(1..=1_000_000))]
-    uses: u64,
-    /// For how long it counts, for example 30m, 2h or 1d; else 8 hours, or as long as the policy lets it
+    /// How much is approved: `exact`ly this request; the same command on the same `paths`, which are some or all of them and
+    /// what lies below; or the same action with any arguments `below` the directory
+    #[arg(long, value_name = "WIDTH", value_parser = width, conflicts_with = "rule")]
+    width: Option<Width>,
+    /// Approve only what `--json` showed with this value of `offer`
+    #[arg(long, value_name = "SHA256", conflicts_with = "rule")]
+    offer: Option<String>,
+    /// How often it may be used; else once, with --width paths 10 times, with --width below 20 times, or as often as the
+    /// policy lets it
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=1_000_000))]
+    uses: Option<u64>,
+    /// For how long it counts, for example 30m, 2h or 1d; else 8h, with --width paths 1h, with --width below 30m, or as long
+    /// as the policy lets it
     #[arg(long = "for", value_name = "TIME", conflicts_with = "until", value_parser = age)]
     age: Option<jiff::SignedDuration>,
     /// Until when it counts: 2027-01-31 or 2027-01-31T12:00:00Z
@@ -58,7 +68,7 @@ pub(super) struct Approve {
     #[arg(long, value_name = "FILE")]
     out: Option<PathBuf>,
     /// Record a grant from a file that `--out` wrote
-    #[arg(long, value_name = "FILE", conflicts_with_all = ["why", "uses", "age", "until", "approval", "who", "rule", "key", "workspace", "out", "tool", "argv"])]
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["why", "uses", "age", "until", "approval", "who", "rule", "width", "offer", "key", "workspace", "out", "tool", "argv"])]
     import: Option<PathBuf>,
     /// With --import: its signature; else FILE.sig, if there is one
     #[arg(long, value_name = "FILE", requires = "import")]
@@ -70,8 +80,11 @@ pub(super) struct Approve {
 const HELP: &str = "\
 A grant counts for exactly this request in this workspace under exactly this policy; files of arguments that the policy \
 pins count by their content. With --actor it is for that actor only. It is spent by `lictor run`, and \
-by `lictor check --spend` for tools that lictor does not start.
+by `lictor check --spend` for tools that lictor does not start. A wider one says what it covers, and is for one actor; it \
+reaches nothing that a rule denies or that another rule asks about.
 
+  lictor approve -- git add src/a.rs                                  # shows what can be approved
+  lictor approve --why 'my own files' --width below -- git add src/a.rs
   lictor approve --why 'read the plan' -- terraform apply tf.plan
   lictor approve --why 'on call' --rule deploy --within 'staging/**' --uses 5 --for 2h
 
@@ -106,7 +119,15 @@ pub(super) fn main(command: Approve, global: &Global) -> Result<Exit, Failure> {
         (None, Some(request)) => What::Request(Request::clone(request)),
         (None, None) => return Err(Failure::new("nothing is asked for")),
     };
-    let mut wish = Wish::new(what, command.why.unwrap_or_default());
+    let Some(why) = command.why else {
+        let request = asked.as_ref();
+        let request = request.ok_or_else(|| Failure::new("say why: `--why TEXT`"))?;
+        let offers = governor.offers(request, &context).map_err(failure)?;
+        offers::print(&offers, &governor, global);
+        return Ok(Exit::Ask);
+    };
+    let mut wish = Wish::new(what, why);
+    wish.width = command.width.unwrap_or(Width::Exact);
     wish.uses = command.uses;
     wish.approval = command.approval;
     wish.name = command.who;
@@ -124,6 +145,12 @@ pub(super) fn main(command: Approve, global: &Global) -> Result<Exit, Failure> {
         (None, None) => None,
     };
     let terms = governor.draft_grant(&wish, &context).map_err(failure)?;
+    if command.offer.is_some_and(|shown| shown != offer_of(&terms)) {
+        return Err(Failure::new(
+            "what would be approved now is not what was shown: the policy, the workspace or the request is another one\n  \
+             help: look again, without `--why`",
+        ));
+    }
     let text = terms.to_text();
     let signature = match &key {
         Some(file) => {
@@ -275,7 +302,10 @@ fn tell(
     answer!("granted `{}` as `{}`{already}", terms.approval, terms.id);
     print_terms(terms, accepted.key.as_deref(), governor.policy());
     if asked.is_some() {
-        answer!("  it is spent by the next run of this request");
+        match terms.request.is_some() {
+            true => answer!("  it is spent by the next run of this request"),
+            false => answer!("  each run of such a request spends one use"),
+        }
     }
     Exit::Good
 }
@@ -311,6 +341,7 @@ pub(super) fn failure(error: GrantError) -> Failure {
         }
         GrantError::TooLong { .. } => Some("say a shorter time with `--for`"),
         GrantError::TooMany { .. } => Some("say fewer with `--uses`"),
+        GrantError::NotOffered { .. } => Some("`lictor approve` without `--why` shows what is"),
         GrantError::NoSuchRule { .. } => Some("`lictor explain` lists the rules of a request"),
         GrantError::Unknown { .. } => Some("`lictor approvals` lists them"),
         GrantError::Signature { .. } => Some(
@@ -342,6 +373,13 @@ pub(super) fn failure(error: GrantError) -> Failure {
         Some(help) => Failure::new(format!("{error}\n  help: {help}")),
         None => Failure::new(error),
     }
+}
+
+/// `exact` or `1`, and so on.
+fn width(text: &str) -> Result<Width, String> {
+    let named = |width: &Width| width.word() == text || width.number().to_string() == text;
+    let found = Width::ALL.into_iter().find(|width| named(width));
+    found.ok_or_else(|| "it is `exact`, `paths` or `below`, or its number: 1, 2 or 3".to_owned())
 }
 
 /// `30m`, `2h`, `1d`.

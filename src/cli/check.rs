@@ -251,6 +251,9 @@ fn print_rest(decision: &Decision, governor: &Governor) {
         };
         answer!("  {word}: {}", indented(instead));
     }
+    if let Some(wider) = granted::wider(decision) {
+        answer!("  {wider}");
+    }
 }
 
 /// The grants that a decision rests on, and those that do not count.

@@ -3,6 +3,9 @@
 
 #![forbid(unsafe_code)]
 
+use std::collections::BTreeMap;
+
+use crate::decision::extent::{Extent, ExtentArgs};
 use crate::decision::grant::{GrantTerms, GrantWorkspace};
 use crate::decision::{Decision, Effect, ExactRequest, ExactValue};
 use crate::governor::Governor;
@@ -25,6 +28,13 @@ pub(super) fn question(decision: &Decision, governor: &Governor) -> Vec<String> 
     lines.0
 }
 
+/// How to see what else a person can approve, beside the line that approves exactly what is asked for.
+pub(super) fn wider(decision: &Decision) -> Option<&'static str> {
+    let is_granted = |line: &str| line.starts_with("lictor approve ");
+    (decision.effect() == Effect::Ask && decision.instead().is_some_and(is_granted))
+        .then_some("or more than this: the same line without --why shows what can be approved")
+}
+
 /// A request as it was understood.
 pub(super) fn understood(request: &ExactRequest) -> Vec<String> {
     let mut lines = Lines::default();
@@ -40,9 +50,10 @@ pub(super) fn grant(
     policy: &CompiledPolicy,
 ) -> Vec<String> {
     let mut lines = Lines::default();
-    match (&terms.request, &terms.rule) {
-        (Some(request), _) => lines.request("for", request),
-        (None, rule) => {
+    match (&terms.request, &terms.extent, &terms.rule) {
+        (Some(request), _, _) => lines.request("for", request),
+        (None, Some(extent), _) => lines.extent("for", extent),
+        (None, None, rule) => {
             lines.add(
                 "for",
                 &format!("rule {}", shown(rule.as_deref().unwrap_or("?"))),
@@ -81,6 +92,13 @@ pub(super) fn grant(
     lines.0
 }
 
+/// What a kind of requests is.
+pub(super) fn kind(extent: &Extent) -> Vec<String> {
+    let mut lines = Lines::default();
+    lines.extent("covers", extent);
+    lines.0
+}
+
 /// A value as a shell reads it, and what of it a reader does not see.
 pub(super) fn shown(value: &str) -> String {
     let odd = odd_characters(value);
@@ -105,18 +123,44 @@ impl Lines {
         }
     }
 
-    fn request(&mut self, name: &str, request: &ExactRequest) {
-        let action = format!(
-            "{}.{}",
-            shell(request.tool.as_bytes()),
-            shell(request.action.as_bytes())
+    fn extent(&mut self, name: &str, extent: &Extent) {
+        let action = action(&extent.tool, &extent.action);
+        match &extent.args {
+            ExtentArgs::Any => self.add(name, &format!("{action}, whatever else it is given")),
+            ExtentArgs::These(args) => {
+                self.add(
+                    name,
+                    &format!("{action}, with these paths and nothing else"),
+                );
+                for argument in arguments(args) {
+                    self.add("", &format!("  and {argument}"));
+                }
+            }
+        }
+        for (argument, places) in &extent.paths {
+            let argument = shell(argument.as_bytes());
+            for pattern in &places.within {
+                self.add("", &format!("  {argument} in {}", shown(pattern)));
+            }
+            for pattern in &places.except {
+                self.add("", &format!("  {argument} not in {}", shown(pattern)));
+            }
+        }
+        self.several(
+            "answers",
+            extent
+                .rules
+                .iter()
+                .map(|rule| format!("rule {}", shown(rule))),
         );
-        let arguments: Vec<String> = request
-            .args
-            .iter()
-            .flat_map(|(name, values)| values.iter().map(move |value| argument(name, value)))
-            .collect();
-        match arguments.as_slice() {
+        if extent.cwd != "." {
+            self.add("directory", &shown(&extent.cwd));
+        }
+    }
+
+    fn request(&mut self, name: &str, request: &ExactRequest) {
+        let action = action(&request.tool, &request.action);
+        match arguments(&request.args).as_slice() {
             [] => self.add(name, &action),
             [one] => self.add(name, &format!("{action} {one}")),
             several => {
@@ -130,6 +174,16 @@ impl Lines {
             self.add("directory", &shown(&request.cwd));
         }
     }
+}
+
+fn action(tool: &str, action: &str) -> String {
+    format!("{}.{}", shell(tool.as_bytes()), shell(action.as_bytes()))
+}
+
+fn arguments(args: &BTreeMap<String, Vec<ExactValue>>) -> Vec<String> {
+    args.iter()
+        .flat_map(|(name, values)| values.iter().map(move |value| argument(name, value)))
+        .collect()
 }
 
 fn argument(name: &str, value: &ExactValue) -> String {

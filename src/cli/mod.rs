@@ -23,6 +23,7 @@ mod init;
 mod ledger;
 mod lint;
 mod list;
+mod offers;
 mod other_terms;
 mod prove;
 mod quick;

@@ -398,6 +398,9 @@ fn tell(ran: &Ran, governor: &Governor) {
             };
             message!("  {word}{}", indented(instead));
         }
+        if let Some(wider) = granted::wider(&ran.decision) {
+            message!("  {wider}");
+        }
         return;
     };
     let secs = format_args!(

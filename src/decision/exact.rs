@@ -11,9 +11,9 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value as Json;
 
 use super::call::{Call, Given, argument};
-use super::paths::Paths;
+use super::paths::{CWD, Paths};
 use crate::path::CanonicalPath;
-use crate::policy::model::{Action, ArgumentKind, Tool};
+use crate::policy::model::{Action, ArgumentKind, Tool, Tree};
 
 /// A request without its spelling.
 ///
@@ -42,6 +42,23 @@ use crate::policy::model::{Action, ArgumentKind, Tool};
 pub struct Exact {
     request: ExactRequest,
     pinned: Vec<(String, CanonicalPath)>,
+    /// What is given besides paths.
+    others: BTreeMap<String, Vec<ExactValue>>,
+    paths: Vec<ExactPath>,
+}
+
+/// A path that a request is about, given or implied by an argument that is left out.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct ExactPath {
+    /// The argument.
+    pub argument: String,
+    /// The path, from the workspace.
+    pub path: CanonicalPath,
+    /// It stands for everything below it as well.
+    pub is_tree: bool,
+    /// Other paths start from it.
+    pub is_base: bool,
 }
 
 /// Tool, action, arguments and the directory it starts in, as a grant names them.
@@ -76,6 +93,7 @@ impl Exact {
     pub(super) fn new(tool: &Tool, action: &Action, call: &Call, paths: &Paths) -> Exact {
         let mut rendered = paths.decided.iter().filter(|path| path.is_given);
         let mut args: BTreeMap<String, Vec<ExactValue>> = BTreeMap::new();
+        let mut others: BTreeMap<String, Vec<ExactValue>> = BTreeMap::new();
         let mut pinned = Vec::new();
         for (slot, given) in &call.given {
             let Some(argument) = argument(tool, action, *slot) else {
@@ -97,8 +115,20 @@ impl Exact {
                     })
                 }
             };
+            if !matches!(given, Given::Path(_)) {
+                let values = others.entry(argument.name.clone()).or_default();
+                values.push(value.clone());
+            }
             args.entry(argument.name.clone()).or_default().push(value);
         }
+        let is_base = |name: &str| {
+            let mut arguments = tool.arguments(action);
+            arguments.any(|argument| {
+                let is_base = matches!(&argument.kind, ArgumentKind::Path(kind) if kind.base);
+                is_base && argument.name == name
+            })
+        };
+        let named = paths.decided.iter().filter(|path| path.argument != CWD);
         Exact {
             request: ExactRequest {
                 tool: tool.name.clone(),
@@ -107,6 +137,15 @@ impl Exact {
                 cwd: paths.cwd.as_str().to_owned(),
             },
             pinned,
+            others,
+            paths: named
+                .map(|path| ExactPath {
+                    argument: path.argument.clone(),
+                    path: path.canonical.clone(),
+                    is_tree: path.tree != Tree::Names,
+                    is_base: is_base(&path.argument),
+                })
+                .collect(),
         }
     }
 
@@ -120,6 +159,18 @@ impl Exact {
     #[must_use]
     pub fn to_json(&self) -> Json {
         serde_json::to_value(&self.request).unwrap_or_default()
+    }
+
+    /// The arguments that are given and are no paths.
+    #[must_use]
+    pub fn others(&self) -> &BTreeMap<String, Vec<ExactValue>> {
+        &self.others
+    }
+
+    /// The paths that it is about, without the directory that it starts in.
+    #[must_use]
+    pub fn paths(&self) -> &[ExactPath] {
+        &self.paths
     }
 
     /// The files whose bytes an approval binds to, each with its argument.

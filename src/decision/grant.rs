@@ -10,6 +10,7 @@
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use super::extent::{Extent, Width};
 use super::{Context, Decision, Effect, Exact, ExactRequest};
 use crate::path::CanonicalPath;
 use crate::policy::CompiledPolicy;
@@ -73,6 +74,9 @@ pub struct GrantTerms {
     /// The one request that it is for, without its spelling.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub request: Option<ExactRequest>,
+    /// Or all requests of this kind.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub extent: Option<Extent>,
     /// Or the rule that it is for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rule: Option<String>,
@@ -274,9 +278,9 @@ pub enum GrantMisfit {
         /// When that is.
         made: String,
     },
-    /// The request names a pinned file, and it is for a rule and names none.
+    /// The request names a pinned file, and it is for more than one request and names none.
     #[error(
-        "the file of argument `{arg}` has to be approved by its content, and a grant for a rule names none"
+        "the file of argument `{arg}` has to be approved by its content, and this grant names none"
     )]
     NotPinned {
         /// The argument.
@@ -339,10 +343,17 @@ impl GrantTerms {
         if self.id.is_empty() || self.id.len() > 64 || !self.id.bytes().all(is_id) {
             return Err("`id` is 1 to 64 of a-z, 0-9 and `-`");
         }
-        match (&self.request, &self.rule) {
-            (Some(_), None) if self.within.is_empty() => {}
-            (None, Some(_)) if self.pins.is_empty() => {}
-            _ => return Err("it is either for a `request`, or for a `rule` and paths `within`"),
+        match (&self.request, &self.extent, &self.rule) {
+            (Some(_), None, None) if self.within.is_empty() => {}
+            (None, Some(extent), None) if self.within.is_empty() && self.pins.is_empty() => {
+                extent.check()?;
+            }
+            (None, None, Some(_)) if self.pins.is_empty() => {}
+            _ => {
+                return Err(
+                    "it is either for a `request`, for an `extent`, or for a `rule` and paths `within`",
+                );
+            }
         }
         if self.patterns().is_none() {
             return Err("`within` holds something that is no pattern");
@@ -401,19 +412,26 @@ impl GrantTerms {
             actor,
             now,
         } = *asking;
-        match (&self.request, &self.rule) {
-            (Some(request), _) if exact.request() == request => {}
-            (Some(request), _) => {
-                let own = exact.request();
-                return Some(
-                    match (&own.tool, &own.action) == (&request.tool, &request.action) {
-                        true => GrantMisfit::OtherRequest,
-                        false => GrantMisfit::Elsewhere,
-                    },
-                );
+        let has_rule = |id: &String| policy.rules().any(|(_, own)| own.id == *id);
+        let own = exact.request();
+        let other = |tool: &str, action: &str| {
+            Some(
+                match (own.tool.as_str(), own.action.as_str()) == (tool, action) {
+                    true => GrantMisfit::OtherRequest,
+                    false => GrantMisfit::Elsewhere,
+                },
+            )
+        };
+        match (&self.request, &self.extent, &self.rule) {
+            (Some(request), _, _) if own == request => {}
+            (Some(request), _, _) => return other(&request.tool, &request.action),
+            (None, Some(extent), _) if !extent.rules.iter().all(has_rule) => {
+                return Some(GrantMisfit::Elsewhere);
             }
-            (None, Some(rule)) if policy.rules().any(|(_, own)| own.id == *rule) => {}
-            (None, _) => return Some(GrantMisfit::Elsewhere),
+            (None, Some(extent), _) if extent.covers(exact) => {}
+            (None, Some(extent), _) => return other(&extent.tool, &extent.action),
+            (None, None, Some(rule)) if has_rule(rule) => {}
+            (None, None, _) => return Some(GrantMisfit::Elsewhere),
         }
         let Some((_, until)) = asking
             .policy
@@ -501,12 +519,23 @@ impl GrantTerms {
     /// The context with what it grants.
     #[must_use]
     pub fn grant(&self, context: Context) -> Context {
-        match &self.rule {
-            None => context.with_approval(&self.approval),
-            Some(rule) => match self.patterns() {
+        match (&self.extent, &self.rule) {
+            (Some(extent), _) => extent.grant(&self.approval, context),
+            (None, None) => context.with_approval(&self.approval),
+            (None, Some(rule)) => match self.patterns() {
                 Some(within) => context.with_rule_approval(&self.approval, rule, within),
                 None => context,
             },
+        }
+    }
+
+    /// How much it is for.
+    #[must_use]
+    pub fn width(&self) -> Option<Width> {
+        match (&self.request, &self.extent) {
+            (Some(_), _) => Some(Width::Exact),
+            (None, Some(extent)) => Some(extent.width()),
+            (None, None) => None,
         }
     }
 

@@ -12,6 +12,7 @@ mod approval;
 mod call;
 mod exact;
 mod explain;
+pub mod extent;
 mod grammar;
 pub mod grant;
 mod hints;
@@ -40,7 +41,7 @@ pub(crate) use call::shares as positional_shares;
 pub(crate) use grammar::ambiguous;
 
 pub use approval::ApprovalNeeded;
-pub use exact::{Exact, ExactRequest, ExactValue};
+pub use exact::{Exact, ExactPath, ExactRequest, ExactValue};
 pub use explain::{Explanation, NearMiss, RuleOutcome, RuleView, explain};
 pub use grant::{GrantUse, RefusedGrant};
 pub use request::{MAX_REQUEST_BYTES, MAX_REQUEST_PATHS, Request, RequestError, Value};
@@ -107,6 +108,13 @@ impl Context {
     #[must_use]
     pub fn with_switch(mut self, variable: impl Into<String>, value: impl Into<String>) -> Context {
         self.switches.insert(variable.into(), value.into());
+        self
+    }
+
+    /// The same for another actor.
+    #[must_use]
+    pub(crate) fn for_actor(mut self, actor: &str) -> Context {
+        actor.clone_into(&mut self.actor);
         self
     }
 

@@ -8,8 +8,10 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::Governor;
 use super::grants::{Standing, signer};
+use crate::analysis::cells::Analysis;
+use crate::decision::extent::{Extent, Width};
 use crate::decision::grant::{GrantMisfit, GrantTerms, GrantUnreadable, GrantWorkspace, Pin, Who};
-use crate::decision::{Context, Decision, Effect, Request, decide};
+use crate::decision::{Context, Decision, Effect, ExactRequest, Request, decide};
 use crate::log::{LogError, RunId};
 use crate::policy::glob::Pattern;
 use crate::policy::model::{Approval, ApprovalKind};
@@ -18,8 +20,18 @@ use crate::record::{Grant, Ledger, LedgerError};
 use crate::resolve::{WorkspaceError, user_id};
 use crate::text::escaped;
 
-/// How long a grant counts if nobody says.
+/// How long a grant of one request, or of a rule, counts if nobody says.
 pub const DEFAULT_AGE: Duration = Duration::from_secs(8 * 3600);
+
+/// How often and for how long a grant counts if nobody says: the wider it is, the shorter.
+#[must_use]
+pub fn usual(width: Width) -> (u64, Duration) {
+    match width {
+        Width::Exact => (1, DEFAULT_AGE),
+        Width::Paths => (10, Duration::from_secs(3600)),
+        Width::Below => (20, Duration::from_secs(1800)),
+    }
+}
 
 /// What is to be granted.
 #[derive(Clone, Debug)]
@@ -31,9 +43,11 @@ pub struct Wish {
     pub approval: Option<String>,
     /// Why.
     pub why: String,
-    /// How often it may be used.
-    pub uses: u64,
-    /// Until when it counts; none: for [`DEFAULT_AGE`], or as long as the policy lets it.
+    /// How much it is for, if it is for a request.
+    pub width: Width,
+    /// How often it may be used; none: as [`usual`] says, or as often as the policy lets it.
+    pub uses: Option<u64>,
+    /// Until when it counts; none: as [`usual`] says, or as long as the policy lets it.
     pub until: Option<Timestamp>,
     /// The only actor that may use it; none: any.
     pub actor: Option<String>,
@@ -59,18 +73,45 @@ pub enum What {
 }
 
 impl Wish {
-    /// One use of this, for this reason.
+    /// Exactly this, for this reason.
     #[must_use]
     pub fn new(what: What, why: impl Into<String>) -> Wish {
         Wish {
             what,
             approval: None,
             why: why.into(),
-            uses: 1,
+            width: Width::Exact,
+            uses: None,
             until: None,
             actor: None,
             name: None,
             anywhere: false,
+        }
+    }
+}
+
+/// What a grant will be for.
+struct Drafted<'p> {
+    approval: &'p Approval,
+    request: Option<ExactRequest>,
+    extent: Option<Extent>,
+    rule: Option<String>,
+    within: Vec<String>,
+    pins: Vec<Pin>,
+    /// The only actor that may use it, if it is not said.
+    actor: Option<String>,
+}
+
+impl<'p> Drafted<'p> {
+    fn of(approval: &'p Approval) -> Drafted<'p> {
+        Drafted {
+            approval,
+            request: None,
+            extent: None,
+            rule: None,
+            within: Vec::new(),
+            pins: Vec::new(),
+            actor: None,
         }
     }
 }
@@ -148,6 +189,14 @@ pub enum GrantError {
         /// How often.
         most: u64,
     },
+    /// It cannot be approved so widely.
+    #[error("no approval of width `{}` is offered: {why}", width.word())]
+    NotOffered {
+        /// How widely.
+        width: Width,
+        /// Why not.
+        why: String,
+    },
     /// A file that the grant would bind to cannot be read.
     #[error("`{}` cannot be approved by its content: {why}", escaped(path))]
     Pin {
@@ -205,23 +254,8 @@ impl Governor {
     /// Why it would be of no use.
     pub fn draft_grant(&self, wish: &Wish, context: &Context) -> Result<GrantTerms, GrantError> {
         let now = context.now().unwrap_or_else(Timestamp::now);
-        let (approval, request, rule, within, pins) = match &wish.what {
-            What::Request(request) => {
-                let decision = decide(self.policy(), request, context);
-                let approval = self.missing(&decision, wish.approval.as_deref())?;
-                let exact = decision.exact();
-                let mut digests = self.digests();
-                let mut pins = Vec::new();
-                for (arg, path) in exact.map(|exact| exact.pinned()).unwrap_or_default() {
-                    let digest = digests(path.as_str()).map_err(|why| GrantError::Pin {
-                        path: path.as_str().to_owned(),
-                        why,
-                    })?;
-                    pins.push(Pin::new(arg, path, digest));
-                }
-                let request = exact.map(|exact| exact.request().clone());
-                (approval, request, None, Vec::new(), pins)
-            }
+        let drafted = match &wish.what {
+            What::Request(request) => self.draft_of(request, wish, context)?,
             What::Rule { rule, within } => {
                 let approval = self.of_rule(rule, wish.approval.as_deref())?;
                 for text in within {
@@ -229,10 +263,23 @@ impl Governor {
                         why: format!("`{}` is no pattern: {error}", escaped(text)),
                     })?;
                 }
-                let rule = Some(rule.clone());
-                (approval, None, rule, within.clone(), Vec::new())
+                Drafted {
+                    rule: Some(rule.clone()),
+                    within: within.clone(),
+                    ..Drafted::of(approval)
+                }
             }
         };
+        let Drafted {
+            approval,
+            request,
+            extent,
+            rule,
+            within,
+            pins,
+            actor,
+        } = drafted;
+        let uses = self.uses(approval, wish)?;
         let until = self.until(approval, wish, now)?;
         let id = RunId::random()
             .map_err(|error| LogError::io("draw the name of a grant", &error))
@@ -248,18 +295,68 @@ impl Governor {
             policy: self.policy().digest().to_owned(),
             workspace: Some(workspace),
             request,
+            extent,
             rule,
             within,
-            actor: wish.actor.clone(),
+            actor: wish.actor.clone().or(actor),
             pins,
             who: Who::new(user_id(), wish.name.clone()),
             why: wish.why.clone(),
             made: format!("{now:.6}"),
             until: format!("{until:.6}"),
-            uses: wish.uses,
+            uses,
         };
         // What is written has to be what can be read: too long a request shows here.
         Ok(GrantTerms::parse(&terms.to_text())?)
+    }
+
+    /// What a grant for a request is for: for that alone, or for all of its kind. A kind is always one actor's.
+    fn draft_of(
+        &self,
+        request: &Request,
+        wish: &Wish,
+        context: &Context,
+    ) -> Result<Drafted<'_>, GrantError> {
+        let decision = decide(self.policy(), request, context);
+        let approval = self.missing(&decision, wish.approval.as_deref())?;
+        if wish.width != Width::Exact {
+            let analysis = Analysis::of(self.policy());
+            return Ok(Drafted {
+                extent: Some(self.extent(&analysis, (request, context), approval, wish.width)?),
+                actor: Some(decision.asked().actor.clone()),
+                ..Drafted::of(approval)
+            });
+        }
+        let exact = decision.exact();
+        let mut digests = self.digests();
+        let mut pins = Vec::new();
+        for (arg, path) in exact.map(|exact| exact.pinned()).unwrap_or_default() {
+            let digest = digests(path.as_str()).map_err(|why| GrantError::Pin {
+                path: path.as_str().to_owned(),
+                why,
+            })?;
+            pins.push(Pin::new(arg, path, digest));
+        }
+        Ok(Drafted {
+            request: exact.map(|exact| exact.request().clone()),
+            pins,
+            ..Drafted::of(approval)
+        })
+    }
+
+    fn uses(&self, approval: &Approval, wish: &Wish) -> Result<u64, GrantError> {
+        let ApprovalKind::Grant { max_uses, .. } = &approval.kind else {
+            return Err(is_a_switch(approval));
+        };
+        let most = max_uses.unwrap_or(u64::MAX);
+        match wish.uses {
+            Some(uses) if uses > most => Err(GrantError::TooMany {
+                name: approval.name.clone(),
+                most,
+            }),
+            Some(uses) => Ok(uses),
+            None => Ok(usual(wish.width).0.min(most)),
+        }
     }
 
     fn until(
@@ -268,16 +365,9 @@ impl Governor {
         wish: &Wish,
         now: Timestamp,
     ) -> Result<Timestamp, GrantError> {
-        let ApprovalKind::Grant {
-            max_age, max_uses, ..
-        } = &approval.kind
-        else {
+        let ApprovalKind::Grant { max_age, .. } = &approval.kind else {
             return Err(is_a_switch(approval));
         };
-        if let Some(most) = max_uses.filter(|most| wish.uses > *most) {
-            let name = approval.name.clone();
-            return Err(GrantError::TooMany { name, most });
-        }
         let after = |age: Duration| {
             let age = SignedDuration::try_from(age).unwrap_or(SignedDuration::MAX);
             now.saturating_add(age).unwrap_or(Timestamp::MAX)
@@ -293,14 +383,18 @@ impl Governor {
             })),
             (Some(until), _) => Ok(until),
             (None, most) => {
-                let usual = after(DEFAULT_AGE);
+                let usual = after(usual(wish.width).1);
                 Ok(most.map_or(usual, |most| most.min(usual)))
             }
         }
     }
 
     /// The approval that a request is missing.
-    fn missing(&self, decision: &Decision, wanted: Option<&str>) -> Result<&Approval, GrantError> {
+    pub(super) fn missing(
+        &self,
+        decision: &Decision,
+        wanted: Option<&str>,
+    ) -> Result<&Approval, GrantError> {
         let message = decision.message().to_owned();
         match decision.effect() {
             Effect::Allow => return Err(GrantError::Allowed),

@@ -200,9 +200,12 @@ impl Governor {
             let grant = grant.id;
             refused.push((entry.terms.approval, RefusedGrant { grant, why }));
         }
-        // What is for exactly this request first, and of those what is over soonest.
+        // What is narrowest first, and of those what is over soonest.
         candidates.sort_by(|a, b| {
-            let key = |of: &Candidate| (of.terms.rule.is_some(), of.until.clone());
+            let key = |of: &Candidate| {
+                let is_widest = of.terms.width().is_none();
+                (is_widest, of.terms.width(), of.until.clone())
+            };
             key(a).cmp(&key(b))
         });
         // Of those that grant the same, one is enough.
@@ -212,6 +215,7 @@ impl Governor {
                 other.terms.approval == candidate.terms.approval
                     && other.terms.rule == candidate.terms.rule
                     && other.terms.within == candidate.terms.within
+                    && other.terms.extent == candidate.terms.extent
             };
             if !kept.iter().any(same) {
                 kept.push(candidate);

@@ -15,6 +15,7 @@ mod approve;
 mod calls;
 mod grants;
 mod load;
+mod offers;
 mod report;
 mod signers;
 mod way_out;
@@ -35,7 +36,7 @@ use crate::resolve::{Existing, Guarded, NewFile};
 use crate::resolve::{Host, Job, Lookup, Resolved, Workspace, WorkspaceError, resolve_for};
 
 pub use crate::resolve::{Owners, home_directory, user_id};
-pub use approve::{Accepted, DEFAULT_AGE, GrantError, What, Wish};
+pub use approve::{Accepted, DEFAULT_AGE, GrantError, What, Wish, usual};
 #[cfg(feature = "cli")]
 pub(crate) use calls::{Answered, Part};
 pub use grants::{GrantView, Standing};
@@ -43,6 +44,7 @@ pub use load::{
     FLOOR, LoadError, LoadedPolicy, floor_files, load, load_above, load_default, load_document,
     load_text, load_to_test, load_unproved,
 };
+pub use offers::{Files, Offer, Offers, Withheld, offer_of};
 pub use signers::with_signer;
 
 use grants::Granted;

@@ -66,7 +66,7 @@ pub(crate) use replaced::replace;
 #[cfg(feature = "cli")]
 pub(crate) use repository::is_tracked;
 pub use resolver::{Found, Identity, Kind, Opened, Resolver, Root};
-pub use survey::{Surveyed, Verdict, survey};
+pub use survey::{Surveyed, Verdict, survey, survey_below};
 pub use walk::ComponentWalk;
 pub use workspace::{Workspace, WorkspaceError};
 pub use written::{Unwritten, Written};

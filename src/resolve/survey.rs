@@ -119,7 +119,29 @@ pub fn survey(
     arguments: &[Surveyed],
     tell: &mut dyn FnMut(&[u8], usize, Verdict),
 ) -> Result<(), Reason> {
-    let top = workspace.open(&CanonicalPath::workspace(), policy.disk_rules())?;
+    let top = CanonicalPath::workspace();
+    survey_below(policy, context, workspace, &top, arguments, tell)
+}
+
+/// As [`survey`], for the files below one directory of the workspace.
+///
+/// # Errors
+///
+/// When the directory cannot be read.
+pub fn survey_below(
+    policy: &CompiledPolicy,
+    context: &Context,
+    workspace: &Workspace,
+    directory: &CanonicalPath,
+    arguments: &[Surveyed],
+    tell: &mut dyn FnMut(&[u8], usize, Verdict),
+) -> Result<(), Reason> {
+    let mut path = match directory.is_workspace() {
+        true => Vec::new(),
+        false => directory.as_str().as_bytes().to_vec(),
+    };
+    let depth = directory.segments().count().saturating_add(1);
+    let top = workspace.open(directory, policy.disk_rules())?;
     let directory = entries::enter(&top.fd, b".", None).map_err(reason)?;
     let mount = match policy.disk_rules().cross_mounts {
         true => None,
@@ -135,7 +157,7 @@ pub fn survey(
         mount,
         tell,
     };
-    survey.directory(&directory, listed, &mut Vec::new(), 1);
+    survey.directory(&directory, listed, &mut path, depth);
     Ok(())
 }
 

@@ -8,6 +8,7 @@ mod grammar;
 pub(super) mod policy;
 mod reference;
 pub(super) mod request;
+mod widths;
 
 use std::collections::BTreeSet;
 

@@ -14,6 +14,7 @@
 #[expect(dead_code, reason = "other tests use more of it")]
 mod support;
 
+mod approvals;
 mod before;
 mod commands;
 mod crash;

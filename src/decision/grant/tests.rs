@@ -48,6 +48,7 @@ fn exact() -> GrantTerms {
         approval: "human".to_owned(),
         policy: policy.digest().to_owned(),
         workspace: Some(GrantWorkspace::One(here())),
+        extent: None,
         request: decision.exact().map(|exact| exact.request().clone()),
         rule: None,
         within: Vec::new(),
