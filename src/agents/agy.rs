@@ -10,6 +10,7 @@ use serde_json::{Value as Json, json};
 
 use super::json::Object;
 use super::message::{Call, Does, Is, Known, Message, Unread, check, known, object, text, tool};
+use super::setup::{Event, Form, Hooked, Setup};
 use super::{Agent, Answer, OnAsk};
 
 /// The adapter.
@@ -20,6 +21,22 @@ pub(super) const AGENT: Agent = Agent {
     read,
     answer,
     knows_directory: true,
+    setup: SETUP,
+};
+
+const SETUP: Setup = Setup {
+    project: ".agents/hooks.json",
+    user: ".gemini/config/hooks.json",
+    has_comments: false,
+    form: Form::Entries {
+        empty: "{}\n",
+        under: "lictor",
+        events: &[Event::before("PreToolUse")],
+        entry,
+    },
+    notes: &[
+        "the form of `hooks.json` is taken from others' texts and was not tried: `agy` drops a file that it does not understand, and says so only in its log",
+    ],
 };
 
 const TOOLS: &[Known] = &[
@@ -107,4 +124,8 @@ fn answer(_event: &str, answer: &Answer<'_>) -> Option<Json> {
         Answer::Approve | Answer::Pass => Some(json!({"decision": "allow"})),
         Answer::Rewrite(_) => None,
     }
+}
+
+fn entry(hooked: &Hooked<'_>, _event: &Event) -> Json {
+    json!({"matcher": ".*", "hooks": [{"type": "command", "command": hooked.line(), "timeout": 10}]})
 }

@@ -12,6 +12,7 @@ use super::json::Object;
 use super::message::{
     Call, Does, Is, Known, Message, Unread, check, ended, known, object, text, tool,
 };
+use super::setup::{Event, Form, Hooked, Setup};
 use super::{Agent, Answer, OnAsk};
 
 /// The adapter.
@@ -22,6 +23,24 @@ pub(super) const AGENT: Agent = Agent {
     read,
     answer,
     knows_directory: true,
+    setup: SETUP,
+};
+
+const SETUP: Setup = Setup {
+    project: ".claude/settings.json",
+    user: ".claude/settings.json",
+    has_comments: false,
+    form: Form::Entries {
+        empty: "{}\n",
+        under: "hooks",
+        events: &[
+            Event::before("PreToolUse"),
+            Event::after("PostToolUse"),
+            Event::after("PostToolUseFailure"),
+        ],
+        entry,
+    },
+    notes: &["restart Claude Code, or look at `/hooks` in it: it reads settings when it starts"],
 };
 
 const TOOLS: &[Known] = &[
@@ -154,4 +173,16 @@ fn decision(word: &str, key: &str, value: impl Serialize) -> Json {
 
 fn permission(decision: &Json) -> Json {
     json!({"hookSpecificOutput": {"hookEventName": "PermissionRequest", "decision": decision}})
+}
+
+/// An entry of its settings. Without `onFailure` a hook that cannot be started or is late lets the call through.
+fn entry(hooked: &Hooked<'_>, event: &Event) -> Json {
+    let (command, args) = (hooked.program, hooked.args);
+    let hook = match event.blocks {
+        true => {
+            json!({"type": "command", "command": command, "args": args, "timeout": 10, "onFailure": "block"})
+        }
+        false => json!({"type": "command", "command": command, "args": args, "timeout": 10}),
+    };
+    json!({"matcher": "*", "hooks": [hook]})
 }

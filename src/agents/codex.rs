@@ -5,11 +5,14 @@
 
 #![forbid(unsafe_code)]
 
+use serde_json::{Value as Json, json};
+
 use super::claude_code::answer;
 use super::json::Object;
 use super::message::{
     Call, Does, Is, Known, Message, Unread, check, ended, known, object, text, tool,
 };
+use super::setup::{Event, Form, Hooked, Setup};
 use super::{Agent, OnAsk};
 
 /// The adapter.
@@ -21,6 +24,24 @@ pub(super) const AGENT: Agent = Agent {
     answer,
     // A command's `workdir` is not in the message.
     knows_directory: false,
+    setup: SETUP,
+};
+
+const SETUP: Setup = Setup {
+    project: ".codex/hooks.json",
+    user: ".codex/hooks.json",
+    has_comments: false,
+    form: Form::Entries {
+        empty: "{}\n",
+        under: "hooks",
+        events: &[Event::before("PreToolUse"), Event::after("PostToolUse")],
+        entry,
+    },
+    notes: &[
+        "start Codex and approve the hook in `/hooks`: it skips a hook that nobody has approved, and one that was changed since, without a word",
+        "a project's `.codex` counts only where Codex trusts the project",
+        "Codex has no switch that blocks a call whose hook cannot be started or is late",
+    ],
 };
 
 const TOOLS: &[Known] = &[
@@ -66,4 +87,8 @@ fn read(fields: &Object) -> Result<Message, Unread> {
         cwd: Some(text(fields, "cwd")?.to_owned()),
         is,
     })
+}
+
+fn entry(hooked: &Hooked<'_>, _event: &Event) -> Json {
+    json!({"matcher": ".*", "hooks": [{"type": "command", "command": hooked.line(), "timeout": 10}]})
 }

@@ -13,6 +13,7 @@ use super::json::{Object, parsed};
 use super::message::{
     Call, Does, Ended, Is, Known, Message, Unread, check, digest, known, object, text, tool,
 };
+use super::setup::{Event, Form, Hooked, Setup};
 use super::{Agent, Answer, OnAsk};
 
 /// The adapter.
@@ -23,6 +24,24 @@ pub(super) const AGENT: Agent = Agent {
     read,
     answer,
     knows_directory: true,
+    setup: SETUP,
+};
+
+const SETUP: Setup = Setup {
+    project: ".github/hooks/lictor.json",
+    user: ".copilot/hooks/lictor.json",
+    has_comments: false,
+    form: Form::Entries {
+        empty: "{\"version\": 1}\n",
+        under: "hooks",
+        events: &[Event::before("preToolUse"), Event::after("postToolUse")],
+        entry,
+    },
+    notes: &[
+        "this is for the command-line program: the cloud agent starts no program by its path here",
+        "a hook that fails blocks, one that is late does not: no switch changes that",
+        "Copilot reads `.claude/settings.json` too: a hook there is called as well",
+    ],
 };
 
 const TOOLS: &[Known] = &[
@@ -156,4 +175,8 @@ fn answer(_event: &str, answer: &Answer<'_>) -> Option<Json> {
         }
         Answer::Pass => None,
     }
+}
+
+fn entry(hooked: &Hooked<'_>, _event: &Event) -> Json {
+    json!({"type": "command", "exec": hooked.program, "args": hooked.args, "timeoutSec": 30})
 }

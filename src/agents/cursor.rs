@@ -12,6 +12,7 @@ use super::json::Object;
 use super::message::{
     Call, Does, Ended, Is, Known, Message, Unread, check, digest, known, object, text, tool,
 };
+use super::setup::{Event, Form, Hooked, Setup};
 use super::{Agent, Answer, OnAsk};
 
 /// The adapter.
@@ -22,6 +23,26 @@ pub(super) const AGENT: Agent = Agent {
     read,
     answer,
     knows_directory: true,
+    setup: SETUP,
+};
+
+const SETUP: Setup = Setup {
+    project: ".cursor/hooks.json",
+    user: ".cursor/hooks.json",
+    has_comments: false,
+    form: Form::Entries {
+        empty: "{\"version\": 1}\n",
+        under: "hooks",
+        events: &[
+            Event::before("preToolUse"),
+            Event::before("beforeShellExecution"),
+            Event::before("beforeMCPExecution"),
+            Event::before("beforeReadFile"),
+            Event::after("afterFileEdit"),
+        ],
+        entry,
+    },
+    notes: &["restart Cursor, and look at the hooks in its settings"],
 };
 
 const TOOLS: &[Known] = &[
@@ -159,5 +180,13 @@ fn answer(event: &str, answer: &Answer<'_>) -> Option<Json> {
             Some(json!({"permission": "allow", "updated_input": input}))
         }
         Answer::Rewrite(_) | Answer::Pass => None,
+    }
+}
+
+/// An entry of its settings. Without `failClosed` a hook that crashes or is late lets the call through.
+fn entry(hooked: &Hooked<'_>, event: &Event) -> Json {
+    match event.blocks {
+        true => json!({"command": hooked.line(), "timeout": 10, "failClosed": true}),
+        false => json!({"command": hooked.line(), "timeout": 10}),
     }
 }

@@ -11,6 +11,7 @@ use super::json::Object;
 use super::message::{
     Call, Does, Ended, Is, Known, Message, Unread, check, digest, known, object, text, tool,
 };
+use super::setup::{Event, Form, Hooked, Setup};
 use super::{Agent, Answer, OnAsk};
 
 /// The adapter.
@@ -21,6 +22,23 @@ pub(super) const AGENT: Agent = Agent {
     read,
     answer,
     knows_directory: true,
+    setup: SETUP,
+};
+
+const SETUP: Setup = Setup {
+    project: ".gemini/settings.json",
+    user: ".gemini/settings.json",
+    has_comments: true,
+    form: Form::Entries {
+        empty: "{}\n",
+        under: "hooks",
+        events: &[Event::before("BeforeTool"), Event::after("AfterTool")],
+        entry,
+    },
+    notes: &[
+        "a project's hooks run only where Gemini CLI trusts the folder",
+        "Gemini CLI has no switch that blocks a call whose hook cannot be started or is late",
+    ],
 };
 
 const TOOLS: &[Known] = &[
@@ -125,4 +143,11 @@ fn answer(_event: &str, answer: &Answer<'_>) -> Option<Json> {
         })),
         Answer::Pass => None,
     }
+}
+
+/// An entry of its settings; the time is in milliseconds.
+fn entry(hooked: &Hooked<'_>, _event: &Event) -> Json {
+    json!({"matcher": ".*", "sequential": true, "hooks": [
+        {"type": "command", "name": "lictor", "command": hooked.line(), "timeout": 10_000},
+    ]})
 }

@@ -11,12 +11,14 @@
 //! | file | |
 //! |---|---|
 //! | `claude_code`, `codex`, … | an agent: its tools, its fields, its answers |
+//! | `edit` | an item put into settings, of which every other byte stays |
 //! | `json` | bytes as a JSON object, read strictly |
 //! | `message` | what a message says |
 //! | `patch` | the patches of Codex |
 //! | `preamble` | shells that are called with a command |
 //! | `requests` | a call as requests |
 //! | `rewrite` | a shell text in which lictor runs every program |
+//! | `setup` | the settings by which an agent calls the hook |
 
 #![forbid(unsafe_code)]
 
@@ -25,6 +27,7 @@ mod claude_code;
 mod codex;
 mod copilot;
 mod cursor;
+mod edit;
 mod gemini;
 mod json;
 mod message;
@@ -33,6 +36,7 @@ mod patch;
 mod preamble;
 mod requests;
 mod rewrite;
+mod setup;
 
 use data_encoding::HEXLOWER;
 use serde_json::{Map, Value as Json, json};
@@ -47,6 +51,7 @@ use message::{Call, Ended, Is, Message, Unread};
 use requests::{Asked, Place, Refused, denied};
 
 pub use json::MAX_MESSAGE_BYTES;
+pub use setup::{Event, Form, Hooked, Setup};
 
 /// The adapter of one agent.
 #[derive(Debug)]
@@ -59,6 +64,7 @@ pub struct Agent {
     answer: fn(event: &str, answer: &Answer<'_>) -> Option<Json>,
     /// False if the agent may run a command in another directory than its message says.
     knows_directory: bool,
+    setup: Setup,
 }
 
 /// Characters of a reason that an agent is given: models read no more, and a pipe takes it at once.
@@ -189,6 +195,12 @@ impl Agent {
     #[must_use]
     pub fn knows_directory(&self) -> bool {
         self.knows_directory
+    }
+
+    /// The settings by which the agent calls the hook.
+    #[must_use]
+    pub fn setup(&self) -> &Setup {
+        &self.setup
     }
 
     /// The denial of a message for which nobody came to a decision.

@@ -11,6 +11,7 @@ use super::json::Object;
 use super::message::{
     Call, Does, Is, Known, Message, Unread, check, ended, known, object, text, tool,
 };
+use super::setup::{Form, Hooked, Setup};
 use super::{Agent, Answer, OnAsk};
 
 /// The adapter.
@@ -21,6 +22,15 @@ pub(super) const AGENT: Agent = Agent {
     read,
     answer,
     knows_directory: true,
+    setup: SETUP,
+};
+
+const SETUP: Setup = Setup {
+    project: ".opencode/plugins/lictor.js",
+    user: ".config/opencode/plugins/lictor.js",
+    has_comments: true,
+    form: Form::Whole(plugin),
+    notes: &["restart OpenCode: it loads plugins when it starts"],
 };
 
 const TOOLS: &[Known] = &[
@@ -92,4 +102,41 @@ fn answer(_event: &str, answer: &Answer<'_>) -> Option<Json> {
         Answer::Rewrite(input) => Some(json!({"decision": "allow", "args": input})),
         Answer::Pass => None,
     }
+}
+
+/// The plugin. Whatever goes wrong in it is thrown, which keeps the call from being made.
+fn plugin(hooked: &Hooked<'_>) -> String {
+    format!(
+        r#"// Written by `lictor init --agent opencode`. Every call of a tool is decided by lictor, and is made only if that allows it.
+import {{ spawnSync }} from "node:child_process";
+
+const program = {program};
+const args = {args};
+
+function hook(message) {{
+  const done = spawnSync(program, args, {{ input: JSON.stringify(message), encoding: "utf8", timeout: 10000 }});
+  if (done.error || done.status !== 0) {{
+    const said = (done.stderr || "").trim();
+    throw new Error(said || `lictor gave no answer: ${{done.error || done.signal || `exit code ${{done.status}}`}}`);
+  }}
+  return done.stdout.trim();
+}}
+
+export const Lictor = async ({{ directory }}) => ({{
+  "tool.execute.before": async (input, output) => {{
+    const {{ tool, sessionID, callID }} = input;
+    const answer = hook({{ event: "before", tool, args: output.args ?? {{}}, cwd: directory, sessionID, callID }});
+    if (answer !== "") {{
+      Object.assign(output.args, JSON.parse(answer).args ?? {{}});
+    }}
+  }},
+  "tool.execute.after": async (input) => {{
+    const {{ tool, sessionID, callID }} = input;
+    hook({{ event: "after", tool, args: input.args ?? {{}}, cwd: directory, sessionID, callID }});
+  }},
+}});
+"#,
+        program = json!(hooked.program),
+        args = json!(hooked.args),
+    )
 }

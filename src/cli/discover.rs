@@ -268,6 +268,12 @@ pub(super) fn home() -> Option<PathBuf> {
     home_directory()
 }
 
+/// The home directory in which agents look for their settings: `$HOME`, else that of the user database.
+pub(super) fn user_home() -> Option<PathBuf> {
+    let named = std::env::var_os("HOME").map(PathBuf::from);
+    named.filter(|home| home.is_absolute()).or_else(home)
+}
+
 /// The directory of ledgers without a path of their own, and its source.
 #[derive(Debug)]
 pub(super) struct State {

@@ -5,16 +5,20 @@ use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
+use clap::builder::PossibleValuesParser;
 use serde_json::json;
 
+use super::agent_setup::{self, Change, Wanted};
 use super::exit::Exit;
 use super::{Failure, Global, discover, print_json};
 use crate::agents::Agent;
 use crate::lint::policy_tests;
 use crate::policy::starter::{self, PRESETS, Part};
 use crate::policy::{CompiledPolicy, nearest};
+use crate::resolve::Below;
 
 #[derive(Args, Debug)]
+#[command(after_help = EXAMPLES)]
 pub(super) struct Init {
     /// Write this preset as it is, instead of a policy for what the directory holds: cargo, git, npm, pytest, quickstart, …; or
     /// an agent's name (claude-code, codex, cursor, …) for a policy that fits each kind of project
@@ -23,13 +27,38 @@ pub(super) struct Init {
     /// Write for this kind of project too, whatever the directory holds; may be repeated
     #[arg(long = "for", value_name = "KIND", conflicts_with = "preset")]
     kinds: Vec<String>,
-    /// Print the policy and write nothing
+    /// Have this agent call lictor before each use of a tool: adds the hook to its settings, with a policy if none is found
+    #[arg(long, value_name = "AGENT", value_parser = PossibleValuesParser::new(Agent::all().map(Agent::name)))]
+    agent: Option<String>,
+    /// With `--agent`: in the user's settings, for all projects, instead of those of this directory
+    #[arg(long, requires = "agent")]
+    user: bool,
+    /// With `--agent`: what an allowed call is answered with; see `lictor hook --help`
+    #[arg(long, value_name = "ANSWER", requires = "agent", value_parser = ["silent", "approve", "rewrite"])]
+    on_allow: Option<String>,
+    /// With `--agent`: change settings that are there without asking
+    #[arg(long, requires = "agent")]
+    yes: bool,
+    /// Print what would be written, and write nothing
     #[arg(long)]
     print: bool,
 }
 
+const EXAMPLES: &str = "\
+A file that is there is never replaced. `--agent` adds to settings, shows the difference, and asks on a terminal or needs \
+`--yes`; the command that undoes it is printed.
+
+Examples:
+  lictor init                                 a policy for the kinds of project found here
+  lictor init --agent claude-code             the same, and the hook in .claude/settings.json
+  lictor init --agent codex --user --yes      the hook in ~/.codex/hooks.json
+  lictor init --agent cursor --print          what would be written";
+
 pub(super) fn main(command: &Init, global: &Global) -> Result<Exit, Failure> {
     let directory = discover::current_directory()?;
+    if let Some(agent) = command.agent.as_deref().and_then(Agent::named) {
+        return with_agent(command, agent, &directory, global);
+    }
     let (text, names) = match &command.preset {
         Some(name) => (preset(name)?, Vec::new()),
         None => composed(&directory, &command.kinds)?,
@@ -58,6 +87,41 @@ pub(super) fn main(command: &Init, global: &Global) -> Result<Exit, Failure> {
     answer!("    lictor check -- cat README.md    how a command line is decided");
     answer!("    lictor run -- ls                 the same, and run it contained");
     Ok(Exit::Good)
+}
+
+/// The hook in an agent's settings, and a policy if there is none.
+fn with_agent(
+    command: &Init,
+    agent: &'static Agent,
+    directory: &Path,
+    global: &Global,
+) -> Result<Exit, Failure> {
+    let policy = match discover::path(global, directory) {
+        Some(path) => {
+            discover::load_file(&path, directory)?;
+            None
+        }
+        None => {
+            let text = match &command.preset {
+                Some(name) => preset(name)?,
+                None => composed(directory, &command.kinds)?.0,
+            };
+            checked(&text)?;
+            let file = Below::new(directory, discover::FILE_NAME);
+            Some(Change::new(file, text)?)
+        }
+    };
+    agent_setup::main(
+        Wanted {
+            agent,
+            on_allow: command.on_allow.as_deref(),
+            is_for_user: command.user,
+            is_confirmed: command.yes,
+            prints_only: command.print,
+            policy,
+        },
+        global,
+    )
 }
 
 /// The text of a preset. That of an agent is composed for every kind of project: adapters name each agent's tools alike, so

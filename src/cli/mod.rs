@@ -7,6 +7,7 @@
 #[macro_use]
 mod print;
 
+mod agent_setup;
 mod approvals;
 mod approve;
 mod attack;

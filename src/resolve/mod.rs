@@ -62,7 +62,7 @@ pub use owner::Owners;
 pub use pinned::MAX_PINNED_BYTES;
 pub use program::{Lookup, untrusted_directory, untrusted_program};
 #[cfg(feature = "cli")]
-pub(crate) use replaced::replace;
+pub(crate) use replaced::{Below, replace};
 #[cfg(feature = "cli")]
 pub(crate) use repository::is_tracked;
 pub use resolver::{Found, Identity, Kind, Opened, Resolver, Root};

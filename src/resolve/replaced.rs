@@ -10,7 +10,7 @@ use std::fs::{File, Metadata};
 use std::io::{self, Read as _, Write as _};
 use std::os::fd::OwnedFd;
 use std::os::unix::fs::{MetadataExt as _, fchown};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use rustix::fs::{AtFlags, Mode, OFlags};
 use rustix::io::Errno;
@@ -23,9 +23,7 @@ use super::workspace::open_by_name;
 ///
 /// Why the file is not changed.
 pub(crate) fn replace(file: &Path, before: &str, after: &str) -> Result<(), String> {
-    let tell = |what: &str, error: &io::Error| format!("{what}: {error}");
     let not_found = |error: &io::Error| tell("it cannot be found", error);
-    let beside = |error: &io::Error| tell("the new text cannot be written beside it", error);
     let name = file.file_name().ok_or("it names no file")?;
     let parent = match file.parent() {
         Some(parent) if !parent.as_os_str().is_empty() => parent,
@@ -33,7 +31,17 @@ pub(crate) fn replace(file: &Path, before: &str, after: &str) -> Result<(), Stri
     };
     let parent = std::fs::canonicalize(parent).map_err(|error| not_found(&error))?;
     let directory = open_by_name(&parent).map_err(|error| not_found(&error.into()))?;
-    let mut old = open(&directory, name).map_err(|error| match error {
+    replace_in(&directory, name, before, after)
+}
+
+fn tell(what: &str, error: &io::Error) -> String {
+    format!("{what}: {error}")
+}
+
+fn replace_in(directory: &OwnedFd, name: &OsStr, before: &str, after: &str) -> Result<(), String> {
+    let not_found = |error: &io::Error| tell("it cannot be found", error);
+    let beside = |error: &io::Error| tell("the new text cannot be written beside it", error);
+    let mut old = open(directory, name).map_err(|error| match error {
         Errno::LOOP => "it is a symbolic link; name the file itself".to_owned(),
         error => not_found(&error.into()),
     })?;
@@ -46,7 +54,7 @@ pub(crate) fn replace(file: &Path, before: &str, after: &str) -> Result<(), Stri
 
     let temporary = format!(".lictor-new-{}", std::process::id());
     let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-    let made = rustix::fs::openat(&directory, &temporary, flags, Mode::RUSR | Mode::WUSR);
+    let made = rustix::fs::openat(directory, &temporary, flags, Mode::RUSR | Mode::WUSR);
     let new = File::from(made.map_err(|error| beside(&error.into()))?);
     let owner = "the new text cannot be given the owner that it has";
     let outcome = own(&new, &like)
@@ -55,7 +63,7 @@ pub(crate) fn replace(file: &Path, before: &str, after: &str) -> Result<(), Stri
         .and_then(|()| {
             let mut now = Vec::new();
             // Another file may have taken the name since.
-            let named = open(&directory, name).map_err(|error| not_found(&error.into()))?;
+            let named = open(directory, name).map_err(|error| not_found(&error.into()))?;
             let is_same = named
                 .metadata()
                 .is_ok_and(|named| (named.dev(), named.ino()) == (like.dev(), like.ino()));
@@ -67,19 +75,127 @@ pub(crate) fn replace(file: &Path, before: &str, after: &str) -> Result<(), Stri
             }
         })
         .and_then(|()| {
-            rustix::fs::renameat(&directory, &temporary, &directory, name)
+            rustix::fs::renameat(directory, &temporary, directory, name)
                 .map_err(|error| tell("the new text cannot take its place", &error.into()))
         });
     if outcome.is_err() {
-        let _ = rustix::fs::unlinkat(&directory, &temporary, AtFlags::empty());
+        let _ = rustix::fs::unlinkat(directory, &temporary, AtFlags::empty());
         return outcome;
     }
     // The text is there either way; this is for a power failure right after.
     let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
-    if let Ok(directory) = rustix::fs::openat(&directory, ".", flags, Mode::empty()) {
+    if let Ok(directory) = rustix::fs::openat(directory, ".", flags, Mode::empty()) {
         let _ = rustix::fs::fsync(directory);
     }
     Ok(())
+}
+
+/// A file of a directory that is named from another one, reached through no link.
+#[derive(Debug)]
+pub(crate) struct Below {
+    base: PathBuf,
+    path: PathBuf,
+}
+
+impl Below {
+    /// The file `path` below `base`.
+    pub(crate) fn new(base: &Path, path: impl Into<PathBuf>) -> Below {
+        Below {
+            base: base.to_owned(),
+            path: path.into(),
+        }
+    }
+
+    /// The whole path.
+    pub(crate) fn whole(&self) -> PathBuf {
+        self.base.join(&self.path)
+    }
+
+    /// The file beside it whose name ends in `ending` as well.
+    pub(crate) fn beside(&self, ending: &str) -> Below {
+        let mut path = self.path.clone().into_os_string();
+        path.push(ending);
+        Below::new(&self.base, path)
+    }
+
+    /// The text of the file, if there is one.
+    ///
+    /// # Errors
+    ///
+    /// It cannot be read, is no text, or a link stands on the way.
+    pub(crate) fn read(&self) -> Result<Option<String>, String> {
+        let opened = self
+            .directory(false)
+            .and_then(|(directory, name)| open(&directory, name));
+        let mut file = match opened {
+            Ok(file) => file,
+            Err(Errno::NOENT) => return Ok(None),
+            Err(error) => return Err(link_or(error, "it cannot be read")),
+        };
+        let is_file = file.metadata().is_ok_and(|file| file.is_file());
+        let mut text = String::new();
+        match is_file {
+            true => match file.read_to_string(&mut text) {
+                Ok(_) => Ok(Some(text)),
+                Err(error) => Err(tell("it cannot be read", &error)),
+            },
+            false => Err("it is no regular file".to_owned()),
+        }
+    }
+
+    /// Puts `after` in the place of `before`, the text or the absence that was read; what is missing on the way is made.
+    ///
+    /// # Errors
+    ///
+    /// Why nothing is written.
+    pub(crate) fn write(&self, before: Option<&str>, after: &str, mode: u32) -> Result<(), String> {
+        let cannot = |error: Errno| link_or(error, "it cannot be written");
+        let (directory, name) = self.directory(true).map_err(cannot)?;
+        if let Some(before) = before {
+            return replace_in(&directory, name, before, after);
+        }
+        let flags =
+            OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        let made = rustix::fs::openat(&directory, name, flags, Mode::from_raw_mode(mode));
+        let mut new = File::from(made.map_err(cannot)?);
+        let written = new
+            .write_all(after.as_bytes())
+            .and_then(|()| new.sync_all());
+        written.map_err(|error| {
+            let _ = rustix::fs::unlinkat(&directory, name, AtFlags::empty());
+            tell("it cannot be written", &error)
+        })
+    }
+
+    /// The directory that the file lies in, and its name there.
+    fn directory(&self, makes: bool) -> Result<(OwnedFd, &OsStr), Errno> {
+        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        let mut directory = rustix::fs::open(&self.base, flags, Mode::empty())?;
+        let parent = self.path.parent().unwrap_or(Path::new(""));
+        for name in parent {
+            let inside =
+                || rustix::fs::openat(&directory, name, flags | OFlags::NOFOLLOW, Mode::empty());
+            directory = match inside() {
+                Err(Errno::NOENT) if makes => {
+                    rustix::fs::mkdirat(&directory, name, Mode::from_raw_mode(0o755))?;
+                    inside()?
+                }
+                other => other?,
+            };
+        }
+        let name = self.path.file_name().ok_or(Errno::INVAL)?;
+        Ok((directory, name))
+    }
+}
+
+fn link_or(error: Errno, what: &str) -> String {
+    match error {
+        Errno::LOOP | Errno::NOTDIR => {
+            "a symbolic link stands on the way to it, or what is no directory".to_owned()
+        }
+        Errno::EXIST => "somebody else has made it since it was looked for".to_owned(),
+        error => tell(what, &error.into()),
+    }
 }
 
 /// Opens a file of a directory to be read, and never waits for one that is something else.

@@ -93,6 +93,9 @@ fn hook(place: &Place, agent: &str, on_allow: &str) -> Vec<String> {
     words
 }
 
+/// In the place of `--on-allow`: the hook is the one that `lictor init` has written.
+const INSTALLED: &str = "installed";
+
 /// Has an agent's model call `command`; returns what the model was told.
 fn ask(agents: &Path, place: &Place, agent: &str, on_allow: &str, command: &str) -> String {
     let model = Model::new(place, command);
@@ -112,9 +115,11 @@ fn ask(agents: &Path, place: &Place, agent: &str, on_allow: &str, command: &str)
             let file = place.root().join("settings.json");
             std::fs::write(&file, settings.to_string()).unwrap();
             let mut program = Command::new(agents.join("claude"));
+            if on_allow != INSTALLED {
+                program.arg("--settings").arg(file);
+            }
             program
-                .args(["-p", "go", "--model", "claude-sonnet-4-5", "--settings"])
-                .arg(file)
+                .args(["-p", "go", "--model", "claude-sonnet-4-5"])
                 .env(
                     "ANTHROPIC_BASE_URL",
                     format!("http://127.0.0.1:{}", model.port),
@@ -234,4 +239,52 @@ fn claude_code_runs_what_is_allowed_and_tells_its_model_why_not() {
 #[test]
 fn codex_runs_what_is_allowed_and_tells_its_model_why_not() {
     governs("codex");
+}
+
+#[test]
+fn claude_code_is_governed_by_what_init_writes() {
+    let Some(agents) = agents() else { return };
+    let place = Place::new();
+    place.write("src/a.py", "x = 1\n");
+    place.write(".env", "SECRET=4711\n");
+    place
+        .lictor(with_ledger(
+            &place,
+            &["init", "--agent", "claude-code", "--on-allow", "approve"],
+        ))
+        .end()
+        .ends_with_code(0);
+    // A machine on which all tests run at once is slow.
+    let file = place.work().join(".claude/settings.json");
+    let settings = std::fs::read_to_string(&file).unwrap();
+    let patient = settings
+        .replace("\"hook\",", "\"hook\", \"--deadline\", \"60\",")
+        .replace("\"timeout\": 10", "\"timeout\": 120");
+    std::fs::write(&file, patient).unwrap();
+
+    let told = ask(&agents, &place, "claude-code", INSTALLED, "cat .env");
+    assert!(
+        told.contains("DENIED_BY_RULE") && told.contains("no-secrets"),
+        "{told}"
+    );
+    assert!(!told.contains("4711"));
+    ask(
+        &agents,
+        &place,
+        "claude-code",
+        INSTALLED,
+        "touch src/made.txt",
+    );
+    assert!(place.work().join("src/made.txt").exists());
+    assert_eq!(calls(&place), ["denied", "ended"]);
+    place
+        .lictor(with_ledger(&place, &["ledger", "verify"]))
+        .end()
+        .ends_with_code(0);
+}
+
+fn with_ledger(place: &Place, words: &[&str]) -> Vec<std::ffi::OsString> {
+    let words = words.iter().map(Into::into);
+    let ledger = ["--ledger".into(), place.ledger().into_os_string()];
+    words.chain(ledger).collect()
 }

@@ -21,6 +21,7 @@ mod exit_codes;
 mod golden;
 mod hostile_text;
 mod init;
+mod init_agent;
 mod ledger_place;
 mod lint_files;
 mod output;

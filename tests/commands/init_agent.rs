@@ -1,0 +1,241 @@
+//! `lictor init --agent`: the hook comes into an agent's settings, and nothing else changes in them.
+
+use std::os::unix::fs::symlink;
+
+use serde_json::{Value as Json, json};
+
+use crate::support::program::{Answer, Place};
+
+const AGENTS: [(&str, &str, &str); 7] = [
+    (
+        "claude-code",
+        ".claude/settings.json",
+        ".claude/settings.json",
+    ),
+    ("codex", ".codex/hooks.json", ".codex/hooks.json"),
+    ("gemini", ".gemini/settings.json", ".gemini/settings.json"),
+    ("agy", ".agents/hooks.json", ".gemini/config/hooks.json"),
+    ("cursor", ".cursor/hooks.json", ".cursor/hooks.json"),
+    (
+        "copilot",
+        ".github/hooks/lictor.json",
+        ".copilot/hooks/lictor.json",
+    ),
+    (
+        "opencode",
+        ".opencode/plugins/lictor.js",
+        ".config/opencode/plugins/lictor.js",
+    ),
+];
+
+fn init(place: &Place, line: &str) -> Answer {
+    let words = format!("init {line}");
+    place.lictor(words.split(' ')).end()
+}
+
+fn read(place: &Place, file: &str) -> String {
+    std::fs::read_to_string(place.work().join(file)).unwrap()
+}
+
+/// All texts that a JSON value holds.
+fn texts(value: &Json) -> Vec<&str> {
+    match value {
+        Json::String(text) => vec![text],
+        Json::Array(items) => items.iter().flat_map(texts).collect(),
+        Json::Object(fields) => fields.values().flat_map(texts).collect(),
+        Json::Null | Json::Bool(_) | Json::Number(_) => Vec::new(),
+    }
+}
+
+#[test]
+fn each_agent_gets_a_policy_and_a_hook_by_absolute_paths_and_a_second_time_changes_nothing() {
+    for (agent, project, user) in AGENTS {
+        let place = Place::new();
+        let answer = init(&place, &format!("--agent {agent}")).ends_with_code(0);
+        let policy = place.work().join("lictor.yaml");
+        let settings = read(&place, project);
+        assert!(settings.contains(policy.to_str().unwrap()), "{settings}");
+        assert!(
+            answer.stdout.contains(&format!("+++ {}", policy.display())),
+            "{agent}"
+        );
+        assert!(
+            answer
+                .stdout
+                .contains(&format!("rm -- {}", policy.display())),
+            "{agent}"
+        );
+        place.lictor(["test"]).end().ends_with_code(0);
+        let again = init(&place, &format!("--agent {agent}")).ends_with_code(0);
+        assert!(again.stdout.starts_with("nothing to do"), "{again:?}");
+        assert_eq!(read(&place, project), settings);
+        if agent != "opencode" {
+            let value: Json = serde_json::from_str(&settings).unwrap();
+            let programs = texts(&value);
+            let programs: Vec<_> = programs
+                .iter()
+                .filter(|text| text.starts_with('/'))
+                .collect();
+            assert!(!programs.is_empty(), "{agent}");
+        }
+        init(&place, &format!("--agent {agent} --user")).ends_with_code(0);
+        let own = std::fs::read_to_string(place.root().join(user)).unwrap();
+        assert_eq!(own, settings, "{agent}");
+    }
+}
+
+#[test]
+fn the_switch_that_blocks_on_failure_is_set_where_an_agent_has_one() {
+    let place = Place::new();
+    init(&place, "--agent claude-code").ends_with_code(0);
+    let settings: Json = serde_json::from_str(&read(&place, ".claude/settings.json")).unwrap();
+    assert_eq!(settings["hooks"]["PreToolUse"][0]["matcher"], "*");
+    assert_eq!(
+        settings["hooks"]["PreToolUse"][0]["hooks"][0]["onFailure"],
+        "block"
+    );
+    init(&place, "--agent cursor").ends_with_code(0);
+    let settings: Json = serde_json::from_str(&read(&place, ".cursor/hooks.json")).unwrap();
+    assert_eq!(settings["version"], 1);
+    for event in [
+        "preToolUse",
+        "beforeShellExecution",
+        "beforeMCPExecution",
+        "beforeReadFile",
+    ] {
+        assert_eq!(settings["hooks"][event][0]["failClosed"], true, "{event}");
+    }
+}
+
+#[test]
+fn settings_that_are_there_change_only_when_confirmed_and_can_be_had_back() {
+    const BEFORE: &str = "{\n\t\"permissions\": {\"deny\": [\"Read(./.env)\"]},\n\t\"hooks\": {\"PreToolUse\": [\n\t\t{\"matcher\": \"Bash\", \"hooks\": [{\"type\": \"command\", \"command\": \"./mine.sh\"}]}\n\t]},\n\t\"zeta\": 1e2\n}\n";
+    let place = Place::new();
+    place.write(".claude/settings.json", BEFORE);
+    let refused = init(&place, "--agent claude-code").ends_with_code(2);
+    assert!(refused.stderr.contains("--yes"), "{refused:?}");
+    assert!(refused.stdout.contains("+++ "), "{refused:?}");
+    assert_eq!(read(&place, ".claude/settings.json"), BEFORE);
+    assert!(!place.work().join("lictor.yaml").exists());
+    init(&place, "--agent claude-code --print").ends_with_code(0);
+    assert_eq!(read(&place, ".claude/settings.json"), BEFORE);
+
+    let done = place
+        .lictor(["init", "--agent", "claude-code", "--yes", "--json"])
+        .end();
+    let done = done.ends_with_code(0).json();
+    let after = read(&place, ".claude/settings.json");
+    // Nothing is taken away: what was there is there in the same order.
+    let mut rest = after.lines();
+    for line in BEFORE
+        .lines()
+        .map(|line| line.trim_end_matches([']', '}', ',']))
+    {
+        assert!(rest.any(|one| one.starts_with(line)), "{line}\n{after}");
+    }
+    let value: Json = serde_json::from_str(&after).unwrap();
+    assert_eq!(value["hooks"]["PreToolUse"].as_array().unwrap().len(), 2);
+    assert_eq!(value["permissions"], json!({"deny": ["Read(./.env)"]}));
+    for undo in done["undo"].as_array().unwrap() {
+        let ended = std::process::Command::new("sh")
+            .arg("-c")
+            .arg(undo.as_str().unwrap())
+            .status();
+        assert!(ended.unwrap().success());
+    }
+    assert_eq!(read(&place, ".claude/settings.json"), BEFORE);
+    assert!(!place.work().join("lictor.yaml").exists());
+}
+
+#[test]
+fn an_older_entry_is_replaced_and_one_of_others_is_not() {
+    let place = Place::new();
+    init(&place, "--agent codex").ends_with_code(0);
+    init(&place, "--agent codex --on-allow rewrite").ends_with_code(2);
+    init(&place, "--agent codex --on-allow rewrite --yes").ends_with_code(0);
+    let settings: Json = serde_json::from_str(&read(&place, ".codex/hooks.json")).unwrap();
+    let entries = settings["hooks"]["PreToolUse"].as_array().unwrap();
+    assert_eq!(entries.len(), 1);
+    assert!(
+        texts(&settings)
+            .iter()
+            .any(|text| text.ends_with("--on-allow rewrite"))
+    );
+    init(&place, "--agent codex --on-allow sometimes").ends_with_code(2);
+}
+
+#[test]
+fn malformed_settings_and_links_are_refused_and_nothing_is_written() {
+    for (text, why) in [
+        (
+            "{\n  \"hooks\": {},\n  // mine\n}",
+            "line 3, column 3: a comment",
+        ),
+        ("{\"hooks\": [}", "line 1, column 12: no JSON value"),
+        (
+            "{\"hooks\": {\"PreToolUse\": {}}}",
+            "`hooks.PreToolUse` is no array",
+        ),
+        ("[]", "the text is no object"),
+        ("{} x", "more text behind the value"),
+    ] {
+        let place = Place::new();
+        place.write(".claude/settings.json", text);
+        let refused = init(&place, "--agent claude-code --yes").ends_with_code(2);
+        assert!(refused.stderr.contains(why), "{refused:?}");
+        assert_eq!(read(&place, ".claude/settings.json"), text);
+        assert!(!place.work().join("lictor.yaml").exists());
+    }
+    // A link: the file, its directory, and one that leads to nothing.
+    for (link, to) in [
+        (".claude/settings.json", "../real.json"),
+        (".claude", "elsewhere"),
+        (".claude/settings.json", "../nothing.json"),
+        ("lictor.yaml", "nothing.yaml"),
+    ] {
+        let place = Place::new();
+        place.write("elsewhere/settings.json", "{}\n");
+        place.write("real.json", "{}\n");
+        if link.contains('/') {
+            std::fs::create_dir(place.work().join(".claude")).unwrap();
+        }
+        symlink(to, place.work().join(link)).unwrap();
+        let refused = init(&place, "--agent claude-code --yes").ends_with_code(2);
+        assert!(refused.stderr.contains("link"), "{refused:?}");
+        assert_eq!(read(&place, "elsewhere/settings.json"), "{}\n");
+        assert_eq!(read(&place, "real.json"), "{}\n");
+        assert!(!place.work().join("nothing.json").exists());
+        assert!(!place.work().join("nothing.yaml").exists());
+    }
+}
+
+#[test]
+fn comments_stay_in_settings_whose_agent_understands_them() {
+    let place = Place::new();
+    place.write(
+        ".gemini/settings.json",
+        "{\n  // mine\n  \"theme\": \"dark\" // dark\n}\n",
+    );
+    init(&place, "--agent gemini --yes").ends_with_code(0);
+    let after = read(&place, ".gemini/settings.json");
+    assert!(
+        after.starts_with("{\n  // mine\n  \"theme\": \"dark\", // dark\n  \"hooks\": {\n"),
+        "{after}"
+    );
+}
+
+#[test]
+fn a_policy_that_is_found_is_named_and_kept_and_one_that_does_not_load_stops_all() {
+    let place = Place::with_policy("version: 1\nname: mine\nrules: []\n");
+    std::fs::create_dir(place.work().join("sub")).unwrap();
+    let answer = place
+        .lictor(["init", "--agent", "claude-code"])
+        .current_dir(place.work().join("sub"));
+    answer.end().ends_with_code(0);
+    let settings = read(&place, "sub/.claude/settings.json");
+    assert!(settings.contains(place.work().join("lictor.yaml").to_str().unwrap()));
+    assert!(!place.work().join("sub/lictor.yaml").exists());
+    place.write("lictor.yaml", "version: 1\nname: [\n");
+    init(&place, "--agent cursor").ends_with_code(2);
+    assert!(!place.work().join(".cursor").exists());
+}
