@@ -74,7 +74,7 @@ impl<'a> Budget<'a> {
         self
     }
 
-    /// Whether the test that was handed in has said stop.
+    /// Returns true if the test that was handed in has said stop.
     #[must_use]
     pub fn is_spent(&self) -> bool {
         if !self.stopped.get() && self.stop.is_some_and(|stop| stop()) {

@@ -113,7 +113,7 @@ impl Cell {
         self.access
     }
 
-    /// Whether it is the directory that the command starts in.
+    /// Returns true if it is the directory that the command starts in.
     #[must_use]
     pub fn is_cwd(&self) -> bool {
         self.argument.as_deref() == Some(CWD)
@@ -124,7 +124,7 @@ impl Cell {
         self.number
     }
 
-    /// Whether one of the selectors names the action.
+    /// Returns true if one of the selectors names the action.
     pub(super) fn is_of(&self, selectors: &[Selector]) -> bool {
         let tool = u32::try_from(self.tool_nth).unwrap_or(u32::MAX);
         selectors
@@ -132,7 +132,7 @@ impl Cell {
             .any(|selector| selector.covers(tool, self.number))
     }
 
-    /// Whether both are the same argument of the same action, maybe of two policies.
+    /// Returns true if both are the same argument of the same action, maybe of two policies.
     pub(super) fn is_same_as(&self, other: &Cell) -> bool {
         (&self.tool, &self.action, &self.argument) == (&other.tool, &other.action, &other.argument)
     }

@@ -19,8 +19,8 @@ pub struct Setting {
 }
 
 impl Setting {
-    /// Whether a child that has it otherwise may read requests which its parent does not. The workspace and
-    /// the record are a child's own, and its directories of programs are some of its parent's.
+    /// Returns true if a child that has it otherwise may read requests which its parent does not. The
+    /// workspace and the record are a child's own, and its directories of programs are some of its parent's.
     pub(crate) fn may_widen(&self) -> bool {
         self.key.starts_with("paths.") || self.key.starts_with("shell.")
     }

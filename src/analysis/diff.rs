@@ -79,7 +79,7 @@ pub enum Kind {
 }
 
 impl Kind {
-    /// Whether the second policy may allow there what the first does not.
+    /// Returns true if the second policy may allow there what the first does not.
     pub(crate) fn may_allow(self) -> bool {
         matches!(self, Kind::NewlyAllowed | Kind::ChangedTool)
     }
@@ -754,7 +754,7 @@ fn needless_here(
 /// Combinations of applying rules that are looked at for one argument.
 const MAX_COMBINATIONS: usize = 256;
 
-/// Whether two requests that are allowed are run alike.
+/// Returns true if two requests that are allowed are run alike.
 fn is_alike(a: Option<&Terms>, b: Option<&Terms>) -> bool {
     let without_repetition = |terms: &Terms| {
         let mut terms = terms.clone();

@@ -75,12 +75,12 @@ impl Hash for Scope {
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) struct Canonical {
     pub(super) switches: Switches,
-    /// Whether the workspace itself is among them.
+    /// True if the workspace itself is among them.
     pub(super) workspace: bool,
 }
 
 impl Formula {
-    /// Whether a path has to be in some scope to be in the set.
+    /// Returns true if a path has to be in some scope to be in the set.
     pub(super) fn needs_a_scope(&self) -> bool {
         match self {
             Formula::Const(all) => !all,
@@ -171,7 +171,7 @@ impl Formula {
 const ROUNDS: usize = 4;
 
 impl Formula {
-    /// Whether the set holds a path that a request can name, by the code that decides.
+    /// Returns true if the set holds a path that a request can name, by the code that decides.
     pub(super) fn holds(&self, path: &str) -> bool {
         let is_in = |leaf: &Leaf| match leaf {
             Leaf::Canonical(_) => true,

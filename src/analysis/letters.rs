@@ -218,7 +218,7 @@ impl<'a> Sorted<'a> {
         exact.chain(folded.map(String::as_str)).collect()
     }
 
-    /// Whether no name that a group stands for can be better than a known one.
+    /// Returns true if no name that a group stands for can be better than a known one.
     fn is_best_of(&self, known: &Name, group: &Folded) -> bool {
         let wild = self.wild.iter().map(|(nth, _)| nth);
         let mut could_help = wild
@@ -420,7 +420,7 @@ impl<'a> Sorted<'a> {
     }
 }
 
-/// Whether what the automaton said of a name is what the deciding code says.
+/// Returns true if what the automaton said of a name is what the deciding code says.
 fn is_foreseen(name: &Name, real: &Name, numbers: &[usize]) -> bool {
     let same = |foreseen: &[usize], real: &[usize]| {
         let foreseen: Vec<usize> = foreseen

@@ -77,7 +77,7 @@ pub enum Answer<W> {
 }
 
 impl<W> Answer<W> {
-    /// Whether the claim is proved.
+    /// Returns true if the claim is proved.
     pub fn holds(&self) -> bool {
         matches!(self, Answer::Holds)
     }

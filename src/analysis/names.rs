@@ -30,7 +30,7 @@ pub(super) struct Name {
 }
 
 impl Name {
-    /// Whether the answers are at least as good as the other's.
+    /// Returns true if the answers are at least as good as the other's.
     pub(super) fn is_as_good(&self, other: &Name) -> bool {
         is_inside(&other.helps, &self.helps) && is_inside(&self.hurts, &other.hurts)
     }
@@ -86,7 +86,7 @@ impl Way {
     }
 }
 
-/// Whether all of the first, which is sorted as the second is, stand in the second.
+/// Returns true if all of the first, which is sorted as the second is, stand in the second.
 pub(super) fn is_inside<T: Ord>(inner: &[T], outer: &[T]) -> bool {
     let mut outer = outer.iter();
     inner.len() <= outer.len()
@@ -174,7 +174,7 @@ impl Search<'_> {
         Ok(Some(best))
     }
 
-    /// Whether nothing that has to match can still match.
+    /// Returns true if nothing that has to match can still match.
     fn is_hopeless(&self, helps: &[State]) -> bool {
         match self.must {
             Some(must) => {
@@ -268,7 +268,7 @@ impl Excluded {
 }
 
 impl Excluded {
-    /// Whether the name is left out.
+    /// Returns true if the name is left out.
     pub(super) fn holds(&self, name: &str) -> bool {
         self.exact.holds(name.chars()) || self.folded.holds(key(name).chars())
     }

@@ -83,7 +83,7 @@ pub(super) enum Label {
 }
 
 impl Label {
-    /// Whether the edge takes this token as a whole.
+    /// Returns true if the edge takes this token as a whole.
     fn takes(&self, token: Token) -> bool {
         match (self, token) {
             (Label::Char(known), Token::Char(c)) => *known == c,

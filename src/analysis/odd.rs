@@ -66,7 +66,7 @@ impl Odd {
         })
     }
 
-    /// Whether the lexical rules refuse the name.
+    /// Returns true if the lexical rules refuse the name.
     pub(super) fn holds(&self, name: &[u8]) -> bool {
         // A separator would make two names of it.
         if name.contains(&b'/') || name.contains(&b'\\') || name.is_empty() {
@@ -456,7 +456,7 @@ mod tests {
         prop::collection::vec(select(pieces), 1..7).prop_map(|pieces| pieces.concat())
     }
 
-    /// Whether the automaton says that the name is odd.
+    /// Returns true if the automaton says that the name is odd.
     fn is_foreseen(odd: &Odd, name: &str) -> bool {
         let atom = Atom::Odd(std::sync::Arc::new(odd.clone()));
         // The atom of the name itself makes its characters known.

@@ -96,7 +96,7 @@ impl PathSet {
         Formula::any(sets.into_iter().map(|set| set.formula)).into()
     }
 
-    /// Whether it is plain from how the set is put together that it is empty. False says nothing.
+    /// Returns true if it is plain from how the set is put together that it is empty. False says nothing.
     #[must_use]
     pub fn is_plainly_empty(&self) -> bool {
         self.formula == Formula::Const(false)

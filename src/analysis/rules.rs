@@ -311,7 +311,7 @@ fn about(cell: &Cell, paths: &Formula) -> Formula {
     }
 }
 
-/// Whether a pattern of actions names the cell's.
+/// Returns true if a pattern of actions names the cell's.
 fn is_named(cell: &Cell, action: &str) -> bool {
     match action.split_once('.') {
         Some((tool, action)) => tool == cell.tool() && (action == "*" || action == cell.action()),

@@ -157,7 +157,7 @@ impl Walk<'_> {
         self.tree.slots.get(slot)
     }
 
-    /// Whether the path that led to a state may end there.
+    /// Returns true if the path that led to a state may end there.
     fn accepts(&self, state: &State) -> bool {
         state.node.is_true(&|slot| {
             let at = state.slots.binary_search_by_key(&slot, |(slot, _)| *slot);

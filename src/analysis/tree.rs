@@ -47,7 +47,7 @@ pub(super) enum Guard {
 /// One pattern of the formula.
 #[derive(Debug)]
 pub(super) struct Slot {
-    /// Whether the formula wants it to match.
+    /// True if the formula wants it to match.
     pub(super) helps: bool,
     /// From each place, what leads on and to where.
     pub(super) edges: Vec<(Guard, Places)>,
@@ -71,7 +71,7 @@ impl Slot {
         })
     }
 
-    /// Whether a path may end here and match.
+    /// Returns true if a path may end here and match.
     pub(super) fn accepts(&self, places: Places) -> bool {
         self.accepts & places != 0
     }

@@ -14,10 +14,9 @@ use crate::policy::{CompiledPolicy, CompiledRule};
 /// Steps that may be taken for one directory: a request waits for the answer.
 const STEPS: u64 = 50_000;
 
-/// Whether the allow rules that `counts` holds for cover a directory and everything below it for an
-/// argument of an action, all together; else something below it that they lack. Names are those that a
-/// disk can hold, not only those that a request can name: a tool that goes through the directory reads
-/// them all.
+/// Returns true if the allow rules that `counts` holds for cover a directory and everything below it for an
+/// argument of an action, all together; else something below it that they lack. Names are those that a disk
+/// can hold, not only those that a request can name: a tool that goes through the directory reads them all.
 pub(crate) fn covers_tree(
     policy: &CompiledPolicy,
     (tool, action, argument): (u32, u32, &str),

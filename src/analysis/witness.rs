@@ -266,12 +266,12 @@ impl Claim<'_> {
         wanted.collect()
     }
 
-    /// Whether the request is decided as is expected only if every path of it is let through.
+    /// Returns true if the request is decided as is expected only if every path of it is let through.
     fn wants_all(&self) -> bool {
         matches!(self.expected, Expected::Is(Effect::Allow | Effect::Ask))
     }
 
-    /// Whether other paths start from the cell's.
+    /// Returns true if other paths start from the cell's.
     fn is_base(&self) -> bool {
         let policy = self.analysis.policy();
         let action = policy.action(self.cell.tool_nth, self.cell.action_nth);

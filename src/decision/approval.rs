@@ -59,7 +59,8 @@ impl RuleGrant {
     }
 }
 
-/// Whether the context grants an approval to a rule, [outright](is_granted_outright) or for this alone.
+/// Returns true if the context grants an approval to a rule, [outright](is_granted_outright) or for this
+/// alone.
 pub(super) fn is_granted(
     approval: &Approval,
     rule: &CompiledRule,
@@ -72,9 +73,9 @@ pub(super) fn is_granted(
         })
 }
 
-/// Whether the context grants an approval to every rule that needs it. A switch counts if its value is one
-/// of the accepted ones, compared without regard to ASCII case; nothing is trimmed, and an unset variable is
-/// no value.
+/// Returns true if the context grants an approval to every rule that needs it. A switch counts if its value
+/// is one of the accepted ones, compared without regard to ASCII case; nothing is trimmed, and an unset
+/// variable is no value.
 pub(crate) fn is_granted_outright(approval: &Approval, context: &Context) -> bool {
     if context.approved.contains(&approval.name) {
         return true;

@@ -123,8 +123,8 @@ fn no_actions() -> Misfit {
     Misfit::new(Reason::ActionNotAllowed, message)
 }
 
-/// Whether the words that a call was rendered to say that call again, and no other: `paths` are the words
-/// that stand for its paths. What a program reads otherwise than it was decided must not run.
+/// Returns true if the words that a call was rendered to say that call again, and no other: `paths` are the
+/// words that stand for its paths. What a program reads otherwise than it was decided must not run.
 pub(super) fn reads_back(
     tool: &Tool,
     action: &Action,

@@ -125,8 +125,8 @@ impl Context {
         self
     }
 
-    /// Whether an allow rule counts for everything below `root`: it has not lapsed, and its approval is
-    /// granted.
+    /// Returns true if an allow rule counts for everything below `root`: it has not lapsed, and its approval
+    /// is granted.
     #[cfg(feature = "run")]
     pub(crate) fn counts_below(
         &self,

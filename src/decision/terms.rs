@@ -250,7 +250,7 @@ fn passed_by_all(
     })
 }
 
-/// Whether every variable that `other` passes on is passed on by `name`.
+/// Returns true if every variable that `other` passes on is passed on by `name`.
 fn covers(name: &str, other: &str) -> bool {
     name.strip_suffix('*')
         .map_or(name == other, |stem| other.starts_with(stem))

@@ -59,13 +59,13 @@ impl CancelToken {
         }
     }
 
-    /// Whether [`cancel`](CancelToken::cancel) was called.
+    /// Returns true if [`cancel`](CancelToken::cancel) was called.
     #[must_use]
     pub fn is_cancelled(&self) -> bool {
         self.0.calls.load(Ordering::SeqCst) > 0
     }
 
-    /// Whether it was called twice.
+    /// Returns true if it was called twice.
     #[must_use]
     pub fn is_urgent(&self) -> bool {
         self.0.calls.load(Ordering::SeqCst) > 1

@@ -53,7 +53,7 @@ pub struct Wish {
     pub actor: Option<String>,
     /// What whoever grants it is called.
     pub name: Option<String>,
-    /// Whether it is to count in every workspace with this policy; else in the one that it is made in.
+    /// True if it is to count in every workspace with this policy; else in the one that it is made in.
     pub anywhere: bool,
 }
 
@@ -531,7 +531,7 @@ impl Governor {
         Ok(self.ledger()?.revoke_grant(id, why)?)
     }
 
-    /// Whether an approval of this policy only counts if it is signed.
+    /// Returns true if an approval of this policy only counts if it is signed.
     #[must_use]
     pub fn has_to_be_signed(&self, approval: &str) -> bool {
         self.approval(approval).is_some_and(

@@ -70,7 +70,7 @@ pub struct Governor {
 pub struct Checked {
     /// The decision.
     pub decision: Decision,
-    /// Whether it is on disk.
+    /// True if it is on disk.
     pub recorded: bool,
     /// Why it is not, if it was to be.
     pub unrecorded_because: Option<LedgerError>,
@@ -84,7 +84,7 @@ pub struct Ran {
     pub decision: Decision,
     /// What happened; none if nothing was run.
     pub evidence: Option<Evidence>,
-    /// Whether all of it is on disk.
+    /// True if all of it is on disk.
     pub recorded: bool,
     /// Why it is not.
     pub unrecorded_because: Option<LedgerError>,

@@ -51,7 +51,7 @@ fn below<'p>(path: &'p [u8], directory: &[u8]) -> Option<&'p [u8]> {
     }
 }
 
-/// Whether an option of the request says where its other paths start.
+/// Returns true if an option of the request says where its other paths start.
 fn starts_elsewhere(policy: &CompiledPolicy, decision: &Decision) -> bool {
     let is_base =
         |argument: &&Argument| matches!(&argument.kind, ArgumentKind::Path(kind) if kind.base);

@@ -132,7 +132,7 @@ fn begin_otherwise(tool: &Tool, nth: usize, other: usize) -> bool {
     }
 }
 
-/// Whether some command line calls both.
+/// Returns true if some command line calls both.
 fn may_be_called_alike(tool: &Tool, other: &Tool) -> bool {
     let begins = |long: &[String], short: &[String]| long.starts_with(short);
     ways(tool).iter().any(|way| {

@@ -52,7 +52,7 @@ pub struct Point {
     pub name: String,
     /// Where it stands.
     pub at: Place,
-    /// Whether a test shows it.
+    /// True if a test shows it.
     pub is_covered: bool,
 }
 
@@ -155,7 +155,8 @@ pub(super) struct Boundary<'s> {
 }
 
 impl Boundary<'_> {
-    /// Whether a decision shows that the scope ends: it keeps out a path that lies outside, or climbs.
+    /// Returns true if a decision shows that the scope ends: it keeps out a path that lies outside, or
+    /// climbs.
     pub(super) fn is_shown_by(&self, decision: &Decision) -> bool {
         let asked = decision.asked();
         let is_of_it = asked

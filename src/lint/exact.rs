@@ -288,8 +288,8 @@ fn text_of(value: &Value) -> String {
     }
 }
 
-/// Whether the rule is the only one behind the decision of a request: then it is needed, and nothing more has
-/// to be asked.
+/// Returns true if the rule is the only one behind the decision of a request: then it is needed, and nothing
+/// more has to be asked.
 fn decides_alone(witness: &analysis::Witness, id: &str) -> bool {
     let rules = witness.decision.rules();
     !rules.is_empty() && rules.iter().all(|rule| rule.id == id)
@@ -326,14 +326,14 @@ fn known<'s>(subject: &'s Subject<'_>, rule: RuleView<'s>) -> Known<'s> {
     }
 }
 
-/// Whether two allows run what they allow on different terms, or need different approvals.
+/// Returns true if two allows run what they allow on different terms, or need different approvals.
 fn differ(a: &Known<'_>, b: &Known<'_>) -> bool {
     let (one, other) = (a.rule.written, b.rule.written);
     approval_of(one) != approval_of(other)
         || one.terms.limits != other.terms.limits && a.runs && b.runs
 }
 
-/// Whether what a deny is about lies inside what an allow is about, as both are written: a deny also
+/// Returns true if what a deny is about lies inside what an allow is about, as both are written: a deny also
 /// matches in other cases, which lies outside of every allow and is not what a reader means.
 fn is_within(
     subject: &Subject<'_>,

@@ -117,9 +117,9 @@ pub fn preview(text: &str, edits: &[Edit]) -> Option<String> {
     if is_good { edited(text, &sorted) } else { None }
 }
 
-/// Whether a fixed text may take the place of the old one: it says the same; or exact analysis proves that
-/// every request is decided alike; or, where the old one did not load for its form, every mistake that is
-/// left was there before.
+/// Returns true if a fixed text may take the place of the old one: it says the same; or exact analysis proves
+/// that every request is decided alike; or, where the old one did not load for its form, every mistake that
+/// is left was there before.
 #[must_use]
 pub fn keeps_meaning(before: &str, after: &str) -> bool {
     let mistakes = |text: &str| -> Vec<String> {
@@ -136,7 +136,8 @@ pub fn keeps_meaning(before: &str, after: &str) -> bool {
     left.len() < known.len() && left.iter().all(|mistake| known.contains(mistake))
 }
 
-/// Whether two policies that need no other file decide every request alike: effect, limits and approvals.
+/// Returns true if two policies that need no other file decide every request alike: effect, limits and
+/// approvals.
 fn decides_the_same(before: &str, after: &str) -> bool {
     match (
         CompiledPolicy::from_yaml(before),
@@ -147,8 +148,8 @@ fn decides_the_same(before: &str, after: &str) -> bool {
     }
 }
 
-/// Whether two documents say the same: equal but for comments, layout, how text is quoted, and whether a
-/// list of variables to pass on names the switch of an approval, which is never passed on.
+/// Returns true if two documents say the same: equal but for comments, layout, how text is quoted, and
+/// whether a list of variables to pass on names the switch of an approval, which is never passed on.
 #[must_use]
 pub fn says_the_same(before: &str, after: &str) -> bool {
     match (crate::policy::reread(before), crate::policy::reread(after)) {

@@ -88,7 +88,7 @@ const SOURCES: &str = "**/*.{rs,py,pyi,js,mjs,cjs,jsx,ts,tsx,go,c,h,cc,cpp,hpp,j
 /// Examples of files with variables, which are committed, and program text.
 const EXAMPLES: &str = "**/*.{example,sample,template,dist,rs,py,pyi,js,mjs,cjs,jsx,ts,tsx,go,c,h,cc,cpp,hpp,java,kt,rb,php,cs,swift,lua,ex,hs,ml,sql,md,rst,adoc,html,css,scss,vue}";
 
-/// Whether all names of a pattern are plainly those of program text or prose.
+/// Returns true if all names of a pattern are plainly those of program text or prose.
 pub(crate) fn is_of_sources(pattern: &Pattern) -> bool {
     let name = pattern.as_str().rsplit('/').next().unwrap_or_default();
     let endings = SOURCES
@@ -127,12 +127,12 @@ impl Place {
         self.deny.unwrap_or(self.pattern)
     }
 
-    /// Whether program text is no part of it.
+    /// Returns true if program text is no part of it.
     pub(crate) fn is_without_sources(&self) -> bool {
         self.but == SOURCES || self.but == EXAMPLES
     }
 
-    /// Whether it lies below any directory.
+    /// Returns true if it lies below any directory.
     pub(crate) fn is_anywhere(&self) -> bool {
         self.pattern.starts_with("**/")
     }

@@ -27,7 +27,7 @@ pub struct TestOutcome {
 }
 
 impl TestOutcome {
-    /// Whether all that was expected came out.
+    /// Returns true if all that was expected came out.
     #[must_use]
     pub fn passed(&self) -> bool {
         self.failures.is_empty()

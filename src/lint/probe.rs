@@ -168,7 +168,7 @@ pub(crate) fn allowed(
     })
 }
 
-/// Whether some scope of the rule for the argument holds the path.
+/// Returns true if some scope of the rule for the argument holds the path.
 pub(crate) fn holds(
     subject: &Subject<'_>,
     rule: &Rule,

@@ -281,7 +281,7 @@ impl<'s> Subject<'s> {
         self.scopes_named(&scope_names(rule))
     }
 
-    /// Whether some rule that allows names the scope.
+    /// Returns true if some rule that allows names the scope.
     pub(crate) fn is_allowed_scope(&self, scope: &Scope) -> bool {
         let allowed = self.allowed.get_or_init(|| {
             let rules = self.model.rules.iter();
@@ -365,7 +365,7 @@ impl<'s> Subject<'s> {
             .find_map(|part| yaml::entry(part, argument))
     }
 
-    /// Whether something of that name is named in the document as a directory: `name/` stands in it.
+    /// Returns true if something of that name is named in the document as a directory: `name/` stands in it.
     pub(crate) fn names_directory(&self, name: &str) -> bool {
         let wanted = format!("{name}/");
         self.text.match_indices(&wanted).any(|(at, _)| {

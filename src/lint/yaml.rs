@@ -82,7 +82,7 @@ pub(crate) fn insert_after(
     Some(Edit::insert(at, format!("\n{}{added}", " ".repeat(indent))))
 }
 
-/// Whether a value stands in braces or brackets.
+/// Returns true if a value stands in braces or brackets.
 pub(crate) fn is_in_braces(document: &str, node: &Node) -> bool {
     document
         .get(start(node.at)..)

@@ -32,7 +32,7 @@ impl Marks {
         Marks(text.bytes().fold(0, |marks, byte| marks | mark(byte)))
     }
 
-    /// Whether any of `kinds` occurs.
+    /// Returns true if any of `kinds` occurs.
     pub(super) fn has(self, kinds: Marks) -> bool {
         self.0 & kinds.0 != 0
     }

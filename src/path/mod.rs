@@ -334,7 +334,7 @@ impl CanonicalPath {
         CanonicalPath(WORKSPACE.into())
     }
 
-    /// Whether this is the workspace itself.
+    /// Returns true if this is the workspace itself.
     #[must_use]
     pub fn is_workspace(&self) -> bool {
         self.as_str() == WORKSPACE

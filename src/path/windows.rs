@@ -33,7 +33,7 @@ pub(crate) fn root(path: &str) -> Option<usize> {
     (is_scheme && two_separators).then(|| scheme.len().saturating_add(3))
 }
 
-/// Whether the segment is a DOS device (rule 20): up to its first dot, without trailing spaces, in
+/// Returns true if the segment is a DOS device (rule 20): up to its first dot, without trailing spaces, in
 /// any ASCII case.
 pub(super) fn is_device(segment: &str, names: WindowsNames) -> bool {
     // Nearly every name ends here: the devices begin with one of five letters.
@@ -77,7 +77,7 @@ fn is_port_number(c: char) -> bool {
     matches!(c, '0'..='9' | '¹' | '²' | '³' | '\u{2070}' | '\u{2074}'..='\u{2079}')
 }
 
-/// Whether the segment has the form of a generated short name (rule 21):
+/// Returns true if the segment has the form of a generated short name (rule 21):
 /// `^[^.~]{1,6}~[0-9]{1,6}(\.[^.]{0,3})?$` with at most 8 characters before the first dot.
 pub(super) fn is_short_name(segment: &str) -> bool {
     let (stem, extension) = segment.split_once('.').unwrap_or((segment, ""));

@@ -133,14 +133,14 @@ pub(crate) struct CompiledInvariant {
 }
 
 impl CompiledRule {
-    /// Whether the rule speaks of what this actor does.
+    /// Returns true if the rule speaks of what this actor does.
     pub(crate) fn is_for(&self, actor: &str) -> bool {
         self.actors
             .as_ref()
             .is_none_or(|patterns| patterns.iter().any(|pattern| is_like(pattern, actor)))
     }
 
-    /// Whether the rule has lapsed. Without a clock none has.
+    /// Returns true if the rule has lapsed. Without a clock none has.
     pub(crate) fn has_lapsed(&self, now: Option<jiff::Timestamp>) -> bool {
         self.lapses
             .zip(now)
@@ -148,7 +148,7 @@ impl CompiledRule {
     }
 }
 
-/// Whether `text` matches `pattern`, where `*` is any run of characters. Linear but for one
+/// Returns true if `text` matches `pattern`, where `*` is any run of characters. Linear but for one
 /// backtracking point.
 pub(crate) fn is_like(pattern: &str, text: &str) -> bool {
     let Some((head, rest)) = pattern.split_once('*') else {
@@ -342,8 +342,8 @@ impl CompiledPolicy {
         Some((found, found.actions.get(action)?, number))
     }
 
-    /// Whether some allow rule lets some request write to this path, whoever asks and whatever has to be
-    /// approved first, and no deny rule keeps everybody from it.
+    /// Returns true if some allow rule lets some request write to this path, whoever asks and whatever has to
+    /// be approved first, and no deny rule keeps everybody from it.
     #[must_use]
     pub fn lets_write(&self, path: &CanonicalPath) -> bool {
         self.lets(path, Access::Write, |_| true)
@@ -360,7 +360,7 @@ impl CompiledPolicy {
             .any(|access| self.lets(path, access, is_own))
     }
 
-    /// Whether rules that `counts` holds for let a request do this to a path.
+    /// Returns true if rules that `counts` holds for let a request do this to a path.
     fn lets(
         &self,
         path: &CanonicalPath,

@@ -153,7 +153,7 @@ impl Pattern {
                 })
     }
 
-    /// Whether the pattern could match the path or something below it: false means that it cannot.
+    /// Returns true if the pattern could match the path or something below it: false means that it cannot.
     ///
     /// ```
     /// use lictor::path::{CanonicalPath, Switches};
@@ -197,7 +197,7 @@ impl Pattern {
             .collect()
     }
 
-    /// Whether the pattern ends in `**`: whatever it matches, it matches all that is below as well.
+    /// Returns true if the pattern ends in `**`: whatever it matches, it matches all that is below as well.
     #[must_use]
     pub fn reaches_down(&self) -> bool {
         self.segments.last() == Some(&Segment::DoubleStar)
@@ -233,7 +233,7 @@ impl Pattern {
         prefix
     }
 
-    /// Whether the path is one that the pattern stands for, byte by byte.
+    /// Returns true if the path is one that the pattern stands for, byte by byte.
     ///
     /// The path is canonical: segments joined by `/`, or `.` for the workspace. Names found on a disk
     /// need not be UTF-8.
@@ -242,7 +242,7 @@ impl Pattern {
         self.matches_in(path, Case::Exact)
     }
 
-    /// Whether the path is one that a disk which ignores case could take for one that the pattern
+    /// Returns true if the path is one that a disk which ignores case could take for one that the pattern
     /// stands for. Holds for every path that [`Pattern::matches`].
     ///
     /// Names are compared one by one, as [`Case::Folded`] says.
@@ -560,14 +560,14 @@ fn taken_text(text: &str) -> String {
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[expect(clippy::exhaustive_structs, reason = "exact analysis takes it apart")]
 pub struct Class {
-    /// Whether the class stands for the ASCII bytes outside of `ranges`.
+    /// True if the class stands for the ASCII bytes outside of `ranges`.
     pub negated: bool,
     /// First and last byte of each range: sorted, apart from each other, not empty, all ASCII.
     pub ranges: Vec<(u8, u8)>,
 }
 
 impl Class {
-    /// Whether the class stands for this byte.
+    /// Returns true if the class stands for this byte.
     #[must_use]
     pub fn contains(&self, byte: u8, case: Case) -> bool {
         let within = |byte| {

@@ -170,7 +170,7 @@ struct Node {
     affix_filter: u64,
     /// Of which kinds the groups are.
     affixes: u16,
-    /// Whether any node below is entered by name.
+    /// True if any node below is entered by name.
     has_names: bool,
     parent: u32,
     /// The node behind `**`; never the root.
@@ -287,7 +287,7 @@ fn split<'a, 'b>(
     room.get(..len)
 }
 
-/// Whether folding changes nothing, seen without looking into the tables of Unicode.
+/// Returns true if folding changes nothing, seen without looking into the tables of Unicode.
 fn is_folded(path: &[u8]) -> bool {
     path.iter()
         .all(|byte| byte.is_ascii() && !byte.is_ascii_uppercase())

@@ -60,7 +60,7 @@ pub(crate) enum RuleScope {
 pub(crate) trait Uses {
     fn selectors(&self) -> &[Selector];
     fn scope(&self) -> Option<&RuleScope>;
-    /// Whether its patterns also match in another case: rules that keep out do.
+    /// Returns true if its patterns also match in another case: rules that keep out do.
     fn folds_case(&self) -> bool;
 }
 
@@ -233,7 +233,7 @@ impl Matcher {
         });
     }
 
-    /// Whether an allow covers the argument only with a scope that is named for it.
+    /// Returns true if an allow covers the argument only with a scope that is named for it.
     pub(crate) fn sets_apart(&self, action: u32, argument: &str) -> bool {
         self.apart
             .get(&action)
@@ -259,7 +259,7 @@ impl Matcher {
         entries.flatten().filter(is_meant)
     }
 
-    /// Whether an exclusion of the scope could match something at or below the path.
+    /// Returns true if an exclusion of the scope could match something at or below the path.
     fn excludes_below(&self, scope: ScopeId, path: &CanonicalPath) -> bool {
         let excludes = usize::try_from(scope.0)
             .ok()

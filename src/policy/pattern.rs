@@ -51,12 +51,12 @@ impl TextPattern {
         }
     }
 
-    /// Whether it can be compiled within bounds. One that cannot matches nothing.
+    /// Returns true if it can be compiled within bounds. One that cannot matches nothing.
     pub(crate) fn compiles(&self) -> bool {
         self.regex().is_some()
     }
 
-    /// Whether the whole of `text` matches.
+    /// Returns true if the whole of `text` matches.
     #[must_use]
     pub fn matches(&self, text: &str) -> bool {
         self.regex().is_some_and(|regex| regex.is_match(text))

@@ -587,7 +587,7 @@ fn told(advice: &Advice, text: &str, line_start: usize, lines: &Lines) -> Found 
     Found { problem, then }
 }
 
-/// Whether nothing is indented below the line that begins at `start`, so that it can be left out.
+/// Returns true if nothing is indented below the line that begins at `start`, so that it can be left out.
 fn stands_alone(text: &str, start: usize) -> bool {
     let indent = |line: &str| line.len().saturating_sub(line.trim_start().len());
     let mut lines = text.get(start..).unwrap_or("").lines();

@@ -542,7 +542,7 @@ pub(crate) fn steered_by_pattern(pattern: &str) -> Option<(&str, &'static str)> 
     })
 }
 
-/// Whether a known name, with a `*` at one end, stands for this one.
+/// Returns true if a known name, with a `*` at one end, stands for this one.
 fn covers(known: &str, name: &str) -> bool {
     let core = known.trim_matches('*');
     match (known.starts_with('*'), known.ends_with('*')) {

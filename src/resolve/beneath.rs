@@ -25,7 +25,7 @@ pub(super) const MAX_TRIES: u32 = 16;
 pub struct Openat2;
 
 impl Openat2 {
-    /// Whether the kernel has it and lets this process use it.
+    /// Returns true if the kernel has it and lets this process use it.
     #[must_use]
     pub fn is_available() -> bool {
         let flags = OFlags::PATH | OFlags::CLOEXEC;

@@ -333,7 +333,7 @@ pub fn resolve_paths(
     }
 }
 
-/// Whether a segment is one of the names that no path of a request may have (rule 22 of the lexical
+/// Returns true if a segment is one of the names that no path of a request may have (rule 22 of the lexical
 /// rules, which a link would get around).
 fn is_protected(policy: &CompiledPolicy, real: &CanonicalPath) -> bool {
     let protected = &policy.switches().protected;

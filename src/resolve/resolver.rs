@@ -130,7 +130,7 @@ pub struct Identity {
 }
 
 impl Identity {
-    /// Whether it is the same file, on whichever mount it was met.
+    /// Returns true if it is the same file, on whichever mount it was met.
     pub(super) fn is_same_file(&self, other: &Identity) -> bool {
         (self.device, self.inode) == (other.device, other.inode)
     }

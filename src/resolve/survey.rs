@@ -33,7 +33,7 @@ pub struct Surveyed {
     pub argument: String,
     /// What the tool does with the path.
     pub access: Access,
-    /// Whether it is a directory that the other paths are relative to, and never a file.
+    /// True if it is a directory that the other paths are relative to, and never a file.
     pub is_base: bool,
     tool_number: u32,
     action_number: u32,

@@ -102,7 +102,7 @@ impl Rules {
         })))
     }
 
-    /// Whether git skips an entry; `path` is relative to the top.
+    /// Returns true if git skips an entry; `path` is relative to the top.
     pub(super) fn skips(&self, path: &[u8], is_directory: bool) -> bool {
         let Rules::Files(levels) = self else {
             return false;

@@ -165,8 +165,8 @@ impl Workspace {
         resolver::found(below.as_bytes()).ok()
     }
 
-    /// Whether its path still leads to it. A workspace that was removed or replaced is still open here,
-    /// and nobody else would see what happens in it.
+    /// Returns true if its path still leads to it. A workspace that was removed or replaced is still open
+    /// here, and nobody else would see what happens in it.
     #[must_use]
     pub fn is_in_place(&self) -> bool {
         let found = open_by_name(&self.path).and_then(|fd| status(&fd));

@@ -217,17 +217,17 @@ impl Cgroups {
         self.to_join().try_for_each(|(inner, _)| join(&inner))
     }
 
-    /// Whether the number of processes is limited here.
+    /// Returns true if the number of processes is limited here.
     pub(super) fn limits_processes(&self) -> bool {
         self.processes.is_some()
     }
 
-    /// Whether none was made at all.
+    /// Returns true if none was made at all.
     pub(super) fn is_none(&self) -> bool {
         self.made.is_empty()
     }
 
-    /// Whether there is one in the unified hierarchy.
+    /// Returns true if there is one in the unified hierarchy.
     pub(super) fn is_unified(&self) -> bool {
         self.unified.is_some()
     }
@@ -244,7 +244,7 @@ impl Cgroups {
         self.unified.as_ref().map(|unified| unified.events.as_fd())
     }
 
-    /// Whether the unified one holds no process, neither running nor dying.
+    /// Returns true if the unified one holds no process, neither running nor dying.
     pub(super) fn is_empty(&self) -> bool {
         self.event("populated 0")
     }
@@ -306,7 +306,7 @@ impl Cgroups {
         counter(&text, "usage_usec").map(Duration::from_micros)
     }
 
-    /// Whether the kernel has killed something because the limit of memory was reached.
+    /// Returns true if the kernel has killed something because the limit of memory was reached.
     pub(super) fn is_out_of_memory(&self) -> bool {
         let Some(memory) = &self.memory else {
             return false;

@@ -499,7 +499,7 @@ impl Tree {
         }
     }
 
-    /// Whether somebody has sent the helper itself a signal that asks it to end.
+    /// Returns true if somebody has sent the helper itself a signal that asks it to end.
     pub(super) fn is_asked_to_end(&self) -> bool {
         !self.reaper.take_signals().is_empty()
     }
@@ -558,7 +558,7 @@ impl Tree {
         })
     }
 
-    /// Whether the kernel has killed something because the limit of memory was reached.
+    /// Returns true if the kernel has killed something because the limit of memory was reached.
     pub(super) fn is_out_of_memory(&self) -> bool {
         self.cgroups.is_out_of_memory()
     }

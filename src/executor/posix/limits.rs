@@ -40,12 +40,12 @@ impl CpuWatch {
         self.look_at
     }
 
-    /// Whether it is time to look.
+    /// Returns true if it is time to look.
     pub(super) fn is_due(&self, now: Instant) -> bool {
         self.look_at.is_some_and(|at| now >= at)
     }
 
-    /// Whether `used` is more than is allowed.
+    /// Returns true if `used` is more than is allowed.
     pub(super) fn is_more_than_allowed(&mut self, now: Instant, used: Duration) -> bool {
         self.schedule(used, now);
         self.limit.is_some_and(|limit| used >= limit)

@@ -37,7 +37,7 @@ pub(crate) fn has_input(fd: BorrowedFd<'_>) -> bool {
     rustix::io::ioctl_fionread(fd).is_ok_and(|bytes| bytes > 0)
 }
 
-/// Whether `fd` is readable or at its end now.
+/// Returns true if `fd` is readable or at its end now.
 pub(super) fn is_readable(fd: BorrowedFd<'_>) -> bool {
     let mut fds = [PollFd::from_borrowed_fd(fd, PollFlags::IN)];
     let now = Timespec {

@@ -25,7 +25,7 @@ pub(super) struct Reaper {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Asked {
     pub(super) signal: i32,
-    /// Whether the sender has no pid here: it is outside of this PID namespace.
+    /// True if the sender has no pid here: it is outside of this PID namespace.
     pub(super) from_outside: bool,
 }
 
@@ -69,7 +69,7 @@ impl Reaper {
         self.ended
     }
 
-    /// Whether there was no child left at the last look.
+    /// Returns true if there was no child left at the last look.
     pub(super) fn is_childless(&self) -> bool {
         self.childless
     }

@@ -135,12 +135,12 @@ impl Ending {
         }
     }
 
-    /// Whether it matters that something of the run may be gone.
+    /// Returns true if it matters that something of the run may be gone.
     pub(super) fn is_ending(&self) -> bool {
         !matches!(self.phase, Phase::Running { .. })
     }
 
-    /// Whether everything was killed and proof is awaited.
+    /// Returns true if everything was killed and proof is awaited.
     pub(super) fn is_killed(&self) -> bool {
         matches!(self.phase, Phase::Killed { .. })
     }

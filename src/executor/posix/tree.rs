@@ -69,7 +69,7 @@ pub(super) struct Stat {
 }
 
 impl Stat {
-    /// Whether anything of it can still run. A process whose main thread has exited is in state `Z`
+    /// Returns true if anything of it can still run. A process whose main thread has exited is in state `Z`
     /// while its other threads run on.
     pub(super) fn is_alive(&self) -> bool {
         !matches!(self.state, 'Z' | 'X' | 'x') || self.threads > 1

@@ -68,7 +68,7 @@ pub struct Left {
     pub at: Place,
     /// Why: a fragment.
     pub why: String,
-    /// Whether it was not decided that there is none.
+    /// True if it was not decided that there is none.
     pub is_unknown: bool,
 }
 
@@ -257,7 +257,7 @@ pub(super) fn find(subject: &Subject<'_>) -> Found {
     found
 }
 
-/// Whether a text says what the policy's says, and the tests besides.
+/// Returns true if a text says what the policy's says, and the tests besides.
 fn adds_only(subject: &Subject<'_>, text: &str, made: &[Made]) -> bool {
     let Some((root, _, true)) = policy::reread_strictly(text) else {
         return false;

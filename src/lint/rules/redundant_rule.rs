@@ -77,7 +77,7 @@ pub(super) fn check(subject: &Subject<'_>, out: &mut Findings<'_>) {
     }
 }
 
-/// Whether the other rule alone speaks about all that the rule does.
+/// Returns true if the other rule alone speaks about all that the rule does.
 fn covers(subject: &Subject<'_>, other: RuleView<'_>, rule: RuleView<'_>) -> bool {
     let budget = subject.budget();
     subject

@@ -85,7 +85,7 @@ fn prefix(pattern: &Pattern) -> Option<(String, bool)> {
     Some((names.join("/"), is_deep))
 }
 
-/// Whether the directory exists or is named elsewhere.
+/// Returns true if the directory exists or is named elsewhere.
 fn is_known(subject: &Subject<'_>, directory: &str) -> bool {
     let is_there = subject.around.names().is_some_and(|names| {
         names

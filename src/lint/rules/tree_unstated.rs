@@ -105,7 +105,7 @@ fn everywhere(subject: &Subject<'_>, deed: Deed<'_>) -> Option<(String, String)>
         })
 }
 
-/// Whether some allow lets a directory pass as the argument: one of its patterns ends in `**`.
+/// Returns true if some allow lets a directory pass as the argument: one of its patterns ends in `**`.
 fn is_directory_like(subject: &Subject<'_>, deed: Deed<'_>, argument: &str) -> bool {
     subject
         .allows()

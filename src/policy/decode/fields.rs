@@ -444,7 +444,7 @@ impl Decoder {
     }
 }
 
-/// Whether `name` may name a scope, tool, action, argument, approval, rule.
+/// Returns true if `name` may name a scope, tool, action, argument, approval, rule.
 pub(crate) fn is_name(name: &str) -> bool {
     let mut bytes = name.bytes();
     let starts = bytes.next().is_some_and(|b| b.is_ascii_alphanumeric());

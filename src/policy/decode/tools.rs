@@ -742,7 +742,7 @@ impl Spelling {
     }
 }
 
-/// Whether a value is a mapping, for keys that take either form.
+/// Returns true if a value is a mapping, for keys that take either form.
 pub(super) fn is_mapping(node: &Node) -> bool {
     matches!(node.value, Value::Map(_))
 }

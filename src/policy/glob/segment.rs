@@ -9,7 +9,7 @@
 use super::{Case, Piece};
 use crate::policy::casefold::fold;
 
-/// Whether the pieces match the name from its first byte to its last.
+/// Returns true if the pieces match the name from its first byte to its last.
 pub(super) fn matches(pieces: &[Piece], name: &[u8], case: Case) -> bool {
     if pieces
         .iter()
@@ -92,7 +92,7 @@ fn end_of_literal(literal: &str, name: &[u8], at: usize, case: Case) -> Option<u
     }
 }
 
-/// Whether the name is the literal in some case.
+/// Returns true if the name is the literal in some case.
 pub(super) fn is_literal_folded(literal: &str, name: &[u8]) -> bool {
     end_of_literal(literal, name, 0, Case::Folded) == Some(name.len())
 }

@@ -13,7 +13,7 @@ pub(super) trait Positions: Clone {
     /// Takes a number out.
     fn remove(&mut self, at: usize);
 
-    /// Whether a number is in.
+    /// Returns true if a number is in.
     fn contains(&self, at: usize) -> bool;
 
     /// The lowest number that is in.
