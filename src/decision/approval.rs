@@ -18,7 +18,7 @@ use crate::text::shell;
 pub struct ApprovalNeeded {
     /// Its name in the policy.
     pub name: String,
-    /// How to get it, in one line.
+    /// Way to get it, in one line.
     pub how: String,
     /// Where to find out more.
     pub reference: Option<String>,
@@ -33,7 +33,7 @@ pub(super) struct RuleGrant {
     pub(super) within: Vec<Pattern>,
 }
 
-/// What an approval has to be granted for.
+/// Subject of an approval.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum For<'a> {
     /// A request without paths.

@@ -83,11 +83,11 @@ pub(super) enum Given {
 pub(super) struct Misfit {
     pub(super) reason: Reason,
     pub(super) message: String,
-    /// What to do about it.
+    /// Advice on what to do instead.
     pub(super) instead: Option<String>,
     /// The argument that has to be given and is not: its tool, its action there, its name.
     pub(super) missing: Option<(usize, usize, String)>,
-    /// How many words were understood before it; the misfit that came furthest is the one to tell.
+    /// Number of words that were understood before it; the misfit that came furthest is reported.
     pub(super) depth: usize,
 }
 
@@ -314,7 +314,7 @@ pub(super) fn positionals<'p>(
     })
 }
 
-/// How many of `words` positional words each argument takes: one, in declared order, as long as there
+/// Number of the `words` positional words that each argument takes: one, in declared order, as long as there
 /// are some that the required ones behind it do not need. One argument may repeat; it takes what is free.
 pub(crate) fn shares(takers: &[&Argument], words: usize) -> Vec<usize> {
     let mut left = words;

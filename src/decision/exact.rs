@@ -42,7 +42,7 @@ use crate::policy::model::{Action, ArgumentKind, Tool, Tree};
 pub struct Exact {
     request: ExactRequest,
     pinned: Vec<(String, CanonicalPath)>,
-    /// What is given besides paths.
+    /// The values given besides paths.
     others: BTreeMap<String, Vec<ExactValue>>,
     paths: Vec<ExactPath>,
 }

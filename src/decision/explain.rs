@@ -36,11 +36,11 @@ pub struct RuleView {
     pub at: Option<Place>,
     /// `allow`, `ask` or `deny`.
     pub effect: &'static str,
-    /// What fits and what does not.
+    /// Conditions that fit and that do not.
     pub outcome: RuleOutcome,
 }
 
-/// What a rule had to do with a decision.
+/// Part that a rule had in a decision.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum RuleOutcome {
@@ -75,7 +75,7 @@ pub enum RuleOutcome {
     NotAsked,
 }
 
-/// How far a path came in a pattern.
+/// The longest part of a path that fits a pattern.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct NearMiss {
@@ -83,7 +83,7 @@ pub struct NearMiss {
     pub path: String,
     /// The pattern that it came furthest in; none if the scope has none.
     pub pattern: Option<String>,
-    /// How many segments fit.
+    /// Number of segments that fit.
     pub fitting: usize,
     /// The segment of the path that does not fit; none if the path ends too early.
     pub found: Option<String>,
@@ -165,7 +165,7 @@ pub fn explain(policy: &CompiledPolicy, request: &Request, context: &Context) ->
     }
 }
 
-/// How near a rule came; none if it is about something else.
+/// Nearness of a rule to the decision; none if it is about something else.
 fn nearness(outcome: &RuleOutcome) -> Option<usize> {
     const PATH: usize = 10;
     match outcome {

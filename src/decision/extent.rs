@@ -1,4 +1,4 @@
-//! How much one approval may be for: exactly one request, or all requests of a kind.
+//! Extent of one approval: exactly one request, or all requests of a kind.
 //!
 //! An [`Extent`] is what a wider grant says of itself. It says which requests are of the kind, by the arguments that they
 //! have and the paths that they name, and which rules' asking it answers. It answers no other rule, so that a grant never

@@ -47,7 +47,7 @@ pub(crate) fn ambiguous(policy: &CompiledPolicy, argv: &[String]) -> Option<Vec<
     (accepted.len() > 1).then(|| names.collect())
 }
 
-/// What every action that accepts the words understands by them: one at least, or why the one that came
+/// The reading of the words by every action that accepts them: one at least, or why the one that came
 /// farthest does not.
 pub(super) fn readings(policy: &CompiledPolicy, words: &[Vec<u8>]) -> Result<Vec<Call>, Misfit> {
     let Some(program) = words.first() else {
@@ -152,7 +152,7 @@ pub(super) fn reads_back(
         })
 }
 
-/// How many leading words name the tool, for each way they do.
+/// Number of leading words that name the tool, for each way they do.
 fn called_as(tool: &Tool, words: &[Vec<u8>]) -> Vec<usize> {
     let mut ways = Vec::new();
     let Some(first) = words.first() else {
@@ -201,7 +201,7 @@ struct Fixed<'r> {
     is_dropped: bool,
 }
 
-/// What a word that begins with a dash turned out to be.
+/// Meaning of a word that begins with a dash.
 enum Spelled<'r> {
     Flag(Slot, Given),
     /// Several single-letter flags, and perhaps an option with the rest as its value.
@@ -614,7 +614,7 @@ impl<'r> Fixed<'r> {
     }
 }
 
-/// What a flag says: that it is there, or which of several it is.
+/// Meaning of a flag: that it is there, or which of several it is.
 fn flag(argument: &Argument, name: &str) -> Given {
     match &argument.kind {
         ArgumentKind::Choice(_) => Given::Text(name.to_owned()),

@@ -1,5 +1,5 @@
-//! What a person grants: one approval, for exactly one request or for a rule and some paths; and whether
-//! that covers a request.
+//! Grants: a person's approval for exactly one request or for a rule and some paths, and the test that one
+//! covers a request.
 //!
 //! [`GrantTerms`] are a short JSON text that a person can read. Their bytes are what is signed and what
 //! the ledger keeps, so that nothing has to be put into a canonical form. Everything here is a pure
@@ -25,10 +25,10 @@ pub const MAX_GRANT_BYTES: usize = 8 * 1024;
 /// The most bytes that the reason for a grant may have.
 pub const MAX_WHY_BYTES: usize = 1000;
 
-/// How far the clock of whoever made a grant may be ahead, in seconds.
+/// Maximum time by which the clock of a grant's author may be ahead, in seconds.
 pub const CLOCK_AHEAD_SECONDS: i64 = 300;
 
-/// What a grant says.
+/// Text of a grant, as values.
 ///
 /// ```
 /// use lictor::decision::grant::GrantTerms;
@@ -97,7 +97,7 @@ pub struct GrantTerms {
     pub made: String,
     /// Until when it counts, in the same form.
     pub until: String,
-    /// How often it may be used.
+    /// Number of times that it may be used.
     pub uses: u64,
 }
 
@@ -220,12 +220,12 @@ pub struct RefusedGrant {
     pub why: String,
 }
 
-/// What the text of a grant has wrong.
+/// Mistake in the text of a grant.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("this is no grant: {why}")]
 #[non_exhaustive]
 pub struct GrantUnreadable {
-    /// What.
+    /// Description of the mistake.
     pub why: String,
 }
 
@@ -545,7 +545,7 @@ impl GrantTerms {
     }
 }
 
-/// What a grant is held against.
+/// The request and the moment that a grant is compared with.
 #[derive(Clone, Copy, Debug)]
 pub struct Asking<'a> {
     policy: &'a CompiledPolicy,

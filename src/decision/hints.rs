@@ -1,4 +1,4 @@
-//! What to do about words that no tool, action or argument takes.
+//! Advice for words that no tool, action or argument takes.
 
 #![forbid(unsafe_code)]
 

@@ -1,4 +1,4 @@
-//! What the rules say: for each path, and for all of them together.
+//! Judgement of the rules: for each path, and for all of them together.
 //!
 //! Over all rules that match a path: deny before ask before allow. An ask is lifted by its approval;
 //! an allow whose approval is missing takes nothing away from another allow. The request gets the
@@ -17,7 +17,7 @@ use crate::policy::model::{Access, ArgumentKind, Creates, RuleEffect, Spelling, 
 use crate::policy::{CompiledPolicy, CompiledRule, RuleId};
 use crate::reason::Reason;
 
-/// What the rules say about all paths of a request.
+/// Judgement of the rules on all paths of a request.
 #[derive(Debug)]
 pub(super) struct Judged {
     pub(super) effect: Effect,
@@ -563,7 +563,7 @@ impl About<'_> {
         ))
     }
 
-    /// What to do about an ask rule without an approval. Where lictor runs the program, a person's yes can only
+    /// Advice for an ask rule without an approval. Where lictor runs the program, a person's yes can only
     /// reach it as an approval.
     fn unanswered(&self, judgement: &Judgement) -> Option<String> {
         let tool = usize::try_from(self.tool).ok()?;

@@ -52,7 +52,7 @@ pub(crate) use json::bytes as bytes_json;
 #[cfg(feature = "run")]
 pub(crate) use judge::{Judgement, judge_path};
 
-/// What a decision may depend on besides the policy and the request.
+/// Facts that a decision may depend on besides the policy and the request.
 ///
 /// ```
 /// use lictor::decision::Context;
@@ -111,7 +111,7 @@ impl Context {
         self
     }
 
-    /// The same for another actor.
+    /// Names another actor.
     #[must_use]
     pub(crate) fn for_actor(mut self, actor: &str) -> Context {
         actor.clone_into(&mut self.actor);
@@ -143,7 +143,7 @@ impl Context {
         !rule.has_lapsed(self.now) && rule.approval.is_none_or(granted)
     }
 
-    /// What time it is, if that is known.
+    /// The present time, if it is known.
     #[must_use]
     pub fn now(&self) -> Option<jiff::Timestamp> {
         self.now
@@ -167,7 +167,7 @@ impl Context {
     }
 }
 
-/// What a decision says.
+/// Effect of a decision.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 #[expect(
@@ -242,7 +242,7 @@ pub struct Asked {
     pub actor: String,
 }
 
-/// What was found out about one path.
+/// Result of the checks of one path.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Finding {
@@ -258,7 +258,8 @@ pub struct Finding {
     pub offset: Option<usize>,
     /// The path means everything below it, and whether rules deny some of that was not looked up.
     pub tree_not_consulted: bool,
-    /// How many names the file has on the disk, if it was asked about and they are several (hard links).
+    /// Number of names that the file has on the disk, if the disk was asked and there are several (hard
+    /// links).
     pub hard_links: Option<u32>,
 }
 
@@ -283,7 +284,7 @@ pub enum Disk {
     Agrees,
 }
 
-/// What an allowed request would execute, and on which terms.
+/// The command that an allowed request would execute, and its terms.
 #[derive(Clone, Debug)]
 #[cfg_attr(
     not(feature = "run"),
@@ -482,7 +483,7 @@ pub(crate) fn terms_of(
     }
 }
 
-/// What can be said of a request before any tool is looked at.
+/// Checks of a request that need no tool.
 fn check_form(request: &Request, actor: &str) -> Result<(), Misfit> {
     let is_actor = (1..=128).contains(&actor.len()) && actor.bytes().all(|b| b.is_ascii_graphic());
     if !is_actor {
@@ -567,7 +568,7 @@ impl Decision {
         decision
     }
 
-    /// The same request, denied for a reason that was found later.
+    /// Turns the decision into a denial for a reason that was found later.
     #[must_use]
     pub(crate) fn denied(mut self, reason: Reason, message: impl Into<String>) -> Decision {
         self.effect = Effect::Deny;
@@ -583,7 +584,7 @@ impl Decision {
         self
     }
 
-    /// The same, with what to do instead, if nothing was said about that.
+    /// Adds advice on what to do instead, if none was given.
     #[must_use]
     #[cfg_attr(
         not(feature = "run"),
@@ -599,7 +600,7 @@ impl Decision {
         self
     }
 
-    /// The same, for one path.
+    /// Denies one path.
     #[must_use]
     #[cfg_attr(
         not(feature = "run"),
@@ -728,7 +729,7 @@ impl Decision {
         &self.message
     }
 
-    /// What to do instead.
+    /// Advice on what to do instead.
     #[must_use]
     pub fn instead(&self) -> Option<&str> {
         self.instead.as_deref()
@@ -746,7 +747,7 @@ impl Decision {
         &self.asked
     }
 
-    /// What was found out about each path.
+    /// Results for each path.
     #[must_use]
     pub fn findings(&self) -> &[Finding] {
         &self.findings

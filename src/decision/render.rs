@@ -1,7 +1,7 @@
 //! A call whose paths are decided -> the words that are executed.
 //!
-//! What comes out is made of declared words and checked values only, in declared order; nothing of
-//! the caller's own spelling is left but the values.
+//! The output is made of declared words and checked values only, in declared order; nothing of the caller's
+//! own spelling is left but the values.
 
 #![forbid(unsafe_code)]
 

@@ -1,4 +1,4 @@
-//! What is asked for: a command line, or a tool's action with named arguments; by whom; from where.
+//! Requests: a command line, or a tool's action with named arguments; by whom; from where.
 //!
 //! A request is text that nobody has looked at yet. Reading it never fails for what it says, only for
 //! its form: that is for [`decide`](super::decide) to judge.
@@ -16,7 +16,7 @@ pub const MAX_REQUEST_BYTES: usize = 256 * 1024;
 /// Most paths of one request.
 pub const MAX_REQUEST_PATHS: usize = 1024;
 
-/// What somebody asks for.
+/// A request for a decision.
 ///
 /// ```
 /// use lictor::Request;
@@ -306,7 +306,7 @@ impl Request {
 pub struct RequestError {
     /// The request's own id, if it could be read.
     pub id: Option<serde_json::Value>,
-    /// What is wrong.
+    /// Description of the mistake.
     pub why: String,
 }
 

@@ -1,5 +1,5 @@
-//! What is written behind a value, and behind each side of a range in it: `main..HEAD` with the suffix
-//! `^{commit}` is `main^{commit}..HEAD^{commit}`.
+//! Suffix of a value, and of each side of a range in it: `main..HEAD` with the suffix `^{commit}` is
+//! `main^{commit}..HEAD^{commit}`.
 //!
 //! A value is kept without its suffix, so that both spellings are one request, and is passed on with it.
 

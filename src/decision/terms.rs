@@ -11,25 +11,25 @@ use crate::policy::terms::{Containment, Leaks, Limits, ReportKind, ReportTrouble
 use crate::policy::{CompiledPolicy, CompiledRule, RuleId};
 use crate::reason::Reason;
 
-/// How an allowed run is to be run.
+/// Terms of an allowed run.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Terms {
-    /// What it may use.
+    /// Its limits.
     pub limits: Limits,
     /// The environment it gets besides the one every run gets.
     pub env: EnvTerms,
     /// The least containment.
     pub containment: Containment,
-    /// What the kernel is to keep it from; all of them hold.
+    /// Bounds that the kernel is to set; all of them hold.
     pub confine: Vec<Confine>,
-    /// How it is asked to end.
+    /// Way in which it is asked to end.
     pub stop: StopSignal,
-    /// What leftovers mean.
+    /// Meaning of processes that it leaves behind.
     pub leaks: Leaks,
     /// The format of its summary.
     pub report: Option<ReportKind>,
-    /// What it means that there is no such summary, or one that contradicts how it ended.
+    /// Meaning of a summary that is missing, or that contradicts its end.
     pub report_trouble: ReportTrouble,
 }
 
@@ -228,7 +228,7 @@ fn environment(rules: &[&CompiledRule], defaults: &StatedEnv) -> Result<EnvTerms
     Ok(env)
 }
 
-/// What every rule passes on: of two names of which one covers the other, the narrower.
+/// Variables that every rule passes on: of two names of which one covers the other, the narrower.
 fn passed_by_all(
     rules: &[&CompiledRule],
     names: impl Fn(&StatedEnv) -> &Vec<String>,

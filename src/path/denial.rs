@@ -48,7 +48,7 @@ impl Denial {
         &self.findings
     }
 
-    /// What is wrong, as a lowercase fragment. `original` is the argument that was refused.
+    /// Error text: a lowercase fragment. `original` is the argument that was refused.
     #[must_use]
     pub fn message(&self, original: &[u8]) -> String {
         self.first.message(original)
@@ -87,7 +87,7 @@ impl Denial {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
 #[non_exhaustive]
 pub struct Finding {
-    /// What the rule is reported as.
+    /// Reason code under which the rule is reported.
     pub reason: Reason,
     /// The number of the rule, from 1 to 22.
     pub rule: u8,
@@ -98,8 +98,8 @@ pub struct Finding {
 }
 
 impl Finding {
-    /// What is wrong, as a lowercase fragment without final period. `original` is the argument that
-    /// was refused; it is shown escaped, and shortened if it is long.
+    /// Error text: a lowercase fragment without final period. `original` is the argument that was refused; it
+    /// is shown escaped, and shortened if it is long.
     #[must_use]
     pub fn message(&self, original: &[u8]) -> String {
         let path = shown(original);
@@ -159,7 +159,7 @@ impl Finding {
     }
 }
 
-/// What a finding of rule 16 is about.
+/// Subject of a finding of rule 16.
 fn misleading(part: &[u8], what: &str) -> String {
     let text = std::str::from_utf8(part).unwrap_or_default();
     let mut chars = text.chars();
@@ -217,7 +217,7 @@ pub fn shown(text: &[u8]) -> String {
     out
 }
 
-/// How many bytes of a text [`shown`] shows whole: about three lines of a terminal, more than nearly
+/// Number of bytes of a text that [`shown`] shows whole: about three lines of a terminal, more than nearly
 /// all real paths have.
 const SHOWN_BYTES: usize = 240;
 

@@ -68,14 +68,14 @@ pub const MAX_SEGMENT_BYTES: usize = 255;
 /// matching of a path bounded.
 pub const MAX_SEGMENTS: usize = 64;
 
-/// What kind of text an argument is.
+/// Syntax of an argument's text.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Syntax {
     /// A path.
     #[default]
     Path,
-    /// What pytest takes: a path, and after it optionally `::name::name[parameters]`.
+    /// A target of pytest: a path, and after it optionally `::name::name[parameters]`.
     Pytest,
 }
 
@@ -412,10 +412,10 @@ impl CanonicalPath {
         Ok(CanonicalPath(joined.into()))
     }
 
-    /// What is left of the path below `base`: `.` if it is `base` itself, nothing if it is not below.
+    /// The rest of the path below `base`: `.` if it is `base` itself, nothing if it is not below.
     ///
-    /// What is left may begin with `-`, which no argument may; [`CanonicalPath::to_argument`] spells it
-    /// so that no program takes it for an option.
+    /// The rest may begin with `-`, which no argument may; [`CanonicalPath::to_argument`] spells it so that
+    /// no program takes it for an option.
     #[must_use]
     pub fn strip_prefix(&self, base: &CanonicalPath) -> Option<CanonicalPath> {
         if base.is_workspace() {

@@ -1,4 +1,4 @@
-//! How pytest reads a target: `path::name::name[parameters]`.
+//! Targets of pytest: `path::name::name[parameters]`.
 //!
 //! Base and parameters part at the first `[`, path and names part at every `::` of the base. What is
 //! inside the brackets is free: `a.py::test_p[../../etc]` is the id of a test, not a path.

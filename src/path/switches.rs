@@ -1,4 +1,4 @@
-//! What a policy may relax about the lexical rules, one switch for each class of names.
+//! Switches by which a policy relaxes the lexical rules, one for each class of names.
 //!
 //! The default of each switch is the strict value, but for `dot`: a leading `./` and `.` alone are ordinary
 //! ways to name a path. A switch lets through exactly its own class: no rule before or after it changes.
@@ -47,7 +47,7 @@ pub struct Switches {
     pub windows_names: WindowsNames,
     /// Names of the form `ABCDEF~1.TXT` (rule 21).
     pub short_names: ShortNames,
-    /// What `\` is.
+    /// Meaning of `\`.
     pub backslash: Backslash,
     /// Names that no segment may have, in any ASCII case (rule 22).
     pub protected: Vec<String>,
@@ -116,7 +116,7 @@ macro_rules! switch {
 }
 
 switch! {
-    /// What a leading `./`, or `.` alone, means.
+    /// Meaning of a leading `./`, or of `.` alone.
     Dot {
         /// One leading `./` is removed, and `.` alone is the workspace. What follows is then read as
         /// if it had been written alone: `./-x` is refused as `-x` is.
@@ -127,7 +127,7 @@ switch! {
 }
 
 switch! {
-    /// What happens to text that is not in normal form C.
+    /// Treatment of text that is not in normal form C.
     Nfc {
         /// It is refused.
         Require = "require",
@@ -137,7 +137,7 @@ switch! {
 }
 
 switch! {
-    /// Whether invisible characters and look-alikes are refused.
+    /// Treatment of invisible characters and look-alikes.
     Unicode {
         /// They are.
         Strict = "strict",
@@ -147,7 +147,7 @@ switch! {
 }
 
 switch! {
-    /// What `%2e` is.
+    /// Meaning of `%2e`.
     Percent {
         /// An encoded byte, and refused.
         Deny = "deny",
@@ -157,7 +157,7 @@ switch! {
 }
 
 switch! {
-    /// What `~`, `$HOME`, `${x}`, `$(x)` and `%NAME%` are.
+    /// Meaning of `~`, `$HOME`, `${x}`, `$(x)` and `%NAME%`.
     Expansion {
         /// Something that a program may expand, and refused.
         Deny = "deny",
@@ -167,7 +167,7 @@ switch! {
 }
 
 switch! {
-    /// Whether a name may hold `:`. A drive is refused in any case.
+    /// Treatment of `:` in a name. A drive is refused in any case.
     Colon {
         /// It may not.
         Deny = "deny",
@@ -177,7 +177,7 @@ switch! {
 }
 
 switch! {
-    /// Whether a name may hold `{` and `}`.
+    /// Treatment of `{` and `}` in a name.
     Braces {
         /// It may not.
         Deny = "deny",
@@ -187,7 +187,7 @@ switch! {
 }
 
 switch! {
-    /// Whether a segment may begin or end with white space, or end with a dot.
+    /// Treatment of a segment that begins or ends with white space, or ends with a dot.
     Edges {
         /// It may not.
         Deny = "deny",
@@ -197,7 +197,7 @@ switch! {
 }
 
 switch! {
-    /// Whether a segment may be the name of a DOS device.
+    /// Treatment of a segment that is the name of a DOS device.
     WindowsNames {
         /// It may not, with an extension or without.
         Deny = "deny",
@@ -209,7 +209,7 @@ switch! {
 }
 
 switch! {
-    /// Whether a segment may have the form of a generated 8.3 short name.
+    /// Treatment of a segment that has the form of a generated 8.3 short name.
     ShortNames {
         /// It may not.
         Deny = "deny",
@@ -219,7 +219,7 @@ switch! {
 }
 
 switch! {
-    /// What `\` is.
+    /// Meaning of `\`.
     Backslash {
         /// A separator, which the canonical form writes as `/`.
         Separator = "separator",

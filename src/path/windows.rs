@@ -1,4 +1,4 @@
-//! What Windows reads into a name: drives, shares, device names, generated short names.
+//! Names that Windows reads otherwise: drives, shares, device names, generated short names.
 //!
 //! The rules hold on every system alike: a policy decides the same wherever it is read, and a disk
 //! mounted from Windows brings its names along.

@@ -50,7 +50,7 @@ pub trait Files {
     }
 }
 
-/// What of a policy says where things lie.
+/// The part of a policy that says where things lie.
 #[derive(Clone, Copy, Debug)]
 #[non_exhaustive]
 pub struct PolicyOutline<'p> {

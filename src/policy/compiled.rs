@@ -65,7 +65,7 @@ pub(super) struct Inner {
     pub(super) narrow: Option<Narrow>,
 }
 
-/// What a policy says of itself with `narrow`: `child` allows nothing that one of `parents` does not.
+/// The policy's claim `narrow`: `child` allows nothing that one of `parents` does not.
 #[derive(Clone, Debug)]
 pub(crate) struct Narrow {
     /// The policy without the rules that are exempt.
@@ -125,7 +125,7 @@ pub(crate) struct CompiledRule {
     pub(crate) widens: bool,
 }
 
-/// What a policy claims of itself, its actions looked up.
+/// An invariant of a policy, its actions looked up.
 #[derive(Clone, Debug)]
 pub(crate) struct CompiledInvariant {
     pub(crate) stated: Invariant,
@@ -175,7 +175,7 @@ impl CompiledPolicy {
         &self.inner.name
     }
 
-    /// What the policy says it is for.
+    /// The policy's description of its purpose.
     #[must_use]
     pub fn description(&self) -> Option<&str> {
         self.inner.description.as_deref()
@@ -210,7 +210,7 @@ impl CompiledPolicy {
         &self.inner.approvals
     }
 
-    /// What it says of itself with `narrow`.
+    /// The policy's claim `narrow`.
     pub(crate) fn narrow(&self) -> Option<&Narrow> {
         self.inner.narrow.as_ref()
     }
@@ -221,13 +221,13 @@ impl CompiledPolicy {
         &self.inner.tests
     }
 
-    /// How paths are read.
+    /// Switches by which paths are read.
     #[must_use]
     pub fn switches(&self) -> &Switches {
         &self.inner.switches
     }
 
-    /// What the disk may answer.
+    /// Rules for answers of the disk.
     #[must_use]
     pub fn disk_rules(&self) -> DiskRules {
         self.inner.disk
@@ -239,7 +239,7 @@ impl CompiledPolicy {
         &self.inner.ledger
     }
 
-    /// What to make of shell text.
+    /// Settings for shell text.
     #[must_use]
     pub fn shell_settings(&self) -> &ShellSettings {
         &self.inner.shell

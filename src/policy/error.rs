@@ -12,8 +12,8 @@ use serde::{Deserialize, Serialize};
 
 use super::source::{SourceFile, Span};
 
-/// What kind of mistake it is. The codes are those of the lint catalogue; these are the ones that are
-/// refused when a policy is loaded, because nothing needs to be analysed or looked up to see them.
+/// Kind of a mistake. The codes are those of the lint catalogue; these are the ones that are refused when a
+/// policy is loaded, because nothing needs to be analysed or looked up to see them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[non_exhaustive]
 pub enum Code {
@@ -93,13 +93,13 @@ impl Code {
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Problem {
-    /// What kind of mistake.
+    /// Kind of the mistake.
     pub code: Code,
     /// Where.
     pub at: Span,
-    /// What is wrong: a lowercase fragment without a final period.
+    /// Description of the mistake: a lowercase fragment without a final period.
     pub message: String,
-    /// What to do about it.
+    /// Advice on how to mend it.
     pub help: Option<String>,
     /// Text that could stand at `at` instead.
     pub replacement: Option<String>,
@@ -118,14 +118,14 @@ impl Problem {
         }
     }
 
-    /// The same, with advice.
+    /// Adds advice.
     #[must_use]
     pub fn with_help(mut self, help: impl Into<String>) -> Problem {
         self.help = Some(help.into());
         self
     }
 
-    /// The same, with text that could stand there instead.
+    /// Adds a text that could stand there instead.
     #[must_use]
     pub fn with_replacement(mut self, text: impl Into<String>) -> Problem {
         self.replacement = Some(text.into());
@@ -184,7 +184,8 @@ impl std::ops::Deref for Problems {
     }
 }
 
-/// What is wrong with a policy, in reading order: all, or the first 200 and how many more. Never empty.
+/// The mistakes of a policy, in reading order: all, or the first 200 and the number of further ones. Never
+/// empty.
 #[derive(Clone, Debug)]
 pub struct PolicyErrors {
     files: Vec<Arc<SourceFile>>,
@@ -212,7 +213,7 @@ impl PolicyErrors {
         PolicyErrors { files, problems }
     }
 
-    /// What is wrong, in reading order.
+    /// The mistakes, in reading order.
     #[must_use]
     pub fn problems(&self) -> &[Problem] {
         &self.problems

@@ -1,8 +1,8 @@
 //! One policy's file and all that it names -> one [`Policy`]: tool libraries, the policies it extends, the
 //! machine's floor.
 //!
-//! What a policy defines under a name, nothing else can define again: a child adds to its parents and
-//! replaces nothing of theirs. So a parent's denies and asks mean in the child what they mean alone.
+//! A name that a policy defines cannot be defined again: a child adds to its parents and replaces nothing of
+//! theirs. So a parent's denies and asks mean in the child what they mean alone.
 
 #![forbid(unsafe_code)]
 
@@ -18,7 +18,7 @@ use super::library;
 use super::model::{Confine, Parent, Policy, StatedLimits, StatedTerms, Test, Tool};
 use super::source::{self, Node, SourceFile, Span, Value};
 
-/// How many policies may extend each other in a row, the first included.
+/// Maximum number of policies that extend each other in a row, the first included.
 const MAX_DEPTH: usize = 8;
 
 /// A policy with everything that it names, and the files it was read from in reading order.

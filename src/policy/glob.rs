@@ -352,7 +352,7 @@ impl<'a> Iterator for Names<'a> {
     }
 }
 
-/// How long the first name is, seen eight bytes at a time: this is a good part of a lookup.
+/// Length of the first name, found eight bytes at a time: this is a good part of a lookup.
 fn end_of_name(path: &[u8]) -> usize {
     let mut at = 0_usize;
     let mut rest = path;
@@ -392,7 +392,7 @@ impl std::str::FromStr for Pattern {
     }
 }
 
-/// How letters are compared.
+/// Way in which letters are compared.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[non_exhaustive]
 pub enum Case {

@@ -162,7 +162,7 @@ impl Index {
     }
 }
 
-/// What the first segments of some patterns have in common. Small, since every lookup walks over some.
+/// Common first segments of some patterns. Small, since every lookup walks over some.
 #[derive(Clone, Debug, Default)]
 struct Node {
     /// The bits of the keys of the groups that start here: most names have no group, and most of those
@@ -214,7 +214,7 @@ fn small(at: usize) -> u32 {
 #[derive(Clone, Debug)]
 struct Edge {
     segment: Segment,
-    /// What the segment may be taken for, if that is another one and the index folds.
+    /// The segment as which this one may be read, if that is another one and the index folds.
     taken: Option<Segment>,
     child: usize,
 }
@@ -297,7 +297,7 @@ fn is_folded(path: &[u8]) -> bool {
 struct Walk<'a, F> {
     index: &'a Index,
     names: &'a [Name<'a>],
-    /// What each name may be taken for, if that is another one; empty if that is so of none.
+    /// The name as which each one may be read, if that is another one; empty if no name has one.
     taken: &'a [Option<Name<'a>>],
     found: &'a mut F,
 }

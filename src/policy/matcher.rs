@@ -56,7 +56,7 @@ pub(crate) enum RuleScope {
     PerArgument(Vec<(String, Vec<ScopeId>)>),
 }
 
-/// What the matcher has to know of a rule.
+/// The matcher's view of a rule.
 pub(crate) trait Uses {
     fn selectors(&self) -> &[Selector];
     fn scope(&self) -> Option<&RuleScope>;

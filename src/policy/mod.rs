@@ -63,7 +63,7 @@ pub(crate) fn reread(text: &str) -> Option<(source::Node, model::Policy)> {
     reread_strictly(text).map(|(root, policy, _)| (root, policy))
 }
 
-/// The same, and whether nothing is wrong with its form.
+/// Reads a document again, and returns with it whether its form has no mistake.
 pub(crate) fn reread_strictly(text: &str) -> Option<(source::Node, model::Policy, bool)> {
     let parsed = source::parse(text, 0);
     let root = parsed.root.clone()?;
@@ -71,7 +71,7 @@ pub(crate) fn reread_strictly(text: &str) -> Option<(source::Node, model::Policy
     Some((root, decoded.value, decoded.problems.is_empty()))
 }
 
-/// What is wrong with the form of a document: all that is seen without looking up names.
+/// Mistakes in the form of a document: all that is seen without looking up names.
 pub(crate) fn form_problems(text: &str) -> Vec<Problem> {
     let parsed = source::parse(text, 0);
     match parsed.root.as_ref().is_some_and(decode::is_library) {

@@ -57,20 +57,20 @@ pub(crate) struct Parent {
     /// Its file, relative to the one that names it.
     pub(crate) file: String,
     pub(crate) at: Span,
-    /// What its bytes must hash to, in lower-case hex.
+    /// The SHA-256 that its bytes must have, in lower-case hex.
     pub(crate) sha256: Option<String>,
     /// Everything that is allowed must be allowed by it.
     pub(crate) narrow: bool,
 }
 
-/// How paths are read, and what the disk may answer.
+/// Rules for reading paths, and for answers of the disk.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct PathRules {
     pub(crate) switches: Switches,
     pub(crate) disk: DiskRules,
 }
 
-/// What the disk may answer.
+/// Rules for answers of the disk.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub struct DiskRules {
@@ -96,7 +96,7 @@ pub struct LedgerSettings {
     pub allow_unsafe_filesystem: bool,
 }
 
-/// What to make of shell text.
+/// Settings for shell text.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct ShellSettings {
@@ -121,13 +121,13 @@ pub struct Approval {
     pub name: String,
     /// Where it is declared.
     pub at: Span,
-    /// How it is granted.
+    /// Way in which it is granted.
     pub kind: ApprovalKind,
     /// Where people find out more, for example a change request.
     pub reference: Option<String>,
 }
 
-/// How an approval is granted.
+/// Way in which an approval is granted.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub enum ApprovalKind {
@@ -142,9 +142,9 @@ pub enum ApprovalKind {
     Grant {
         /// Keys that must have signed it; empty: any.
         by: Vec<String>,
-        /// How long a grant may last.
+        /// Longest time for which a grant may count.
         max_age: Option<Duration>,
-        /// How often it may be used.
+        /// Largest number of uses of a grant.
         max_uses: Option<u64>,
     },
 }
@@ -175,11 +175,11 @@ pub struct Tool {
     pub args: Vec<Argument>,
     /// Words that a line which no action takes may hold, one after the other, and what to do instead.
     pub left_out: Vec<(Vec<String>, String)>,
-    /// What it can do.
+    /// Its actions.
     pub actions: Vec<Action>,
 }
 
-/// What stands in a fixed word for the way from the directory that the program resolves paths from to the
+/// Placeholder in a fixed word for the way from the directory that the program resolves paths from to the
 /// workspace: `.`, `..`, `../..` and so on.
 pub(crate) const WORKSPACE: &str = "{workspace}";
 
@@ -267,9 +267,9 @@ pub struct Argument {
     pub name: String,
     /// Where it is declared.
     pub at: Span,
-    /// What it takes.
+    /// Kind of value that it takes.
     pub kind: ArgumentKind,
-    /// How it is spelled on a command line.
+    /// Its spelling on a command line.
     pub spelling: Spelling,
     /// It must be given.
     pub required: bool,
@@ -277,7 +277,7 @@ pub struct Argument {
     pub repeat: bool,
 }
 
-/// What an argument takes.
+/// Kind of value that an argument takes.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub enum ArgumentKind {
@@ -287,15 +287,15 @@ pub enum ArgumentKind {
     Flag,
     /// Text.
     Text {
-        /// What the whole text must match.
+        /// Pattern that the whole text must match.
         pattern: Option<super::pattern::TextPattern>,
         /// Line breaks are allowed.
         lines: bool,
         /// It may begin with `-`.
         dash: bool,
-        /// What is written behind it, and behind each side of `..` or `...` in it.
+        /// Text that is written behind it, and behind each side of `..` or `...` in it.
         suffix: Option<String>,
-        /// What a fitting value is, in words, for who writes one that does not fit.
+        /// Description of a fitting value, for a person who writes one that does not fit.
         means: Option<String>,
     },
     /// A whole number.
@@ -310,7 +310,7 @@ pub enum ArgumentKind {
 }
 
 impl ArgumentKind {
-    /// What is passed on behind a value.
+    /// Text that is passed on behind a value.
     pub(crate) fn suffix(&self) -> Option<&str> {
         if let ArgumentKind::Text { suffix, .. } = self {
             suffix.as_deref()
@@ -320,17 +320,17 @@ impl ArgumentKind {
     }
 }
 
-/// What is special about a path argument.
+/// Properties of a path argument.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct PathArgument {
-    /// What the tool does with it.
+    /// The tool's use of the path.
     pub access: Access,
-    /// How the text is read.
+    /// Syntax of the text.
     pub syntax: Syntax,
-    /// What a directory means.
+    /// Meaning of a directory.
     pub tree: Tree,
-    /// What it means if it is not given.
+    /// Meaning of its absence.
     pub absent: Absent,
     /// Other paths of the request are relative to it.
     pub base: bool,
@@ -359,7 +359,7 @@ impl PathArgument {
     }
 }
 
-/// What a path argument means that is not given.
+/// Meaning of a path argument that is not given.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Absent {
@@ -381,13 +381,13 @@ pub enum Creates {
     Itself,
     /// The path itself, and the directories above it that are missing.
     Parents,
-    /// What git's index tracks at or below the path.
+    /// The files at or below the path that git's index tracks.
     Index,
-    /// What is at and below the paths of another argument: it is copied or moved here.
+    /// The files at and below the paths of another argument: it is copied or moved here.
     From(String),
 }
 
-/// What a tool does with a path.
+/// A tool's use of a path.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize)]
 #[serde(rename_all = "kebab-case")]
 #[non_exhaustive]
@@ -400,7 +400,7 @@ pub enum Access {
     Execute,
 }
 
-/// What a directory given as a path argument means.
+/// Meaning of a directory that is given as a path argument.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize)]
 #[serde(rename_all = "kebab-case")]
 #[non_exhaustive]
@@ -413,7 +413,7 @@ pub enum Tree {
     Names,
 }
 
-/// How an argument is spelled on a command line.
+/// Spelling of an argument on a command line.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Spelling {
@@ -425,7 +425,7 @@ pub enum Spelling {
         names: Vec<String>,
         /// It may stand without a value.
         value_optional: bool,
-        /// How name and value are put together; none: `--x=value` and `-k value`.
+        /// Way in which name and value are put together; none: `--x=value` and `-k value`.
         join: Option<Join>,
     },
     /// As a flag.
@@ -435,7 +435,7 @@ pub enum Spelling {
     },
 }
 
-/// How an option and its value are put together when rendered.
+/// Way in which an option and its value are put together when rendered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Join {
@@ -464,7 +464,7 @@ pub(crate) struct Rule {
     pub(crate) widens: bool,
 }
 
-/// What a rule does.
+/// Effect of a rule.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[non_exhaustive]
 pub enum RuleEffect {
@@ -545,7 +545,7 @@ pub(crate) struct StatedEnv {
     pub(crate) set: Vec<(String, String)>,
 }
 
-/// What the kernel is to keep a run from, beyond its arguments.
+/// Bounds that the kernel is to set to a run, beyond its arguments.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Confine {
@@ -559,7 +559,7 @@ pub struct Confine {
     pub no_network: bool,
 }
 
-/// What a policy claims of itself.
+/// A claim that a policy makes of itself.
 #[derive(Clone, Debug)]
 pub(crate) struct Invariant {
     pub(crate) id: String,

@@ -1,4 +1,4 @@
-//! What no policy can open for writing: itself, its record, and the settings by which agents would
+//! Paths that no policy can open for writing: itself, its record, and the settings by which agents would
 //! switch their gate off.
 //!
 //! These are deny rules like any other, compiled in before the policy's own, so that a decision, an

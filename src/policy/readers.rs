@@ -15,7 +15,7 @@ pub(super) struct OddCharacter {
 }
 
 impl OddCharacter {
-    /// What is wrong with it.
+    /// Description of the mistake.
     pub(super) fn message(self) -> String {
         let code = u32::from(self.character);
         let readers = "ends a line for some YAML readers and not for others";
@@ -28,7 +28,7 @@ impl OddCharacter {
         }
     }
 
-    /// What to do about it.
+    /// Advice on how to mend it.
     pub(super) fn help(self) -> String {
         match self.character {
             '\\' => "end the lines with LF, or write the text on one line".to_owned(),
@@ -67,7 +67,7 @@ pub(super) fn odd_characters(text: &str) -> impl Iterator<Item = OddCharacter> +
         .map(|(at, character)| OddCharacter { at, character })
 }
 
-/// What an unquoted word is to YAML readers that do not take it for text; nothing if it is text to all.
+/// The kind of value that some YAML readers take an unquoted word for; nothing if it is text to all.
 ///
 /// ```
 /// use lictor::policy::readers::other_than_text;

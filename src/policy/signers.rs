@@ -10,13 +10,13 @@ use data_encoding::BASE64;
 /// The kind of keys that people have.
 const ED25519: &str = "ssh-ed25519";
 
-/// The same on a FIDO token.
+/// The Ed25519 key on a FIDO token.
 const TOKEN: &str = "sk-ssh-ed25519@openssh.com";
 
 /// Bytes of an Ed25519 public key (RFC 8032).
 const KEY_BYTES: usize = 32;
 
-/// What is wrong with a text that should be a key, and the way out.
+/// Mistake in a text that should be a key, and how to mend it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct NoKey {
     pub(crate) why: String,

@@ -1,10 +1,10 @@
 //! The text of a policy as a tree of values that know where they stand. The only file that names the
 //! YAML crate.
 //!
-//! What comes in is one document; what goes out is a `Node` tree, as good as it could be read, and
-//! every problem with the YAML itself. The reading is closed-world: after the parser is done, every
-//! byte that belongs to no value must be punctuation, white space or a comment. That is what refuses
-//! tags and directives, however the parser treats them.
+//! The input is one document; the output is a `Node` tree, as good as it could be read, and every problem
+//! with the YAML itself. The reading is closed-world: after the parser is done, every byte that belongs to no
+//! value must be punctuation, white space or a comment. That is what refuses tags and directives, however the
+//! parser treats them.
 //!
 //! The parser stops at its first error. The reading goes on behind it, so that one run can report the
 //! others too: an unquoted pattern (`**/*.py` is an alias to YAML) or an anchor is read as text, any other
@@ -22,7 +22,7 @@ use super::readers::{OddCharacter, odd_characters};
 /// The largest document that is read.
 pub const MAX_DOCUMENT_BYTES: usize = 4 * 1024 * 1024;
 
-/// How deep values may stand in each other.
+/// Maximum depth of nested values.
 const MAX_DEPTH: usize = 32;
 
 /// Mistakes behind which the reading goes on, at most. Each is another reading, so a document of more than
@@ -91,8 +91,8 @@ pub(crate) struct Node {
     pub(crate) value: Value,
 }
 
-/// What YAML makes of a piece of text. Numbers keep their text: the language has no bare numbers but
-/// counts, and `1.10` is not `1.1`.
+/// A piece of text as YAML reads it. Numbers keep their text: the language has no bare numbers but counts,
+/// and `1.10` is not `1.1`.
 #[derive(Clone, Debug)]
 pub(crate) enum Value {
     Null,
@@ -132,7 +132,7 @@ impl Value {
         entries.find_map(|(key, value)| key.value.is_text(name).then_some(value))
     }
 
-    /// What it is, for messages.
+    /// Name of its kind, for messages.
     pub(crate) fn kind(&self) -> &'static str {
         match self {
             Value::Null => "nothing",
@@ -145,11 +145,11 @@ impl Value {
     }
 }
 
-/// What came of reading one document.
+/// Result of reading one document.
 pub(crate) struct Parsed {
     /// The document's value, if any of it could be read.
     pub(crate) root: Option<Node>,
-    /// What is wrong with the YAML.
+    /// Mistakes in the YAML.
     pub(crate) problems: Vec<Problem>,
     /// Not all of it could be read: what is missing may stand in the rest.
     pub(crate) partial: bool,
@@ -615,7 +615,7 @@ fn too_deep(at: Span) -> Found {
     }
 }
 
-/// What is told about a mistake.
+/// Message and advice about a mistake.
 struct Advice {
     /// The byte it is about.
     at: usize,

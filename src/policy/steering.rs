@@ -7,7 +7,7 @@
 
 #![forbid(unsafe_code)]
 
-/// What a class of variables does.
+/// A class of variables, and their effect.
 #[derive(Debug)]
 struct Class {
     /// A fragment that fits after "which".
@@ -338,8 +338,8 @@ const CLASSES: &[Class] = &[
     },
 ];
 
-/// How programs name such variables, the ones that no list knows included. These are never passed on by a name
-/// that ends in `*`, and refused by their own.
+/// Shapes of the names that programs give such variables, unknown ones included. These are never passed on by
+/// a name that ends in `*`, and refused by their own.
 const SHAPES: Class = Class {
     does: "is named like one that holds options, settings, places of code or programs",
     names: &[
@@ -461,7 +461,7 @@ const HARMLESS: &[&str] = &[
     "APPVEYOR",
 ];
 
-/// How variables are named whose values are secrets.
+/// Names of variables whose values are secrets.
 const SECRETS: &[&str] = &[
     "*TOKEN",
     "*TOKEN_*",
@@ -496,7 +496,7 @@ pub fn steers(name: &str) -> bool {
     what_it_steers(name).is_some()
 }
 
-/// What a steering variable of this name does: a fragment that fits after "which".
+/// Effect of a steering variable of this name: a fragment that fits after "which".
 #[must_use]
 pub fn what_it_steers(name: &str) -> Option<&'static str> {
     if is_harmless(name) {

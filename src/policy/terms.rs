@@ -1,5 +1,4 @@
-//! How an allowed run is to be run: limits, containment, confinement, stop signal, leaks,
-//! reports.
+//! Terms of an allowed run: limits, containment, confinement, stop signal, leaks, reports.
 //!
 //! A rule states some of these; `Terms`, in `decision`, holds all of them, with `defaults` and the built-in values
 //! filled in and several rules combined to the strictest.
@@ -27,7 +26,7 @@ pub const DEFAULT_GRACE: Duration = Duration::from_millis(1500);
 /// Bytes kept of each output stream if the policy says nothing.
 pub const DEFAULT_OUTPUT_BYTES: u64 = 50 * 1024;
 
-/// What a run may use. Times are wall clock but for `cpu`.
+/// Limits of a run. Times are wall clock but for `cpu`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Limits {
@@ -103,7 +102,7 @@ pub enum Containment {
     AtLeast(Level),
 }
 
-/// How a run is asked to end, before it is made to.
+/// Way in which a run is asked to end, before it is made to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct StopSignal {
@@ -134,7 +133,7 @@ pub enum StopTarget {
     Leader,
 }
 
-/// What it means when a command exits and leaves processes behind. They are killed in any case.
+/// Meaning of processes that a command leaves behind when it exits. They are killed in any case.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 #[non_exhaustive]
@@ -145,7 +144,7 @@ pub enum Leaks {
     Fail,
 }
 
-/// What it means when a declared report is missing, cannot be read, or contradicts how the command ended.
+/// Meaning of a declared report that is missing, cannot be read, or contradicts the end of the command.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 #[non_exhaustive]

@@ -26,7 +26,7 @@ use crate::path::{
 use fields::Fields;
 pub(crate) use fields::nearest;
 
-/// What came of decoding one document.
+/// Result of decoding one document.
 pub(crate) struct Decoded<T> {
     pub(crate) value: T,
     pub(crate) problems: Problems,

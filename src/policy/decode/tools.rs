@@ -681,7 +681,7 @@ impl Decoder {
         }
     }
 
-    /// What is copied or moved is another path argument of the same action.
+    /// Checks that the source of a copy or a move is another path argument of the same action.
     fn sources_exist(&mut self, tool: &Tool, action: &Action) {
         for argument in tool.arguments(action) {
             let ArgumentKind::Path(PathArgument {

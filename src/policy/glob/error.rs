@@ -1,11 +1,11 @@
-//! What can be wrong with a glob, and how to say it.
+//! Mistakes in a glob, and their messages.
 
 #![forbid(unsafe_code)]
 
 use crate::path::shown;
 use crate::policy::error::Code;
 
-/// What is wrong with a pattern, where, and what to write instead.
+/// A mistake in a pattern: its place, and what to write instead.
 ///
 /// The code is `G101` for an absolute pattern, `G102` for `.`, `..` and empty segments, `G103` for `\`,
 /// `G104` for `dir**`, `G105` and `G106` for `**` that is glued to other characters or in braces, `G107`
@@ -88,7 +88,7 @@ impl GlobError {
         }
     }
 
-    /// The same error with a pattern in which this one thing is corrected.
+    /// Adds a pattern in which this one mistake is corrected.
     pub(super) fn or_write(self, suggestion: impl Into<String>) -> GlobError {
         GlobError {
             suggestion: Some(suggestion.into()),
@@ -96,7 +96,7 @@ impl GlobError {
         }
     }
 
-    /// The same error with a suggestion in which everything is corrected, or with none.
+    /// Adds a suggestion in which everything is corrected, or removes it.
     pub(super) fn with_whole_correction(
         self,
         parse: impl Fn(&str) -> Result<(), GlobError>,

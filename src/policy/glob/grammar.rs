@@ -35,7 +35,7 @@ pub(super) fn parse(text: &str) -> Result<Vec<Segment>, GlobError> {
     }
 }
 
-/// What can be said of the text as a whole.
+/// Checks of the text as a whole.
 fn check_text(text: &str) -> Result<(), GlobError> {
     let invalid = |at, what: &str, help: &str| GlobError::new(Code::P006, text, at, what, help);
     if text.is_empty() {
@@ -84,7 +84,7 @@ fn check_text(text: &str) -> Result<(), GlobError> {
     Ok(())
 }
 
-/// What the first characters may not be.
+/// Checks of the first characters.
 fn check_start(text: &str) -> Result<(), GlobError> {
     if text.starts_with('!') {
         let help =
@@ -115,8 +115,8 @@ fn check_start(text: &str) -> Result<(), GlobError> {
     .or_write(if rest.is_empty() { "**" } else { rest }))
 }
 
-/// How much of the text says that it is absolute: a root, a drive, a URL, or what a shell would turn
-/// into an absolute path.
+/// Length of the prefix that makes the text absolute: a root, a drive, a URL, or what a shell would turn into
+/// an absolute path.
 fn absolute_len(text: &str) -> Option<usize> {
     // `?:` and `*:` may stand for a name that holds a colon.
     if let Some(root) = root_len(text)
@@ -410,7 +410,7 @@ impl<'a> Parser<'a> {
     }
 }
 
-/// What is wrong, in words, and the pattern in which it is not.
+/// Descriptions of mistakes, each with the pattern in which it is mended.
 impl<'a> Parser<'a> {
     fn error(
         &self,

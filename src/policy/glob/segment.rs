@@ -1,4 +1,4 @@
-//! Whether one name matches the pieces of one segment.
+//! Match of one name with the pieces of one segment.
 //!
 //! Without alternatives every piece but `*` ends where it must, and two pointers suffice. With
 //! alternatives the set of positions that can be reached is carried through the pieces, so that time

@@ -1,4 +1,4 @@
-//! What the grammar takes, what it refuses and why, and what patterns match.
+//! Table of the patterns that the grammar accepts and refuses, and of the paths that they match.
 
 #![forbid(unsafe_code)]
 

@@ -16,7 +16,8 @@ pub(super) struct Affix {
 }
 
 impl Affix {
-    /// What every name that these pieces match has in its first or its last piece, whichever is longer.
+    /// The text that every name which these pieces match has in its first or its last piece, whichever is
+    /// longer.
     ///
     /// Folded text begins and ends with the folded bytes of the text that it begins and ends with, so
     /// what holds for a name holds for its folded form.

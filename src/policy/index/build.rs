@@ -37,7 +37,7 @@ struct Growing<'a> {
     numbers: Vec<u32>,
 }
 
-/// How a node is entered from its parent.
+/// Step by which a node is entered from its parent.
 #[derive(Clone, PartialEq, Eq, Hash)]
 enum Step<'a> {
     /// The root is not.
