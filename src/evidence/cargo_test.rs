@@ -156,7 +156,7 @@ fn has_died(line: &str) -> bool {
     is_told && !line.ends_with("(exit status: 101)") && !line.ends_with("(exit code: 101)")
 }
 
-/// What one `test result:` line counts.
+/// Counts of one `test result:` line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Tally {
     passed: u64,
@@ -409,7 +409,7 @@ impl Messages {
     }
 }
 
-/// What nextest says of a run.
+/// Lines of nextest about a run.
 #[derive(Debug, Default)]
 struct Nextest {
     /// It has said what it is about to do.

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{Status, StopReason};
 
-/// How a process ended.
+/// End of a process.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[expect(
     clippy::exhaustive_enums,

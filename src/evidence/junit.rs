@@ -190,7 +190,7 @@ fn reference(entity: &str) -> Result<String, String> {
     Ok(c.to_string())
 }
 
-/// What was read so far.
+/// State of the reader.
 #[derive(Debug, Default)]
 struct Document {
     open: Vec<String>,
@@ -199,7 +199,7 @@ struct Document {
     cases: Vec<Case>,
     /// By what tells one test from another: the place in `cases`.
     known: HashMap<[String; 5], usize>,
-    /// What went wrong outside of every test.
+    /// Faults outside of every test.
     outside: Vec<Outside>,
     has_root: bool,
 }
@@ -418,7 +418,7 @@ impl Attributes {
     }
 }
 
-/// How a test case ended; of several statements the worst.
+/// Result of a test case; of several statements the worst.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Outcome {
     Passed,

@@ -1,4 +1,4 @@
-//! What happened in one run: plain data, filled in by an executor and recorded by the ledger.
+//! Evidence of one run: plain data, filled in by an executor and recorded by the ledger.
 //!
 //! Nothing here runs or measures anything. The field names are those of the JSON form, which is a
 //! promise: a field is added, never changed in meaning. Times are in milliseconds since the start of
@@ -22,11 +22,11 @@ pub use containment::{Containment, EmptyProof, Level, Mechanism, ProcView};
 pub use drawing::drawing;
 pub use ended::Ended;
 
-/// What happened in one run.
+/// Evidence of one run.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Evidence {
-    /// How the run ended.
+    /// End of the run.
     pub status: Status,
     /// The command's own exit code, if it exited by itself.
     pub exit_code: Option<i32>,
@@ -40,9 +40,9 @@ pub struct Evidence {
     pub error: Option<String>,
     /// Wall time from the start of the command to the end of the run.
     pub duration_ms: u64,
-    /// What kept the run's processes together, and how it is known that none is left.
+    /// Mechanism that kept the run's processes together, and the proof that none is left.
     pub containment: Containment,
-    /// How the run was stopped.
+    /// Way in which the run was stopped.
     pub stop: Stop,
     /// The process tree as it was when the run was stopped; empty if it ended by itself.
     pub tree: Vec<Process>,
@@ -60,9 +60,9 @@ pub struct Evidence {
     pub stdout: Output,
     /// Standard error.
     pub stderr: Output,
-    /// What the run used.
+    /// Resources that the run used.
     pub resources: Resources,
-    /// What the command's own summary says, if the action declares a report.
+    /// The command's own summary, if the action declares a report.
     pub report: Option<Report>,
 }
 
@@ -146,7 +146,7 @@ impl Evidence {
     }
 }
 
-/// How a run ended.
+/// End of a run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
 #[non_exhaustive]
@@ -187,7 +187,7 @@ impl Status {
     }
 }
 
-/// How a run was stopped. All fields are empty or zero if it ended by itself.
+/// Way in which a run was stopped. All fields are empty or zero if it ended by itself.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Stop {
@@ -199,7 +199,7 @@ pub struct Stop {
     pub kill_at_ms: Option<u64>,
     /// When the last process was seen to be gone.
     pub empty_at_ms: Option<u64>,
-    /// How much of the grace period was used.
+    /// Part of the grace period that was used, in milliseconds.
     pub grace_used_ms: Option<u64>,
     /// Each signal that was sent, and to how many processes. The `SIGSTOP` by which the tree is held still while it is
     /// drawn and counted is not listed.
@@ -269,7 +269,7 @@ pub struct Process {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Event {
-    /// What happened, as a reason code or a word.
+    /// The event, as a reason code or a word.
     pub what: String,
     /// About which path or process.
     pub about: String,
@@ -302,7 +302,8 @@ pub struct Output {
     pub dropped: u64,
     /// SHA-256 of the whole stream, in lower-case hex.
     pub sha256: String,
-    /// What was kept, with one line marking the cut. Bytes that are not UTF-8 make it base64.
+    /// The part of the stream that was kept, with one line marking the cut. Bytes that are not UTF-8 make it
+    /// base64.
     pub text: Text,
     /// The stream was still held open by somebody when reading stopped.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
@@ -366,7 +367,7 @@ impl Text {
     }
 }
 
-/// What a run used, as far as the machine told.
+/// Resources that a run used, as far as the machine reported them.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Resources {
@@ -380,13 +381,13 @@ pub struct Resources {
     pub peak_processes: Option<u32>,
 }
 
-/// What a test runner said in its own summary.
+/// A test runner's own summary.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Report {
     /// Which format was read, for example `pytest`.
     pub kind: String,
-    /// How many tests ended how.
+    /// Number of tests by result.
     pub counts: Counts,
     /// Ids of failed tests.
     pub failed: Vec<String>,
@@ -396,7 +397,7 @@ pub struct Report {
     pub messages: Vec<String>,
 }
 
-/// How many tests ended how.
+/// Number of tests by result.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Counts {

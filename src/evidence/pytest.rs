@@ -103,7 +103,7 @@ struct ShortAt {
     messages: usize,
 }
 
-/// What pytest has said so far.
+/// Output of pytest so far.
 #[derive(Debug, Default)]
 struct Said {
     /// Set by the first line that is not empty.
@@ -296,7 +296,7 @@ impl Short {
     }
 }
 
-/// What an entry of the short summary says of a test.
+/// Result that an entry of the short summary gives a test.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Outcome {
     Failed,

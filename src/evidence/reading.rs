@@ -21,7 +21,7 @@ pub trait Reading: Send {
     fn finish(self: Box<Self>, ending: &Ending) -> Read;
 }
 
-/// How a command ended, which its report has to agree with.
+/// End of a command, with which its report has to agree.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Ending {
@@ -34,7 +34,7 @@ pub enum Ending {
 }
 
 impl Ending {
-    /// How the run that left `evidence` ended.
+    /// End of the run that left `evidence`.
     #[must_use]
     pub fn of(evidence: &Evidence) -> Ending {
         let stopped = match evidence.stop.why {
@@ -55,13 +55,13 @@ impl Ending {
     }
 }
 
-/// What was read.
+/// Result of reading a report.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Read {
     /// The report that counts.
     pub report: Option<Report>,
-    /// What is wrong with it, or why there is none.
+    /// The fault in it, or the reason why there is none.
     pub trouble: Option<Trouble>,
 }
 

@@ -19,7 +19,7 @@ use super::{Counts, Report};
 
 /// Reads what a TAP producer wrote to its standard output.
 ///
-/// What was to fail (`# TODO`) is counted as such; giving up is counted as an error. A test is named
+/// A test that was to fail (`# TODO`) is counted as such; giving up is counted as an error. A test is named
 /// by its description, or by its number.
 ///
 /// ```
@@ -79,7 +79,7 @@ impl Reading for Tap {
     }
 }
 
-/// What was said so far.
+/// Output so far.
 #[derive(Debug, Default)]
 struct Said {
     counts: Counts,

@@ -1,4 +1,4 @@
-//! What a program wrote to a terminal -> its lines as plain text.
+//! Turns the output of a program for a terminal into lines of plain text.
 //!
 //! Colours and other escape sequences are taken out, line ends of either kind are accepted. Nothing
 //! else is changed, so that what is reported is what was printed.

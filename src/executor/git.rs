@@ -19,7 +19,7 @@ use crate::resolve::read_bounded;
 ///
 /// # Errors
 ///
-/// What git says, or why it could not be asked.
+/// The file as git shows it, or the reason why git could not be asked.
 pub(crate) fn file_at(revision: &str, file: &Path, most_bytes: usize) -> Result<Vec<u8>, String> {
     let is_plain = |c: char| c.is_ascii_graphic() && c != ':';
     if revision.is_empty() || revision.starts_with('-') || !revision.chars().all(is_plain) {

@@ -26,7 +26,7 @@ pub struct LoadedPolicy {
     pub workspace: PathBuf,
     /// The absolute path of its ledger.
     pub ledger: PathBuf,
-    /// What is recorded beside the policy of what lint says of it; nothing if `None`.
+    /// Summary of the lint that is recorded beside the policy; nothing if `None`.
     pub lint: Option<LintSummary>,
 }
 
@@ -66,7 +66,7 @@ pub enum LoadError {
         policy: String,
         /// The parent's file.
         parent: String,
-        /// What is newly allowed, or why that is not known.
+        /// The newly allowed requests, or the reason why they are not known.
         why: String,
     },
 }
@@ -164,7 +164,7 @@ fn prove_narrow(policy: &CompiledPolicy) -> Result<(), LoadError> {
     Ok(())
 }
 
-/// The same above another floor, and without that proof.
+/// Loads a policy above another floor, and without that proof.
 ///
 /// # Errors
 ///
@@ -220,7 +220,7 @@ pub fn load_document(path: &Path, directory: &Path) -> Result<CompiledPolicy, Lo
     load_text(path, text, directory)
 }
 
-/// The same with this text in place of the file's own.
+/// Loads a policy with this text in place of the file's own.
 ///
 /// # Errors
 ///
@@ -281,7 +281,7 @@ fn read_document(path: &Path, directory: &Path) -> Result<(String, Option<PathBu
     Ok((text(read_bounded(opened, MOST_BYTES)?)?, None))
 }
 
-/// What messages call a document by.
+/// Name of a document in messages.
 fn shown(path: &Path) -> String {
     match path.to_str() {
         Some("-" | "/dev/stdin") => "<stdin>".to_owned(),
@@ -440,12 +440,12 @@ fn exists(path: &Path) -> Result<bool, String> {
     Ok(false)
 }
 
-/// What is wrong with a file.
+/// The message about a mistake in a file.
 fn at(path: &Path, why: impl std::fmt::Display) -> String {
     format!("`{}`: {why}", path.display().to_string().escape_debug())
 }
 
-/// Whether only root and this user can have written it.
+/// Returns an error unless only root and this user can have written the file.
 fn is_trusted(path: &Path) -> Result<(), String> {
     use std::os::unix::fs::MetadataExt;
     let found = std::fs::metadata(path).map_err(|error| error.to_string())?;

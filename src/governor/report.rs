@@ -1,5 +1,4 @@
-//! What a run's own report says: from its output while that is read, or from a file that it was asked to
-//! write.
+//! Report of a run: from its output while that is read, or from a file that it was asked to write.
 
 #![forbid(unsafe_code)]
 

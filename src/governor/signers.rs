@@ -25,8 +25,8 @@ use crate::log::store::signer_file;
 use crate::record::{LedgerError, Options};
 use crate::resolve::Owners;
 
-/// How the ledger in `directory` is opened: `options`, with whoever its file `signer` names as holders of
-/// its key.
+/// Options for opening the ledger in `directory`: `options`, with the holders of its key that its file
+/// `signer` names.
 ///
 /// # Errors
 /// The file cannot be read, may be written by others, or has a line that names no key.
@@ -97,7 +97,7 @@ fn key(text: &str) -> Result<Verifier, NoteError> {
     })
 }
 
-/// What stands before an Ed25519 key in a `SubjectPublicKeyInfo` (RFC 8410).
+/// Bytes before an Ed25519 key in a `SubjectPublicKeyInfo` (RFC 8410).
 const X509_ED25519: &[u8] = b"\x30\x2a\x30\x05\x06\x03\x2b\x65\x70\x03\x21\x00";
 
 #[cfg(test)]

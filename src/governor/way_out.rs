@@ -1,4 +1,4 @@
-//! What to do instead of a denied request, as far as only the machine knows it.
+//! Advice for a denied request that only the machine can give.
 
 #![forbid(unsafe_code)]
 
@@ -42,7 +42,7 @@ pub(super) fn in_workspace(
     Some(format!("write `{}`", crate::path::shown(written)))
 }
 
-/// What of a path lies below a directory; nothing for the directory itself.
+/// The rest of a path below a directory; nothing for the directory itself.
 fn below<'p>(path: &'p [u8], directory: &[u8]) -> Option<&'p [u8]> {
     match path.strip_prefix(directory)? {
         [] => Some(&[]),

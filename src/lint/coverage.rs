@@ -1,4 +1,5 @@
-//! What a policy's own tests show: which rules decide one of them, and which scopes are seen to end.
+//! Coverage of a policy by its own tests: the rules that decide one of them, and the scopes that are seen to
+//! end.
 
 #![forbid(unsafe_code)]
 
@@ -13,7 +14,7 @@ use crate::policy::glob::Pattern;
 use crate::policy::model::Scope;
 use crate::policy::{CompiledPolicy, Place, Span};
 
-/// How much of a policy its tests show.
+/// Coverage of a policy by its tests.
 ///
 /// ```
 /// use lictor::lint::coverage::Coverage;
@@ -56,7 +57,7 @@ pub struct Point {
     pub is_covered: bool,
 }
 
-/// What a test can show.
+/// A point that a test can show.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum PointKind {
@@ -102,19 +103,19 @@ impl Coverage {
         }
     }
 
-    /// How many points there are.
+    /// Number of points.
     #[must_use]
     pub fn total(&self) -> usize {
         self.points.len()
     }
 
-    /// How many are shown.
+    /// Number of points that are shown.
     #[must_use]
     pub fn covered(&self) -> usize {
         self.points.iter().filter(|point| point.is_covered).count()
     }
 
-    /// What no test shows.
+    /// The points that no test shows.
     pub fn missing(&self) -> impl Iterator<Item = &Point> {
         self.points.iter().filter(|point| !point.is_covered)
     }

@@ -1,4 +1,4 @@
-//! What a rule says about a policy: where, what, the way out, the proof, and what could be changed.
+//! Findings of the lint: place, message, advice, proof, and possible change.
 //!
 //! Plain data. A span says which of the policy's files it is in; the [`Report`](super::Report) holds their
 //! texts.
@@ -9,7 +9,7 @@ use serde_json::{Value as Json, json};
 
 use crate::policy::Span;
 
-/// How much a finding weighs.
+/// Weight of a finding.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[expect(
     clippy::exhaustive_enums,
@@ -44,19 +44,19 @@ pub struct Diagnostic {
     pub code: &'static str,
     /// The rule's name, for example `dead-allow`.
     pub name: &'static str,
-    /// How much it weighs.
+    /// Weight of the finding.
     pub level: Level,
     /// Where.
     pub at: Span,
-    /// What is wrong: a lowercase fragment without a final period.
+    /// Description of the mistake: a lowercase fragment without a final period.
     pub message: String,
-    /// What to do about it.
+    /// Advice on how to mend it.
     pub help: Option<String>,
     /// Other places it depends on, for example the rules that cover this one.
     pub related: Vec<Related>,
     /// A path or request that shows it.
     pub witness: Option<Witness>,
-    /// What could be changed.
+    /// A possible change.
     pub fix: Option<Fix>,
 }
 
@@ -66,7 +66,7 @@ pub struct Diagnostic {
 pub struct Related {
     /// Where.
     pub at: Span,
-    /// What it has to do with the finding.
+    /// Its connection with the finding.
     pub message: String,
 }
 
@@ -80,7 +80,7 @@ pub struct Witness {
     pub request: Option<NamedRequest>,
     /// The request, as a command line.
     pub argv: Option<Vec<String>>,
-    /// What it shows: a fragment that fits after the witness.
+    /// The meaning of the witness: a fragment that fits after it.
     pub shows: String,
 }
 
@@ -175,15 +175,15 @@ impl NamedRequest {
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Fix {
-    /// Whether it may be made without being looked at.
+    /// Safety of making the change without a look at it.
     pub safety: Safety,
-    /// What it does, for people.
+    /// Description of the change, for people.
     pub message: String,
     /// The changes; they do not overlap.
     pub edits: Vec<Edit>,
 }
 
-/// Whether a fix may be made without being looked at.
+/// Safety of making a fix without a look at it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[expect(
     clippy::exhaustive_enums,
@@ -215,7 +215,7 @@ pub struct Edit {
     pub start: usize,
     /// First byte that stays.
     pub end: usize,
-    /// What comes in its place.
+    /// The text that takes its place.
     pub text: String,
 }
 

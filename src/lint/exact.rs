@@ -14,7 +14,7 @@ use crate::policy::Span;
 use crate::policy::glob::{Case, Pattern};
 use crate::policy::model::{Rule, RuleEffect};
 
-/// What exact analysis says about a policy's rules.
+/// Results of exact analysis of a policy's rules.
 #[derive(Debug, Default)]
 pub(crate) struct Exact {
     /// Allow rules that never decide.
@@ -31,7 +31,7 @@ pub(crate) struct Exact {
     pub(crate) violated: Vec<(Span, String, Witness)>,
     /// Allow rules and actions that are allowed whatever the path is.
     pub(crate) everything: Vec<(usize, String)>,
-    /// What is not known, where, and why.
+    /// Questions without an answer: the place, the question, and the bound that was met.
     pub(crate) unknown: Vec<(Span, String, Cap)>,
 }
 
@@ -128,7 +128,7 @@ impl Asker<'_, '_> {
         }
     }
 
-    /// Whether an action with a path argument is allowed for every path.
+    /// Finds out whether an action with a path argument is allowed for every path.
     fn everything(&mut self, nth: usize, rule: RuleView<'_>) {
         // Only a pattern that begins with a wildcard can be about every path.
         let begins_anywhere = self
@@ -300,7 +300,7 @@ struct Known<'s> {
     rule: RuleView<'s>,
     actions: Vec<u32>,
     runs: bool,
-    /// What its patterns begin with, in lower case.
+    /// First segments of its patterns, in lower case.
     prefixes: Vec<String>,
     /// All of its patterns begin with `**`, or it is about its actions outright.
     is_everywhere: bool,

@@ -17,7 +17,7 @@ use crate::policy::Span;
 use crate::policy::glob::{Case, Pattern};
 use crate::policy::model::{Access, Argument, PathArgument, RuleEffect, Tree};
 
-/// What a rule lets through of some places, by the argument that lets most of them.
+/// The sensitive paths that a rule exposes, for the argument that exposes the most.
 #[derive(Debug)]
 pub(crate) struct Exposed {
     pub(crate) access: Access,
@@ -25,12 +25,12 @@ pub(crate) struct Exposed {
     pub(crate) found: Vec<(&'static Place, Witness)>,
 }
 
-/// What the rules of a policy let through of one list of places for reading and one for writing.
+/// The sensitive paths of one list that the rules of a policy expose, for reading and for writing.
 #[derive(Debug, Default)]
 pub(crate) struct Exposures {
     /// By the rule's place among the rules.
     pub(crate) by_rule: Vec<(usize, Exposed)>,
-    /// What is not known, where, and why.
+    /// Questions without an answer: the place, the question, and the bound that was met.
     pub(crate) unknown: Vec<(Span, String, Cap)>,
 }
 
@@ -118,7 +118,7 @@ struct Looker<'a, 's> {
     budget: &'a Budget<'a>,
     /// For what everybody is kept out of, which places (by their patterns) are all inside it.
     covered: HashMap<PathSet, HashMap<&'static str, bool>>,
-    /// What everybody is kept out of, by action and argument.
+    /// Paths that are denied to everybody, by action and argument.
     kept_out: HashMap<(u32, &'a str), PathSet>,
     /// The rules that can keep something out, by action and argument.
     keepers: HashMap<(u32, &'a str), Vec<u32>>,
@@ -317,8 +317,8 @@ impl<'a> Looker<'a, '_> {
             .or(Some(known))
     }
 
-    /// What the rule's scopes exclude, in every case: what gets past an exclusion in another case is told by
-    /// a rule of its own.
+    /// The paths that the rule's scopes exclude, in every case: paths that pass an exclusion in another case
+    /// are reported by a rule of their own.
     fn excluded(&self, rule: RuleView<'_>, deed: Deed<'_>, argument: &Argument) -> PathSet {
         let scopes = self
             .subject

@@ -20,7 +20,7 @@ use crate::policy::source::{Node, Value};
 pub struct Fixed {
     /// The new text.
     pub text: String,
-    /// What was settled: code and line of each finding.
+    /// Findings that were settled: code and line of each.
     pub settled: Vec<(&'static str, u32)>,
 }
 

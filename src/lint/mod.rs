@@ -1,5 +1,5 @@
-//! What is wrong with a policy, valid or not: findings with places, witnesses and fixes; and a policy's own
-//! tests, run.
+//! Checks of a policy, valid or not: findings with places, witnesses and fixes; and runs of a policy's own
+//! tests.
 //!
 //! A policy that does not load is told what is wrong with it by the loader; one that loads is looked at by
 //! the rules of the catalogue, one file each in `rules`. Nothing here touches the disk: what is known of it
@@ -39,7 +39,7 @@ use crate::policy::{CompiledPolicy, PolicyErrors, SourceFile, Span};
 use rule::Findings;
 use subject::Subject;
 
-/// What was found in one policy, in reading order.
+/// Findings in one policy, in reading order.
 #[derive(Clone, Debug, Default)]
 #[non_exhaustive]
 pub struct Report {
@@ -50,7 +50,7 @@ pub struct Report {
 }
 
 impl Report {
-    /// What the loader found wrong.
+    /// The report of the loader's errors.
     #[must_use]
     pub fn of_errors(errors: &PolicyErrors) -> Report {
         let files = (0..=u16::MAX)
@@ -87,7 +87,7 @@ impl Report {
         self.files.get(usize::from(at.file))
     }
 
-    /// How many findings there are of this level.
+    /// Number of findings of this level.
     #[must_use]
     pub fn count(&self, level: Level) -> usize {
         self.diagnostics
@@ -97,11 +97,11 @@ impl Report {
     }
 }
 
-/// What a look at a policy may depend on besides the policy and its surroundings.
+/// Facts that a check may depend on besides the policy and its surroundings.
 #[derive(Clone, Copy, Default)]
 #[non_exhaustive]
 pub struct Options<'o> {
-    /// What time it is, if rules about dates are to speak.
+    /// The present time, for rules about dates; without it they say nothing.
     pub now: Option<jiff::Timestamp>,
     /// The policy that nothing may be allowed beyond.
     pub baseline: Option<&'o CompiledPolicy>,

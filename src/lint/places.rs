@@ -102,13 +102,13 @@ pub(crate) fn is_of_sources(pattern: &Pattern) -> bool {
 /// A place by the conventions of the programs that use it.
 #[derive(Debug)]
 pub(crate) struct Place {
-    /// What it is.
+    /// Pattern of the place.
     pub(crate) pattern: &'static str,
-    /// What of the pattern is something else, or nothing.
+    /// The part of the pattern that is something else, or nothing.
     pub(crate) but: &'static str,
     /// Names in it that people know. Below any directory, or from the top if the pattern is.
     pub(crate) names: &'static [&'static str],
-    /// What a deny over it is to touch, if not the pattern.
+    /// Pattern for a deny over it, if not the pattern itself.
     pub(crate) deny: Option<&'static str>,
 }
 

@@ -10,7 +10,7 @@ use crate::policy::{CompiledPolicy, Place};
 /// Who asks in a test that does not say.
 const ACTOR: &str = "test";
 
-/// How one test went.
+/// Result of one test.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct TestOutcome {
@@ -20,7 +20,7 @@ pub struct TestOutcome {
     pub id: Option<String>,
     /// The request, for people.
     pub request: String,
-    /// What differs; empty if it passed.
+    /// Differences; empty if it passed.
     pub failures: Vec<String>,
     /// The decision.
     pub decision: Decision,
@@ -126,7 +126,7 @@ pub fn request(test: &Test) -> Request {
     request.with_actor(test.actor.as_deref().unwrap_or(ACTOR))
 }
 
-/// What a test is given.
+/// Context that a test gives.
 #[must_use]
 pub fn context(test: &Test) -> Context {
     let context = test

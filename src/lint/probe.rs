@@ -132,7 +132,7 @@ fn filler(
     }
 }
 
-/// How a request is decided.
+/// Decision on a request.
 pub(crate) fn decided(subject: &Subject<'_>, request: &NamedRequest) -> Decision {
     let named = request.args.iter().fold(
         Request::named(&*request.tool, &*request.action),

@@ -17,7 +17,7 @@ pub(crate) struct Rule {
     pub(crate) check: fn(&Subject<'_>, &mut Findings<'_>),
 }
 
-/// What the user reads about a rule.
+/// Documentation of a rule, for its users.
 #[derive(Clone, Copy, Debug)]
 #[non_exhaustive]
 pub struct Page {
@@ -25,7 +25,7 @@ pub struct Page {
     pub code: &'static str,
     /// Its name, for example `dead-allow`.
     pub name: &'static str,
-    /// How much a finding weighs.
+    /// Weight of a finding.
     pub level: Level,
     /// The version of lictor it came with.
     pub since: &'static str,
@@ -53,7 +53,7 @@ impl Page {
         text
     }
 
-    /// What stands under a heading.
+    /// Text under a heading.
     #[must_use]
     pub fn section(&self, heading: &str) -> Option<String> {
         let text = self.text();

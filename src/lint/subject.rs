@@ -28,7 +28,7 @@ use crate::policy::{self, CompiledPolicy, CompiledRule, Span};
 /// Names of the workspace that a witness may be made of. Looking through as many takes about a millisecond.
 const MOST_NAMES: usize = 2_000;
 
-/// What a rule of the catalogue is given.
+/// Input of a rule of the catalogue.
 pub(crate) struct Subject<'s> {
     pub(crate) policy: &'s CompiledPolicy,
     /// The first file's text.
@@ -38,7 +38,7 @@ pub(crate) struct Subject<'s> {
     pub(crate) model: Policy,
     pub(crate) around: &'s dyn Surroundings,
     pub(crate) options: Options<'s>,
-    /// How the policy's own tests went.
+    /// Results of the policy's own tests.
     pub(crate) tests: Vec<TestOutcome>,
     scope_by_name: HashMap<String, usize>,
     analysis: OnceCell<Analysis>,
@@ -116,7 +116,7 @@ impl<'s> Subject<'s> {
         })
     }
 
-    /// What exact analysis may take. One for all questions, which remember what those before have found.
+    /// Bounds of exact analysis. One for all questions, so that each reuses the results of those before.
     pub(crate) fn budget(&self) -> &Budget<'s> {
         &self.budget
     }
@@ -139,7 +139,7 @@ impl<'s> Subject<'s> {
         witness.at_existing(self.analysis(), names, self.budget())
     }
 
-    /// What exact analysis says about the rules. Asked when first needed.
+    /// Results of exact analysis of the rules. Computed when first needed.
     pub(crate) fn exact(&self) -> &Exact {
         self.exact.get_or_init(|| exact::ask(self))
     }
@@ -312,7 +312,7 @@ impl<'s> Subject<'s> {
         accesses
     }
 
-    /// What confines a rule's runs: its own, else that of `defaults`.
+    /// Confinement of a rule's runs: its own, else that of `defaults`.
     pub(crate) fn confine(&self, rule: &'s Rule) -> Option<&Confine> {
         rule.terms
             .confine

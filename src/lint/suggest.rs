@@ -17,7 +17,7 @@ use crate::policy::source::Node;
 use crate::policy::{self, CompiledPolicy};
 use crate::reason::Reason;
 
-/// What would have to be added to a policy.
+/// Additions that a policy would need.
 #[derive(Clone, Debug, Default)]
 #[non_exhaustive]
 pub struct Suggestions {
@@ -45,7 +45,7 @@ pub struct SuggestedRule {
     pub actor: String,
     /// For each path argument its patterns.
     pub paths: BTreeMap<String, BTreeSet<String>>,
-    /// How many of the requests it would allow.
+    /// Number of the requests that it would allow.
     pub requests: u64,
 }
 
@@ -174,7 +174,7 @@ pub fn suggest(
     found
 }
 
-/// What a request lacks: a rule about this action, over these patterns of its arguments.
+/// The rule that a request lacks: about this action, over these patterns of its arguments.
 struct Wanting {
     tool: String,
     action: String,

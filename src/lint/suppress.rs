@@ -89,8 +89,8 @@ pub(super) fn apply(found: &mut Vec<Diagnostic>, suppressions: &mut [Suppression
     });
 }
 
-/// What is wrong with the comments themselves. Unless every question about what rules mean was decided, nobody knows
-/// that a comment about one silences nothing.
+/// Mistakes in the comments themselves. Unless every question about the meaning of rules was decided, nobody
+/// knows that a comment about one silences nothing.
 pub(super) fn unused(
     text: &str,
     suppressions: &[Suppression],

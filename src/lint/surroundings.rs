@@ -1,8 +1,8 @@
-//! What lies around a policy, as far as somebody has looked: the lint itself touches no disk.
+//! Surroundings of a policy, as far as they were looked at: the lint itself touches no disk.
 
 #![forbid(unsafe_code)]
 
-/// What a name of the workspace stands for.
+/// Kind of file that a name of the workspace leads to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Kind {
@@ -42,7 +42,7 @@ pub struct OpenGrant {
     pub id: String,
     /// The approval that it grants.
     pub approval: String,
-    /// What for: the same text for the same thing.
+    /// The thing that it covers: equal texts stand for the same thing.
     pub covers: String,
     /// When it was made.
     pub made: jiff::Timestamp,
@@ -100,7 +100,7 @@ pub trait Surroundings {
         None
     }
 
-    /// Whether others may write to the policy's file.
+    /// Finds out whether others may write to the policy's file.
     fn policy_writable(&self) -> Option<Writable> {
         None
     }

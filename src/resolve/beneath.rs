@@ -16,7 +16,7 @@ use crate::path::CanonicalPath;
 use crate::policy::model::DiskRules;
 use crate::reason::Reason;
 
-/// How often a look-up is tried again while the tree changes under it.
+/// Maximum number of tries of a look-up while the tree changes under it.
 pub(super) const MAX_TRIES: u32 = 16;
 
 /// Looks paths up with one `openat2` each.

@@ -1,4 +1,4 @@
-//! How much is looked at on disk for one request, over all of its paths.
+//! Bounds on the work on disk for one request, over all of its paths.
 
 #![forbid(unsafe_code)]
 
@@ -16,7 +16,7 @@ const MAX_IGNORE_BYTES: usize = 1 << 20;
 /// Most comparisons of a name with a pattern of an ignore file. Half a second of processor time.
 const MAX_COMPARISONS: usize = 50_000_000;
 
-/// What is left for the request.
+/// The rest that the request may use.
 #[derive(Debug)]
 pub(super) struct Bounds {
     entries: Cell<usize>,

@@ -1,4 +1,4 @@
-//! What a write will create: names that are not on disk yet, judged before the program makes them.
+//! Names that a write will create: they are not on disk yet, and are judged before the program makes them.
 //!
 //! An argument says where the names come from (`creates`). The path itself and the missing directories
 //! above it are known. A copy or a move makes the names of its source again at another place. Git writes
@@ -129,7 +129,7 @@ fn nearest(asking: &Asking<'_>, path: &Decided) -> Result<(CanonicalPath, Canoni
     Err(asking.refused(path, Reason::PathNotFound))
 }
 
-/// What is copied or moved into a directory that exists lies there under its own name.
+/// Judges the own name of whatever is copied or moved into a directory that exists.
 pub(super) fn into_directory(
     asking: &Asking<'_>,
     path: &Decided,

@@ -1,4 +1,4 @@
-//! What is in a directory: names in order, and what sort of file each is. No link is followed.
+//! Entries of a directory: names in order, and the kind of each file. No link is followed.
 
 #![forbid(unsafe_code)]
 

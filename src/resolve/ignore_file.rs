@@ -36,7 +36,7 @@ struct Position {
     verdict: Verdict,
 }
 
-/// What an ignore file says about a name.
+/// Verdict of an ignore file on a name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Verdict {
     Ignored,
@@ -125,7 +125,7 @@ impl IgnoreFile {
         }
     }
 
-    /// What the file says about an entry. `path` is relative to the directory of the file.
+    /// Verdict of the file on an entry. `path` is relative to the directory of the file.
     pub(super) fn verdict(&self, path: &[u8], is_directory: bool, reach: Reach) -> Option<Verdict> {
         let name = path.rsplit(|byte| *byte == b'/').next().unwrap_or(path);
         let [any, directory] = self.names.get(name).copied().unwrap_or_default();

@@ -9,17 +9,17 @@ use std::io::Read;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
-/// How much of a file the kernel reads for this line (`BINPRM_BUF_SIZE` of Linux).
+/// Number of bytes of a file that the kernel reads for this line (`BINPRM_BUF_SIZE` of Linux).
 const LINE_BYTES: u64 = 256;
 
-/// What runs a script.
+/// The program that runs a script.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Interpreter {
     pub(super) path: PathBuf,
     pub(super) starts: Starts,
 }
 
-/// What reads the script in the end.
+/// The program that reads the script in the end.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Starts {
     Itself,
@@ -27,7 +27,7 @@ pub(super) enum Starts {
     Named(PathBuf),
 }
 
-/// What runs this file; none if the kernel runs it itself.
+/// The program that runs this file; none if the kernel runs it itself.
 ///
 /// # Errors
 ///

@@ -1,4 +1,4 @@
-//! What is started: everything `exec` needs, decided and found, nothing left to interpret.
+//! A job: everything `exec` needs, decided and found, nothing left to interpret.
 
 #![forbid(unsafe_code)]
 
@@ -30,13 +30,14 @@ pub struct Job {
     pub directory: Directory,
     /// Absolute path of the workspace: `directory` is there or below.
     pub workspace: PathBuf,
-    /// What the run may use. Its timeout counts from the start of the command, its grace period from the stop signal.
+    /// Limits of the run. Its timeout counts from the start of the command, its grace period from the stop
+    /// signal.
     pub limits: Limits,
     /// The least containment.
     pub containment: Containment,
-    /// How the run is asked to end.
+    /// Way in which the run is asked to end.
     pub stop: StopSignal,
-    /// What leftovers mean.
+    /// Meaning of processes that are left behind.
     pub leaks: Leaks,
     /// The meaning of a report that is missing or does not fit.
     pub report_trouble: ReportTrouble,

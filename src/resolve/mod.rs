@@ -90,7 +90,7 @@ fn shown(path: &Path) -> String {
     path.display().to_string().escape_debug().to_string()
 }
 
-/// What resolving needs from the process around it.
+/// Facts about the process around it that resolving needs.
 #[derive(Clone, Debug, Default)]
 #[non_exhaustive]
 pub struct Host {
@@ -126,12 +126,12 @@ pub struct Command {
 struct OpenedPath {
     path: CanonicalPath,
     access: Access,
-    /// How many names a file has.
+    /// Number of names of a file.
     names: u32,
     is: Is,
 }
 
-/// What was found under a path.
+/// Kind of thing that was found under a path.
 #[derive(Clone, Debug)]
 enum Is {
     /// This file or directory.
@@ -151,7 +151,7 @@ impl Command {
         &self.decision
     }
 
-    /// What is started.
+    /// The job to start.
     #[must_use]
     pub fn job(&self) -> &Job {
         &self.job
@@ -211,7 +211,7 @@ pub enum When {
     AfterExit,
 }
 
-/// What came of asking the disk.
+/// Result of asking the disk.
 #[derive(Debug)]
 #[expect(clippy::exhaustive_enums, reason = "every caller has to look at both")]
 #[expect(clippy::large_enum_variant, reason = "made once for each request")]
@@ -522,7 +522,7 @@ impl Asking<'_> {
         Err(Refusal::new(reason, message))
     }
 
-    /// What the rules say about a path that the disk led to from a path of the request.
+    /// Judgement of the rules on a path that the disk led to from a path of the request.
     fn judge(&self, path: &Decided, found: &CanonicalPath) -> Judgement {
         judge_path(
             self.policy,

@@ -32,7 +32,7 @@ pub(crate) struct Guarded<'a> {
     pub(crate) files: &'a [PathBuf],
 }
 
-/// What may be there already.
+/// Treatment of a file that is there already.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Existing {
     /// Nothing, or an empty file that waits to be filled.
@@ -57,7 +57,7 @@ enum To {
     Empty((u64, u64)),
     /// A file that is replaced.
     Old,
-    /// What was opened before lictor was started, or a FIFO that somebody reads.
+    /// A stream that was opened before lictor was started, or a FIFO that somebody reads.
     Stream(File),
 }
 
@@ -208,7 +208,7 @@ fn is_inherited(number: u32) -> bool {
     flags.is_some_and(|flags| flags & CLOSES_ON_EXEC == 0)
 }
 
-/// What is there under the name, if it may be.
+/// The file that is there under the name, if it may be.
 fn there(
     directory: &OwnedFd,
     name: &OsStr,

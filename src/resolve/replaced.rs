@@ -225,7 +225,7 @@ fn fill(mut new: File, text: &str, like: &Metadata) -> io::Result<()> {
 mod tests {
     use super::*;
 
-    /// What a directory holds: names and texts.
+    /// Contents of a directory: names and texts.
     fn held(directory: &Path) -> Vec<(String, String)> {
         let mut held: Vec<_> = std::fs::read_dir(directory)
             .unwrap()

@@ -30,7 +30,7 @@ const MAX_BYTES: usize = 1 << 20;
 const MAX_INDEX_BYTES: usize = 256 << 20;
 const MAX_REFERENCES_BYTES: usize = 64 << 20;
 
-/// What git's configuration may hold for the repository.
+/// Files in which the repository's configuration may lie.
 const CONFIGURATION: [&str; 2] = ["config", "config.worktree"];
 
 /// Entries of a repository that none of the declared actions reads or writes by way of a link: other

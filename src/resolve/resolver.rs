@@ -52,7 +52,7 @@ pub struct Root<'a> {
     pub path: &'a Path,
 }
 
-/// What a [`Resolver`] found.
+/// Result of a [`Resolver`].
 #[derive(Debug)]
 #[expect(
     clippy::exhaustive_structs,
@@ -66,7 +66,7 @@ pub struct Found {
     pub real: Option<Vec<u8>>,
 }
 
-/// What a path of the workspace led to.
+/// The file that a path of the workspace led to.
 #[derive(Debug)]
 pub struct Opened {
     pub(super) fd: OwnedFd,
@@ -83,7 +83,7 @@ impl Opened {
         &self.identity
     }
 
-    /// What sort of file it is.
+    /// Kind of the file.
     #[must_use]
     pub fn kind(&self) -> Kind {
         self.kind
@@ -102,13 +102,13 @@ impl Opened {
     }
 }
 
-/// What sort of file it is.
+/// Kind of the file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Kind {
     /// A regular file.
     File {
-        /// How many names it has.
+        /// Number of its names.
         links: u32,
     },
     /// A directory.
@@ -149,7 +149,7 @@ pub(super) fn reason(errno: Errno) -> Reason {
     }
 }
 
-/// What `statx` says about an opened file.
+/// Result of `statx` for an opened file.
 #[derive(Clone, Debug)]
 pub(super) struct Status {
     pub(super) identity: Identity,
@@ -181,7 +181,7 @@ pub(super) fn status(fd: impl AsFd) -> Result<Status, Errno> {
     Ok(status)
 }
 
-/// What a name in a directory is, without following it.
+/// Status of a name in a directory, without following it.
 pub(super) fn status_at(
     directory: impl AsFd,
     name: impl rustix::path::Arg,

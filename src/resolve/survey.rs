@@ -18,7 +18,7 @@ use crate::policy::CompiledPolicy;
 use crate::policy::model::{Access, ArgumentKind, RuleEffect};
 use crate::reason::Reason;
 
-/// How deep directories are looked into: no path of a request has more segments.
+/// Depth to which directories are looked into: no path of a request has more segments.
 const MAX_DEPTH: usize = 64;
 
 /// One path argument of an action.
@@ -31,7 +31,7 @@ pub struct Surveyed {
     pub action: String,
     /// The argument.
     pub argument: String,
-    /// What the tool does with the path.
+    /// The tool's use of the path.
     pub access: Access,
     /// True if it is a directory that the other paths are relative to, and never a file.
     pub is_base: bool,
@@ -39,7 +39,7 @@ pub struct Surveyed {
     action_number: u32,
 }
 
-/// What would come of naming one file.
+/// Decision that naming one file would get.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Verdict {
@@ -289,7 +289,8 @@ impl Survey<'_> {
         found.is_some_and(|found| self.guarded.iter().any(|file| file.is_same_file(&found)))
     }
 
-    /// Whether a request may name it, as far as the disk goes; and where it really is, if elsewhere.
+    /// Finds out whether a request may name it, as far as the disk goes; and where it really is, if
+    /// elsewhere.
     fn on_disk(
         &self,
         directory: &OwnedFd,

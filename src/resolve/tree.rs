@@ -1,5 +1,5 @@
-//! What is below a directory argument. A tool that is given a directory reads what is in it, so the
-//! rules are asked about every entry.
+//! Judgement of a directory argument: a tool that is given a directory reads all that is in it, so the rules
+//! are asked about every entry.
 //!
 //! Two things must hold: what allows the directory must allow all of it, and no entry may be denied,
 //! need to be asked for, or have a protected name. The walk is bounded, follows no link, and its order is
@@ -88,8 +88,8 @@ impl Names {
     }
 }
 
-/// Whether the rules that allow the directory allow all that can be below it, together; else what they
-/// lack, as the end of a sentence.
+/// Returns an error, the end of a sentence, unless the rules that allow the directory together allow all that
+/// can be below it.
 ///
 /// Usually one pattern that ends in `**` does, with nothing excluded below; that is looked up. All else is
 /// decided by inclusion of languages, and what cannot be decided within its bounds is refused.
@@ -172,7 +172,7 @@ impl Walk<'_> {
         self.directory(&directory, root, &at, &rules)
     }
 
-    /// What git tracks below the root, on disk or not: it is never ignored.
+    /// Judges the files below the root that git tracks, on disk or not: they are never ignored.
     fn tracked(&self, tracked: &[Tracked], root: &Names) -> Result<(), Refusal> {
         for Tracked { name, .. } in tracked {
             let Ok(real) = found(name) else {
@@ -191,7 +191,7 @@ impl Walk<'_> {
         Ok(())
     }
 
-    /// What is ignored in the directory above the root. Nothing, if the root is ignored itself.
+    /// The ignore rules of the directory above the root. None, if the root is ignored itself.
     fn rules_above(&self, root: &Names) -> Result<Rules, Refusal> {
         let failed = |errno: Errno| self.refused(reason(errno), root.real.as_str());
         let top = CanonicalPath::workspace();
@@ -315,7 +315,7 @@ mod tests {
     use crate::resolve::Workspace;
     use crate::resolve::bounds::{Bounds, MAX_ENTRIES};
 
-    /// What comes of a tree with this many entries, when so many have been seen before.
+    /// Result for a tree with this many entries, when so many have been seen before.
     fn look(entries: usize, seen: usize) -> Result<(), Reason> {
         let place = tempfile::tempdir().unwrap();
         let root = place.path().canonicalize().unwrap();

@@ -1,5 +1,5 @@
-//! What git ignores below the workspace, as far as that is certain. What is skipped here git skips too;
-//! the other way round it need not be.
+//! Files below the workspace that git ignores, as far as that is certain. Whatever is skipped here git skips
+//! too; the reverse need not hold.
 //!
 //! Honoured are the `.gitignore` files from the top of the repository down, and only if that top is the
 //! workspace itself. Nothing that git looks up after them (`.git/info/exclude`, a user's own file) could
@@ -38,12 +38,12 @@ fn open(directory: impl AsFd, path: &Path, more: OFlags) -> Result<std::fs::File
     Ok(rustix::fs::openat(directory, path, flags, Mode::empty())?.into())
 }
 
-/// What is ignored in one directory.
+/// Ignore rules of one directory.
 #[derive(Clone, Debug)]
 pub(super) enum Rules {
     /// Nothing: it is not known what would be.
     Nothing,
-    /// What these files say, the nearest first.
+    /// The rules of these files, the nearest first.
     Files(Option<Rc<Level>>),
 }
 

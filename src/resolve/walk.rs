@@ -20,7 +20,7 @@ use crate::path::CanonicalPath;
 use crate::policy::model::DiskRules;
 use crate::reason::Reason;
 
-/// How many links one look-up follows, as in the kernel.
+/// Number of links that one look-up follows, as in the kernel.
 const MAX_LINKS: u32 = 40;
 
 /// The inode of the top of every procfs. Its links are texts; those further down are made up.
@@ -154,8 +154,8 @@ impl Walk {
         Ok(target)
     }
 
-    /// What was reached, if the way that led to it is still one: a directory that was moved out of the
-    /// root meanwhile would lead out.
+    /// The file that was reached, if the way that led to it still exists: a directory that was moved out of
+    /// the root meanwhile would lead out.
     fn finish(mut self) -> Result<Found, Errno> {
         let mut above = &self.root;
         for step in &self.below {
@@ -176,7 +176,7 @@ impl Walk {
     }
 }
 
-/// Whether a directory is still in the one that it was found in.
+/// Returns true if a directory is still in the one that it was found in.
 fn stands_in(step: &Step, above: &Step) -> Result<bool, Errno> {
     let is = |found: &Status, expected: &Step| {
         let (found, expected) = (&found.identity, &expected.status.identity);
@@ -193,7 +193,7 @@ fn stands_in(step: &Step, above: &Step) -> Result<bool, Errno> {
     }
 }
 
-/// Whether following the link would jump instead of reading a text.
+/// Returns true if following the link would jump instead of reading a text.
 fn is_made_up(link: &OwnedFd, directory: &Identity) -> Result<bool, Errno> {
     let magic = rustix::fs::fstatfs(link)?.f_type;
     let is = |known: u64| u64::try_from(magic).is_ok_and(|magic| magic == known);

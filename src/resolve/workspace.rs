@@ -46,7 +46,7 @@ pub enum WorkspaceError {
     Unusable {
         /// The path.
         path: PathBuf,
-        /// What the system said.
+        /// Error text of the system.
         why: String,
     },
 }
@@ -77,7 +77,7 @@ impl Workspace {
         Workspace::open_root_with(path, resolver)
     }
 
-    /// The same, with a way of looking paths up.
+    /// Opens a root with a given way of looking paths up.
     ///
     /// # Errors
     ///
@@ -116,8 +116,8 @@ impl Workspace {
         })
     }
 
-    /// The same, and no request writes to these files or to those in these directories, whatever they
-    /// are called here: a file may have a second name (a hard link). Meant for the policy and its record.
+    /// Adds files that no request writes to, nor to files in them if they are directories, under whichever
+    /// name: a file may have a second one (a hard link). Meant for the policy and its record.
     #[must_use]
     pub fn guarding(mut self, files: impl IntoIterator<Item = PathBuf>) -> Workspace {
         self.guarded.extend(files);
@@ -227,7 +227,7 @@ impl Workspace {
         })
     }
 
-    /// Whether a directory holds this name, and as a link.
+    /// Finds out whether a directory holds this name, and whether it is a link.
     pub(super) fn name_in(&self, directory: &Opened, name: &str) -> Result<Named, Reason> {
         match status_at(&directory.fd, name, AtFlags::empty()) {
             Ok(found) if found.file_type == FileType::Symlink => Ok(Named::Link),
@@ -258,7 +258,7 @@ impl Workspace {
     }
 }
 
-/// What a name in a directory is.
+/// Kind of a name in a directory.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Named {
     Nothing,

@@ -22,7 +22,7 @@ pub struct Written {
     before: Option<State>,
 }
 
-/// What changes when a file is written or replaced.
+/// Properties that change when a file is written or replaced.
 #[derive(Debug, PartialEq, Eq)]
 struct State {
     identity: Identity,
@@ -62,7 +62,7 @@ pub enum Unwritten {
     Unreadable {
         /// The path.
         path: CanonicalPath,
-        /// What the system said.
+        /// Error text of the system.
         why: String,
     },
 }
@@ -89,7 +89,7 @@ impl Command {
 }
 
 impl Written {
-    /// What the command has written there, if it is at most `most` bytes.
+    /// The bytes that the command has written there, if they are at most `most`.
     ///
     /// # Errors
     ///

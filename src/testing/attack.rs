@@ -19,13 +19,13 @@ use crate::resolve::{Surveyed, Workspace, WorkspaceError, resolve_paths};
 /// Most breaches that are kept: each is another way through.
 const MAX_BREACHES: usize = 20;
 
-/// How a policy is attacked.
+/// Settings of an attack on a policy.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Attack {
     /// Where the choices start. The same seed makes the same requests.
     pub seed: u64,
-    /// How many requests are made.
+    /// Number of requests to make.
     pub count: u64,
     /// Who asks.
     pub actor: String,
@@ -46,7 +46,7 @@ impl Attack {
         }
     }
 
-    /// The same in a tree that holds these files too. Those that no request may name are left out.
+    /// Adds files that the tree holds. Those that no request may name are left out.
     #[must_use]
     pub fn with_files(mut self, files: impl IntoIterator<Item = String>) -> Attack {
         let is_plain =
@@ -62,24 +62,23 @@ impl Default for Attack {
     }
 }
 
-/// What came of it.
+/// Result of an attack.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Outcome {
-    /// How many requests were made.
+    /// Number of requests that were made.
     pub tried: u64,
-    /// How many of them were allowed, disk included.
+    /// Number of them that were allowed, disk included.
     pub allowed: u64,
     /// Those that should not have been.
     pub breaches: Vec<Breach>,
-    /// How many of the allowed ones nobody can say of whether they should have been: what is below them
-    /// is too much to look at.
+    /// Number of allowed requests that cannot be judged: too much lies below their paths to look at.
     pub undecided: u64,
-    /// How many places of the policy were left out: it speaks about too many.
+    /// Number of places of the policy that were left out: it speaks about too many.
     pub left_out: u64,
 }
 
-/// What is attacked: something that decides requests in a workspace.
+/// The attacked code: a function that decides requests in a workspace.
 ///
 /// It may only tell lictor's own decisions on, or refuse them: what is allowed is judged by the
 /// [`Decision`], by the rules, and by where the paths lead.
@@ -93,7 +92,7 @@ pub struct Breach {
     pub request: Json,
     /// Where it leads.
     pub why: String,
-    /// What was done to a path of the policy's own.
+    /// Changes that were made to a path of the policy's own.
     pub tricks: Vec<&'static str>,
 }
 
@@ -147,7 +146,7 @@ pub fn attack(
     attack_decider(policy, &decide_on_disk(policy), how, directory, progress)
 }
 
-/// What lictor does before it runs something, but for looking for the program.
+/// The decision as a run makes it, but for looking for the program.
 fn decide_on_disk(
     policy: &CompiledPolicy,
 ) -> impl Fn(&Request, &Context, &Workspace) -> Decision + '_ {
@@ -392,7 +391,7 @@ impl Attacker<'_> {
     }
 }
 
-/// The same request with one thing less, in each way.
+/// Copies of the request with one thing less, in each way.
 fn smaller(request: &Request) -> Vec<Request> {
     let Some((tool, action, args)) = request.parts() else {
         return Vec::new();
@@ -510,7 +509,7 @@ rules:
         assert!(outcome.allowed > 50, "{}", outcome.allowed);
     }
 
-    /// What an attack on a faulty decider finds.
+    /// Breaches that an attack on a faulty decider finds.
     fn breaches(text: &str, decider: &Decider<'_>) -> Vec<Breach> {
         let policy = CompiledPolicy::from_yaml(text).unwrap();
         let directory = tempfile::tempdir().unwrap();

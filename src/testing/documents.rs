@@ -1,4 +1,4 @@
-//! What a policy's document is read as, to be compared with what other YAML readers see.
+//! A policy's document as it is read here, for comparison with other YAML readers.
 
 #![forbid(unsafe_code)]
 

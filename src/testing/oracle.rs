@@ -1,5 +1,5 @@
-//! Whether an allowed request should have been: asked of the disk and of the rules in the plainest way,
-//! without the code that decides.
+//! A second judgement of an allowed request: asked of the disk and of the rules in the plainest way, without
+//! the code that decides.
 //!
 //! Where a path leads is what `realpath` says. Which rules speak about that place is found by walking
 //! all rules and all patterns, one by one.
@@ -56,7 +56,7 @@ impl<'a> Oracle<'a> {
         Ok(self.of_words(decision, plan))
     }
 
-    /// Whether some allow rule has a scope that holds the path, for this argument of the action.
+    /// Returns true if some allow rule has a scope that holds the path, for this argument of the action.
     pub(super) fn is_allowed(&self, tool: u32, action: u32, argument: &str, path: &[u8]) -> bool {
         self.rules(tool, action).any(|rule| {
             rule.effect == RuleEffect::Allow

@@ -1,4 +1,4 @@
-//! What is done to a path that is allowed, so that it leads elsewhere or only looks the same.
+//! Changes to a path that is allowed, so that it leads elsewhere or only looks the same.
 //!
 //! Each trick makes one of the known attacks out of a path below a directory. By the lexical rules with
 //! their default switches, or because no scope holds it, what comes out is denied wherever only that

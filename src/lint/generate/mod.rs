@@ -1,5 +1,5 @@
-//! What a policy's own tests do not show -> tests that do: one for each rule, and one for where each scope
-//! ends.
+//! Writes tests for the points that a policy's own tests do not show: one for each rule, and one for where
+//! each scope ends.
 //!
 //! A test is made of a request that was decided, written as the policy would write it, read back from that
 //! text and run as `lictor test` runs it; only what then passes, and shows what it is for, is handed out.
@@ -31,14 +31,14 @@ use write::{Form, Spot};
 pub struct Generated {
     /// The tests, in the order of the rules and then of the scopes that they show.
     pub tests: Vec<GeneratedTest>,
-    /// What no test was found for.
+    /// The points for which no test was found.
     pub left: Vec<Left>,
     /// The text of the policy's first file with the tests; none if there are none, or its layout has no room
     /// for them.
     pub text: Option<String>,
     /// Whole per cent of the rules and boundaries that the policy's own tests show.
     pub percent_before: u8,
-    /// The same with these tests.
+    /// Coverage with these tests, in percent.
     pub percent: u8,
 }
 
@@ -48,11 +48,11 @@ pub struct Generated {
 pub struct GeneratedTest {
     /// Its name, which no other test of the policy has.
     pub id: String,
-    /// What it was made for: rules and scopes by name.
+    /// The points that it was made for: rules and scopes by name.
     pub shows: Vec<(PointKind, String)>,
     /// The test, as an item of `tests`.
     pub yaml: String,
-    /// How it went.
+    /// Its result.
     pub outcome: TestOutcome,
 }
 
@@ -125,7 +125,7 @@ pub fn generate(policy: &CompiledPolicy, options: &Options<'_>) -> Generated {
     }
 }
 
-/// What was found for one policy.
+/// Tests found for one policy.
 #[derive(Debug, Default)]
 pub(crate) struct Found {
     made: Vec<Made>,
@@ -141,7 +141,7 @@ struct Made {
     test: GeneratedTest,
     /// The test without its layout.
     node: String,
-    /// The same of what it asks and what is given.
+    /// Texts of the requests and of the facts given.
     asks: Vec<String>,
 }
 
@@ -155,7 +155,7 @@ impl Found {
         Some((&made.test.yaml, edit))
     }
 
-    /// What adds the tests of several points at once, and the first of them.
+    /// The first of the tests for several points, and the edit that adds them all.
     pub(crate) fn tests_for(
         &self,
         kind: PointKind,
@@ -331,7 +331,7 @@ struct Point<'a> {
 struct Maker<'a, 's> {
     subject: &'a Subject<'s>,
     ids: HashSet<String>,
-    /// What the tests ask, with their places among those that were made.
+    /// Requests of the tests, with their places among those that were made.
     asks: HashMap<Vec<String>, usize>,
     found: Found,
 }

@@ -18,7 +18,7 @@ use crate::lint::subject::{Deed, RuleView, Subject};
 use crate::policy::glob::{Case, Pattern};
 use crate::policy::model::{Argument, RuleEffect, Spelling};
 
-/// What was tried.
+/// Requests that were tried.
 pub(super) struct Tried {
     /// Requests that were decided as they should, each with what a test of it may be called.
     pub(super) requests: Vec<(String, Asked)>,
@@ -104,8 +104,8 @@ impl<'a, 's> Finder<'a, 's> {
         }
     }
 
-    /// What is answered where no rule has lapsed; where that shows nothing, for later times as well: other
-    /// rules may lapse before this one.
+    /// The answer where no rule has lapsed; where that shows nothing, for later times as well: other rules
+    /// may lapse before this one.
     fn at_any_time(&self, ask: &dyn Fn(&Analysis) -> Answer<Witness>) -> Answer<Witness> {
         let mut answer = ask(self.subject.analysis());
         let lapses: BTreeSet<_> = self
@@ -219,7 +219,7 @@ impl<'a, 's> Finder<'a, 's> {
             .collect()
     }
 
-    /// The same about a file in the directory that a witness names, where that says as much.
+    /// A request about a file in the directory that a witness names, where that shows as much.
     fn better(
         &self,
         rule: RuleView<'_>,
@@ -385,7 +385,7 @@ impl<'a, 's> Finder<'a, 's> {
         })
     }
 
-    /// The same request with a path that climbs out of a pattern.
+    /// A copy of the request with a path that climbs out of a pattern.
     fn climbing(
         &self,
         asked: &Asked,
@@ -424,7 +424,7 @@ fn not_known(cap: Cap) -> String {
     format!("whether it ever decides is not known: {cap}")
 }
 
-/// What a test is called: `allow-run-tests`. A rule that begins with the effect keeps its name.
+/// Name of a test: `allow-run-tests`. A rule that begins with the effect keeps its name.
 fn name(effect: &str, of: &str) -> String {
     let begins = of.strip_prefix(effect);
     if begins.is_some_and(|rest| rest.starts_with('-') || rest.is_empty()) {

@@ -64,7 +64,7 @@ pub(super) fn test(
     format!("{{{}}}", parts.join(", "))
 }
 
-/// What is asked.
+/// Text of the request.
 fn request(form: &Form<'_>, asked: &Asked) -> String {
     match form {
         Form::Run(words) => {
@@ -270,7 +270,7 @@ fn ends_with_comma(text: &str, at: usize) -> bool {
         .is_some_and(|before| before.trim_end().ends_with([',', '{']))
 }
 
-/// What follows on the same line, without its end.
+/// The rest of the line, without its end.
 fn rest_of_line(text: &str, at: usize) -> Option<&str> {
     let rest = text.get(at..)?;
     let line = rest.split('\n').next().unwrap_or("");

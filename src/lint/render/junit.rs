@@ -12,7 +12,7 @@ use crate::text::is_odd;
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Case {
-    /// What it is called.
+    /// Name of the suite or case.
     pub name: String,
     /// The file it is about.
     pub file: String,

@@ -155,7 +155,7 @@ fn look_alikes(subject: &Subject<'_>, out: &mut Findings<'_>) {
     }
 }
 
-/// What two names have in common that look alike.
+/// The common form of names that look alike.
 fn skeleton(name: &str) -> String {
     name.chars()
         .map(|c| match c {

@@ -175,7 +175,7 @@ pub(super) fn check(subject: &Subject<'_>, out: &mut Findings<'_>) {
     }
 }
 
-/// What kind of runner a program is. A version behind the name is left out: `python3.12`.
+/// Kind of runner that a program is. A version behind the name is left out: `python3.12`.
 fn kind(program: &str) -> Option<&'static str> {
     let name = program.rsplit('/').next().unwrap_or(program);
     let stem = name.trim_end_matches(|c: char| c.is_ascii_digit() || c == '.' || c == '-');

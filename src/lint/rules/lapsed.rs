@@ -154,7 +154,7 @@ mod tests {
         }
     }
 
-    /// What is found at noon of the day 100, with grants given as id, what for, first and last day.
+    /// Checks the findings at noon of the day 100, with grants given as id, subject, first and last day.
     #[track_caller]
     fn check(grants: &[(&str, &str, i64, i64)], expected: &[&str]) {
         let policy = CompiledPolicy::from_yaml(

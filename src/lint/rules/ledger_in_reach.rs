@@ -143,7 +143,7 @@ fn place(subject: &Subject<'_>) -> Option<String> {
     (!below.is_empty()).then(|| below.join("/"))
 }
 
-/// What opens a file of the ledger for writing, were it not for the rule that is compiled in.
+/// The allow that would open a file of the ledger for writing, were it not for the rule that is compiled in.
 fn write_scope(subject: &Subject<'_>, file: &str) -> Option<(String, Span, Witness)> {
     for (pattern, scope, at) in subject.confined_writes() {
         if pattern.matches(file) && !scope.exclude.iter().any(|(out, _)| out.matches(file)) {

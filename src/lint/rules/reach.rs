@@ -1,4 +1,4 @@
-//! How it is told which well-known places a rule reaches, and the deny rule that would keep them.
+//! Reports which well-known places a rule reaches, and the deny rule that would keep them.
 
 #![forbid(unsafe_code)]
 
@@ -31,7 +31,7 @@ pub(super) fn others(names: &[&str]) -> &'static str {
     }
 }
 
-/// What is done to a path.
+/// Verb for an access to a path.
 pub(super) fn verb(access: Access) -> &'static str {
     match access {
         Access::Read => "read",
@@ -41,7 +41,7 @@ pub(super) fn verb(access: Access) -> &'static str {
 }
 
 impl Exposed {
-    /// The same without some places.
+    /// A copy without some places.
     pub(super) fn without(&self, is_left_out: impl Fn(&str) -> bool) -> Exposed {
         let kept = self
             .found

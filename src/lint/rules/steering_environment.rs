@@ -69,7 +69,7 @@ pub(super) fn check(subject: &Subject<'_>, out: &mut Findings<'_>) {
     }
 }
 
-/// What there is to say about a name that is passed on, and what to do.
+/// Message and advice about a name that is passed on.
 fn of_inherited(name: &str) -> Option<(String, &'static str)> {
     if is_harmless(name) {
         return None;
