@@ -4,8 +4,10 @@
 #   ./test.sh          everything, as it has to pass before a change lands
 #   ./test.sh --quick  formatting, lints and tests only; installs nothing
 #
-# Plain `cargo test` needs nothing but Rust; what it leaves out, it says. Set LICTOR_FUZZ_SECONDS to search
-# for new inputs with each fuzz target for that long; without it, each runs the same few thousand.
+# Plain `cargo test` needs nothing but Rust; what it leaves out, it says. Here a test fails if what it needs is not
+# there. LICTOR_TEST_REQUIRE, if you set it, names what has to be there (names of tests/support/need.rs, with commas).
+# Set LICTOR_FUZZ_SECONDS to search for new inputs with each fuzz target for that long; without it, each runs the same
+# few thousand.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")"
 
@@ -13,7 +15,7 @@ quick=false
 case "${1-}" in
     "") ;;
     --quick) quick=true ;;
-    *) sed -n '2,8s/^# \{0,1\}//p' "$0"; exit 2 ;;
+    *) sed -n '2,10s/^# \{0,1\}//p' "$0"; exit 2 ;;
 esac
 fuzz_seconds=${LICTOR_FUZZ_SECONDS-}
 export CARGO_TERM_COLOR=${CARGO_TERM_COLOR:-auto}
@@ -39,7 +41,7 @@ need() {
 if ! $quick; then
     step "what the tests need"
     need g++ jq python3 python3-venv golang-go golang-golang-x-mod-dev golang-golang-x-crypto-dev bubblewrap openssh-client openssh-server gdb \
-        strace tmux zsh busybox mksh chromium
+        strace tmux zsh busybox mksh chromium ripgrep
     command -v npm >/dev/null || need npm # it may have come with node
     # A pytest of its own, outside every workspace that a test makes.
     venv=$PWD/target/test-venv
@@ -77,6 +79,13 @@ if ! $quick; then
     for name in go jq; do
         found=$(command -v "$name") && export "LICTOR_TEST_${name^^}=$found"
     done
+    # What is there now. A test that lacks it fails; without root, when not all could be installed, it says so.
+    require=()
+    if [ "$(id -u)" -eq 0 ]; then
+        require+=(agents bwrap cargo cc chromium gdb git go jq jsonschema landlock npm node openssl pid-namespace)
+        require+=(pytest python python3 ripgrep root sarif-schema script setpriv shells ssh sshd strace tmux unshare)
+    fi
+    export LICTOR_TEST_REQUIRE=${LICTOR_TEST_REQUIRE-$(IFS=,; echo "${require[*]}")}
 fi
 
 step "formatting"

@@ -3,6 +3,7 @@
 //! `LICTOR_TEST_AGENTS` names the directory with the programs `claude` and `codex`, which `test.sh` installs. Without
 //! it the tests say that they are not run.
 
+use crate::support::need;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
@@ -22,11 +23,7 @@ rules:
 
 /// The programs of the agents; none if they are not to be run.
 fn agents() -> Option<PathBuf> {
-    let found = std::env::var_os("LICTOR_TEST_AGENTS").map(PathBuf::from);
-    if found.is_none() {
-        eprintln!("not run: LICTOR_TEST_AGENTS names no directory with `claude` and `codex`");
-    }
-    found
+    need::named("agents").map(PathBuf::from)
 }
 
 /// The model, ended with the test.

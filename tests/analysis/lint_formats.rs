@@ -1,6 +1,7 @@
 //! What `lictor lint` hands to other programs: SARIF that fits its schema, with exact regions and fixes;
 //! workflow commands; JUnit; and `--fix`, which keeps what a policy says.
 
+use crate::support::need;
 use std::process::{Command, Stdio};
 
 use crate::support::program::Place;
@@ -77,18 +78,12 @@ fn sarif_points_at_the_bytes_and_carries_fixes() {
 
 #[test]
 fn sarif_fits_the_schema() {
-    let Some(python) = std::env::var_os("LICTOR_TEST_JSONSCHEMA") else {
-        eprintln!(
-            "not run: LICTOR_TEST_JSONSCHEMA names no python with jsonschema; test.sh makes one"
-        );
+    let Some(python) = need::named("jsonschema") else {
         return;
     };
     let place = place();
     let sarif = place.lictor(["lint", "--format", "sarif"]).end();
-    let Some(schema) = std::env::var_os("LICTOR_TEST_SARIF_SCHEMA") else {
-        eprintln!(
-            "not run: LICTOR_TEST_SARIF_SCHEMA names no schema of SARIF 2.1.0; test.sh fetches one"
-        );
+    let Some(schema) = need::named("sarif-schema") else {
         return;
     };
     let script = r"

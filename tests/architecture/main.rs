@@ -16,6 +16,7 @@ use std::path::Path;
 use std::sync::LazyLock;
 
 mod names;
+mod tests_themselves;
 
 use names::{Named, names};
 
@@ -402,7 +403,34 @@ fn sources() -> &'static [Source] {
 }
 
 fn read_sources() -> Vec<Source> {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    let read = |(name, text): (String, String)| {
+        let mut module: Vec<String> = name
+            .trim_end_matches(".rs")
+            .split('/')
+            .map(str::to_owned)
+            .collect();
+        if matches!(module.last().unwrap().as_str(), "mod" | "lib" | "main") {
+            module.pop();
+        }
+        let names = names(&text, &module);
+        Source {
+            name,
+            module,
+            text,
+            names,
+        }
+    };
+    let found: Vec<Source> = files_below("src").into_iter().map(read).collect();
+    assert!(
+        found.len() > 50,
+        "the sources are not where they are looked for"
+    );
+    found
+}
+
+/// Every Rust file below a directory of this package: its path from there, and its text, in order.
+fn files_below(directory: &str) -> Vec<(String, String)> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join(directory);
     let mut found = Vec::new();
     let mut folders = vec![root.clone()];
     while let Some(folder) = folders.pop() {
@@ -411,36 +439,13 @@ fn read_sources() -> Vec<Source> {
             if path.is_dir() {
                 folders.push(path);
             } else if path.extension().is_some_and(|extension| extension == "rs") {
-                let name = path
-                    .strip_prefix(&root)
-                    .unwrap()
-                    .to_str()
-                    .unwrap()
-                    .replace('\\', "/");
-                let mut module: Vec<String> = name
-                    .trim_end_matches(".rs")
-                    .split('/')
-                    .map(str::to_owned)
-                    .collect();
-                if matches!(module.last().unwrap().as_str(), "mod" | "lib" | "main") {
-                    module.pop();
-                }
+                let name = path.strip_prefix(&root).unwrap().to_str().unwrap();
                 let text = fs::read_to_string(&path).unwrap();
-                let names = names(&text, &module);
-                found.push(Source {
-                    name,
-                    module,
-                    text,
-                    names,
-                });
+                found.push((name.replace('\\', "/"), text));
             }
         }
     }
-    found.sort_by(|a, b| a.name.cmp(&b.name));
-    assert!(
-        found.len() > 50,
-        "the sources are not where they are looked for"
-    );
+    found.sort();
     found
 }
 

@@ -1,5 +1,6 @@
 //! What lies around a policy: which one counts, which programs are trusted, what a run gets for an environment.
 
+use crate::support::need;
 use std::os::unix::fs::{PermissionsExt, chown};
 use std::path::Path;
 
@@ -18,11 +19,11 @@ fn mode(path: &Path, mode: u32) {
 
 /// Gives a file to another user; false without the right to, which is said.
 fn given_away(path: &Path) -> bool {
-    let given = chown(path, Some(65_534), Some(65_534)).is_ok();
-    if !given {
-        eprintln!("not run: giving files to another user needs root");
+    let given = chown(path, Some(65_534), Some(65_534));
+    if let Err(error) = &given {
+        need::lacks("root", error);
     }
-    given
+    given.is_ok()
 }
 
 fn policy_in_force(place: &Place) -> (String, String) {

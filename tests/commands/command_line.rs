@@ -1,6 +1,7 @@
 //! The program's promises to other programs: exit codes, JSON shapes, what is recorded, which policy is
 //! in force and who asks. Run as root, everything is tried a second time as an ordinary user.
 
+use crate::support::need;
 use crate::support::program;
 use std::io::{BufRead, BufReader, Read};
 use std::os::unix::fs::PermissionsExt;
@@ -975,8 +976,7 @@ fn the_command_sees_nothing_of_the_ledger_in_the_first_run_either() {
     let evidence =
         call(&place, &["run", "--json"], &["sh", "-c", &script]).json()["evidence"].take();
     if evidence["containment"]["level"] != "pid-namespace" {
-        println!("not run: there are no mount namespaces here");
-        return;
+        return need::lacks("pid-namespace", evidence);
     }
     assert!(ledger.join("key").exists());
     assert_eq!(evidence["stdout"]["text"], "", "{evidence:#}");
@@ -1219,9 +1219,8 @@ fn a_policy_that_others_may_write_is_not_used() {
 fn a_policy_of_somebody_else_is_not_used() {
     let place = place();
     let file = place.work().join("lictor.yaml");
-    if std::os::unix::fs::chown(&file, Some(1002), Some(1002)).is_err() {
-        eprintln!("not run: only root can give a file away");
-        return;
+    if let Err(error) = std::os::unix::fs::chown(&file, Some(1002), Some(1002)) {
+        return need::lacks("root", error);
     }
     let answer = place.lictor(ASK_WHICH).end().ends_with_code(1);
     assert!(answer.stderr.contains("somebody else"), "{answer:?}");

@@ -2,6 +2,7 @@
 //! readers, whatever a policy, a record, names of files and arguments hold. The output of a command that `run` passes on is
 //! the one exception.
 
+use crate::support::need;
 use std::ffi::OsString;
 use std::os::unix::ffi::OsStringExt as _;
 use std::path::Path;
@@ -478,8 +479,7 @@ rules: [{id: r, allow: python3.run, within: all, limits: {timeout: 1s, grace: 10
 defaults: {program_path: [/usr/bin, /bin]}
 "#;
     if !Path::new("/usr/bin/python3").exists() {
-        println!("not run: there is no /usr/bin/python3");
-        return;
+        return need::lacks("python3", "there is no /usr/bin/python3");
     }
     let place = Place::with_policy(policy);
     // The name of one, and what the kernel knows of another that has no command line.

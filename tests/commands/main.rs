@@ -4,7 +4,6 @@
     clippy::disallowed_methods,
     clippy::indexing_slicing,
     clippy::panic,
-    clippy::print_stderr,
     clippy::unwrap_used,
     reason = "a test starts programs, says what it leaves out, and fails by panicking"
 )]

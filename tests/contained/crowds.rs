@@ -2,6 +2,7 @@
 //!
 //! Each takes a session of its own, and with it a share of the processors as large as its supervisor's.
 
+use crate::support::need;
 use std::time::{Duration, Instant};
 
 use crate::twice::{Test, test};
@@ -50,7 +51,7 @@ fn ends_in_time(crowd: &str) {
     let executor = Posix::new();
     job.containment = Containment::AtLeast(Level::PidNamespace);
     if let Err(error) = executor.prepare(&job) {
-        return println!("not run: {error}");
+        return need::lacks("pid-namespace", error);
     }
     let started = Instant::now();
     let evidence = contract::run(&executor, &job, &mut ());

@@ -3,6 +3,7 @@
 //!
 //! A command prints a line for each thing that it reached.
 
+use crate::support::need;
 use std::ffi::CString;
 use std::fs::{self, File, OpenOptions};
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
@@ -12,7 +13,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
-use crate::twice::{ORDINARY_USER, Test, become_user, is_root, test};
+use crate::twice::{ORDINARY_USER, Test, become_user, test, works};
 use lictor::evidence::{Evidence, Level, Status};
 use lictor::executor::contract;
 use lictor::executor::{Directory, Executor, Job, Posix};
@@ -126,18 +127,6 @@ fn run(job: &Job) -> Evidence {
     contract::run(&Posix::new(), job, &mut ())
 }
 
-#[track_caller]
-fn works(level: Level) -> bool {
-    let trials = Posix::new().trial().unwrap();
-    let works = trials
-        .iter()
-        .any(|trial| trial.level == level && trial.error.is_none());
-    if !works {
-        println!("not run: no {}", level.name());
-    }
-    works
-}
-
 fn said(evidence: &Evidence) -> String {
     let stderr = evidence.stderr.text.to_lossy();
     assert_eq!(evidence.status, Status::Pass, "{evidence:#?}\n{stderr}");
@@ -168,7 +157,7 @@ pub(crate) fn be_host(name: &str, words: &[&str]) {
             // Mounts of this process only, made with root's rights or in a user namespace.
             own_mounts(binds);
             let user: u32 = user.parse().unwrap();
-            if user != 0 && is_root() {
+            if user != 0 && need::is_root() {
                 let words = ["--host", "hidden"];
                 become_user(user, &words);
             }
@@ -422,8 +411,7 @@ fn device_files_elsewhere_are_none() {
     // SAFETY: the name is a terminated string. The device is the one of `/dev/zero`.
     let made = unsafe { libc::mknod(name.as_ptr(), libc::S_IFCHR | 0o666, libc::makedev(1, 5)) };
     if made != 0 {
-        println!("not run: no device file can be made here");
-        return;
+        return need::lacks("root", "no device file can be made");
     }
     open(&node).unwrap();
     let evidence = run(&inside("open", &[node.to_str().unwrap()]));
@@ -483,7 +471,7 @@ fn open_settings(_: &[&str]) {
                 }
                 let path = entry.path();
                 // What any user may open without being able to write; and what a new namespace has of its own.
-                let is_own = !is_root()
+                let is_own = !need::is_root()
                     && (path.ends_with("kernel/pid_max")
                         || path.components().any(|part| part.as_os_str() == "user"));
                 if path.ends_with("kernel/ns_last_pid") || is_own {
@@ -636,7 +624,7 @@ fn leave_ipc(_: &[&str]) {
 
 /// Mounts each second of `binds` over the one behind it, in a mount namespace of this process's own.
 fn own_mounts(binds: &[&str]) {
-    if is_root() {
+    if need::is_root() {
         // SAFETY: has no precondition.
         assert_eq!(unsafe { libc::unshare(libc::CLONE_NEWNS) }, 0);
     } else {
@@ -717,7 +705,7 @@ fn hidden_under_each_name() {
         "other",
     ];
     let names: Vec<String> = names.iter().map(|name| format!("{top}/{name}")).collect();
-    let users: &[u32] = if is_root() {
+    let users: &[u32] = if need::is_root() {
         &[0, ORDINARY_USER]
     } else {
         &[ORDINARY_USER]
@@ -837,14 +825,13 @@ impl Drop for Delegated {
 
 /// Calls `check` with cgroups of root's, and with such that were given to an ordinary user.
 fn in_delegated(check: fn(&Delegated, u32)) {
-    if !works(Level::PidNamespace) || !is_root() {
-        println!("not run: cgroups are given by root only");
+    if !works(Level::PidNamespace) || !need::root("cgroups are given by root only") {
         return;
     }
     for owner in [0, ORDINARY_USER] {
         match Delegated::new(owner) {
             Some(delegated) => check(&delegated, owner),
-            None => println!("not run: no cgroup can be made here"),
+            None => need::lacks("cgroup", "none can be made"),
         }
     }
 }
@@ -942,9 +929,8 @@ fn limits_cannot_be_lifted() {
     in_delegated(|delegated, owner| {
         let mut job = contract::job(&["/bin/true"]);
         job.limits.processes = Some(20);
-        if Posix::new().prepare(&job).is_err() {
-            println!("not run: processes cannot be limited here");
-            return;
+        if let Err(error) = Posix::new().prepare(&job) {
+            return need::lacks("cgroup", error);
         }
         let (evidence, _) = delegated.run(owner, "20", &["many"]);
         let text = evidence.stdout.text.to_lossy();
@@ -1071,8 +1057,7 @@ fn keys_are_not_found() {
         )
     };
     if added < 0 || keyctl([SEARCH, SESSION], &name) < 0 {
-        println!("not run: no keys can be made here");
-        return;
+        return need::lacks("keys", "none can be made");
     }
     for level in [Level::Subreaper, Level::Cgroup, Level::PidNamespace] {
         if works(level) {
@@ -1105,8 +1090,7 @@ fn abstract_sockets_are_out_of_reach() {
     use std::os::linux::net::SocketAddrExt;
     use std::os::unix::net::{SocketAddr, UnixListener};
     if Posix::new().landlock_abi().is_none_or(|abi| abi < 6) {
-        println!("not run: this kernel cannot do so");
-        return;
+        return need::lacks("landlock", "the kernel has no version 6 of it");
     }
     let name = format!("lictor-test-{}", std::process::id());
     let address = SocketAddr::from_abstract_name(&name).unwrap();
@@ -1183,7 +1167,7 @@ fn ordinary_programs_work() {
     ] {
         let place = directory();
         if !is_there(program) {
-            println!("not run: no {program}");
+            need::lacks(program, "it is not installed");
             continue;
         }
         let mut job = contract::shell(script);

@@ -21,6 +21,10 @@ mod no_orphans;
 mod real_suites;
 mod twice;
 
+#[path = "../support/mod.rs"]
+#[expect(dead_code, reason = "other tests use more of it")]
+mod support;
+
 use std::path::Path;
 use std::process::ExitCode;
 

@@ -11,7 +11,7 @@ use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
 use crate::escape::{self, ESCAPES, Escape, Leader};
-use crate::twice::{Test, test};
+use crate::twice::{Test, test, works};
 use lictor::evidence::{EmptyProof, Evidence, Level, ProcView, Status, StopReason};
 use lictor::executor::contract::{self, ANY, LOCAL};
 use lictor::executor::{
@@ -108,7 +108,6 @@ pub(crate) fn tests() -> Vec<Test> {
     ];
     for (level, _) in PROOFS {
         if !works(level) {
-            println!("note: {} does not work here", level.name());
             continue;
         }
         for (name, promise) in ANY.iter().chain(LOCAL) {
@@ -124,13 +123,6 @@ pub(crate) fn tests() -> Vec<Test> {
         }
     }
     tests
-}
-
-fn works(level: Level) -> bool {
-    let trials = Posix::new().trial().unwrap();
-    trials
-        .iter()
-        .any(|trial| trial.level == level && trial.error.is_none())
 }
 
 /// Cancels once `ready` was printed, if somebody really holds the lock.

@@ -3,13 +3,14 @@
 //!
 //! What is not installed, or out of an ordinary user's reach, is said to be not run.
 
+use crate::support::need;
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use crate::twice::{Test, is_root, test};
+use crate::twice::{Test, test};
 use lictor::evidence::{Level, Status};
 use lictor::executor::contract;
 use lictor::executor::{Directory, Posix};
@@ -48,14 +49,18 @@ impl Suite {
             path,
             env: Vec::new(),
         };
-        for (program, word) in programs {
-            let found = suite.command(program).arg(word).output();
-            if !found.is_ok_and(|output| output.status.success()) {
-                println!("not run: there is no {program} that this user can start");
-                return None;
-            }
+        let is_there = |(program, word): &(&str, &str)| suite.has(program, word);
+        programs.iter().all(is_there).then_some(suite)
+    }
+
+    /// Returns true if the program can be started with this word; says so if not.
+    fn has(&self, program: &str, word: &str) -> bool {
+        let found = self.command(program).arg(word).output();
+        let has = found.is_ok_and(|output| output.status.success());
+        if !has {
+            need::lacks(program, "this user can start none");
         }
-        Some(suite)
+        has
     }
 
     fn search(&self) -> String {
@@ -88,7 +93,7 @@ impl Suite {
         for trial in Posix::new().trial().unwrap() {
             let level = trial.level;
             if let Some(error) = trial.error {
-                println!("not run at {}: {error}", level.name());
+                need::lacks(level.name(), error);
                 continue;
             }
             self.check_at(level, script, said);
@@ -122,8 +127,7 @@ impl Suite {
 }
 
 fn pytest() {
-    let Some(pytest) = std::env::var_os("LICTOR_TEST_PYTEST").map(PathBuf::from) else {
-        println!("not run: LICTOR_TEST_PYTEST names no pytest");
+    let Some(pytest) = need::named("pytest").map(PathBuf::from) else {
         return;
     };
     let path = vec![pytest.parent().unwrap_or(Path::new("/")).to_owned()];
@@ -229,7 +233,7 @@ fn chromium() {
         "<p id=a></p><script>a.textContent = 6 * 7</script>",
     );
     // Its own sandbox refuses root, with or without lictor.
-    let sandbox = if is_root() { "--no-sandbox" } else { "" };
+    let sandbox = if need::is_root() { "--no-sandbox" } else { "" };
     let script = format!(
         "chromium --headless {sandbox} --disable-gpu --no-first-run --user-data-dir=\"$PWD/profile\" --dump-dom \"file://$PWD/page.html\""
     );
@@ -247,17 +251,18 @@ impl Drop for Server {
 }
 
 fn git_over_ssh() {
-    let Some(suite) = Suite::new(&[("git", "--version"), ("ssh", "-V")]) else {
+    let Some(suite) = Suite::new(&[("git", "--version")]) else {
         return;
     };
     let sshd = Path::new("/usr/sbin/sshd");
     if !sshd.exists() {
-        println!("not run: there is no sshd");
-        return;
+        return need::lacks("sshd", "it is not installed");
     }
     let has_entry = suite.command("whoami").output().unwrap().status.success();
     if !has_entry {
-        println!("not run: ssh refuses a user without an entry");
+        return need::lacks("user-name", "ssh refuses a user without one");
+    }
+    if !suite.has("ssh", "-V") {
         return;
     }
     let place = suite.place.path();
@@ -281,7 +286,7 @@ fn git_over_ssh() {
              PidFile none\nStrictModes no\nUsePAM no\nPermitRootLogin yes\n"
         ),
     );
-    if is_root() {
+    if need::is_root() {
         fs::create_dir_all("/run/sshd").unwrap();
         fs::set_permissions("/run/sshd", fs::Permissions::from_mode(0o755)).unwrap();
     }

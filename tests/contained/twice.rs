@@ -8,8 +8,24 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
 use std::time::Instant;
 
+use lictor::evidence::Level;
+use lictor::executor::Posix;
+
+use crate::support::need;
+
 /// Who runs the tests a second time.
 pub(crate) const ORDINARY_USER: u32 = 1001;
+
+/// Returns true if this level works here, and says it if not.
+pub(crate) fn works(level: Level) -> bool {
+    let trials = Posix::new().trial().unwrap();
+    let trial = trials.into_iter().find(|trial| trial.level == level);
+    let error = trial.unwrap().error;
+    if let Some(error) = &error {
+        need::lacks(level.name(), error);
+    }
+    error.is_none()
+}
 
 /// One claim.
 pub(crate) struct Test {
@@ -31,11 +47,6 @@ pub(crate) fn test(name: impl Into<String>, claim: impl Fn() + 'static) -> Test 
         name: name.into(),
         claim: Box::new(claim),
     }
-}
-
-pub(crate) fn is_root() -> bool {
-    // SAFETY: has no precondition.
-    unsafe { libc::geteuid() == 0 }
 }
 
 /// Drops all privileges and starts again: a process that has changed its user cannot look into its
@@ -61,7 +72,7 @@ pub(crate) fn run_tests(
     beside: fn(&Path) -> Vec<PathBuf>,
 ) -> ExitCode {
     let (mut passed, mut failed) = (0, Vec::new());
-    let user = if is_root() { "root" } else { "user" };
+    let user = if need::is_root() { "root" } else { "user" };
     for test in tests {
         let name = format!("{user}: {}", test.name);
         if filter.is_some_and(|filter| !name.contains(filter)) {
@@ -80,7 +91,7 @@ pub(crate) fn run_tests(
         "\n{user}: {passed} passed; {} failed {failed:?}\n",
         failed.len()
     );
-    if !is_root() {
+    if !need::is_root() {
         return if failed.is_empty() {
             ExitCode::SUCCESS
         } else {
@@ -93,6 +104,7 @@ pub(crate) fn run_tests(
     std::fs::set_permissions(&copy, std::fs::Permissions::from_mode(0o755)).unwrap();
     let others = beside(&copy);
     let status = Command::new(&copy)
+        .env(need::REQUIRE, need::required_of_everybody())
         .args(["--as", &ORDINARY_USER.to_string()])
         .args(filter)
         .status()

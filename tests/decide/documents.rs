@@ -1,5 +1,6 @@
 //! Documents: what loads is read as the same values by other YAML readers, and no text makes anything panic.
 
+use crate::support::need;
 use std::fmt::Write as _;
 use std::io::Write as _;
 use std::process::{Command, Stdio};
@@ -248,8 +249,7 @@ json.dump(answers, sys.stdout)
 /// PyYAML is what most tools in Python read with: a YAML 1.1 reader.
 #[test]
 fn what_loads_is_the_same_to_pyyaml() {
-    let Some(python) = std::env::var_os("LICTOR_TEST_JSONSCHEMA") else {
-        eprintln!("not run: LICTOR_TEST_JSONSCHEMA names no Python with PyYAML");
+    let Some(python) = need::named("jsonschema") else {
         return;
     };
     let accepted = accepted(20_000, 11);

@@ -6,7 +6,6 @@
     clippy::indexing_slicing,
     clippy::needless_pass_by_value,
     clippy::panic,
-    clippy::print_stderr,
     clippy::string_slice,
     clippy::type_complexity,
     clippy::unwrap_used,

@@ -3,6 +3,7 @@
 //!
 //! Needs Python, which `test.sh` names.
 
+use crate::support::need;
 use std::io::Write;
 use std::process::{Command, Stdio};
 
@@ -10,8 +11,6 @@ use lictor::path::{Switches, Syntax, lexical};
 use proptest::prelude::*;
 use proptest::strategy::ValueTree;
 use proptest::test_runner::TestRunner;
-
-const PYTHON: &str = "LICTOR_TEST_PYTHON";
 
 /// Reads pairs of what was written and its canonical form, prints those that it sees otherwise.
 const ORACLE: &str = r#"
@@ -56,8 +55,7 @@ fn path() -> impl Strategy<Value = String> {
 
 #[test]
 fn python_sees_no_path_otherwise_that_is_allowed() {
-    let Some(python) = std::env::var_os(PYTHON) else {
-        eprintln!("not run: {PYTHON} does not name a Python");
+    let Some(python) = need::named("python") else {
         return;
     };
     let mut runner = TestRunner::deterministic();

@@ -5,6 +5,7 @@
 //! 2020-12, and that a validator of others says the same, is tested where Python's is to be had
 //! (`LICTOR_TEST_JSONSCHEMA` names a python with `jsonschema` and `PyYAML`; `test.sh` makes one).
 
+use crate::support::need;
 use std::collections::HashMap;
 use std::process::Command;
 
@@ -264,10 +265,7 @@ fn every_key_has_a_description_or_a_name_for_it() {
 
 #[test]
 fn another_validator_says_the_same() {
-    let Some(python) = std::env::var_os("LICTOR_TEST_JSONSCHEMA") else {
-        eprintln!(
-            "not run: LICTOR_TEST_JSONSCHEMA names no python with jsonschema and PyYAML; test.sh makes one"
-        );
+    let Some(python) = need::named("jsonschema") else {
         return;
     };
     let script = r"

@@ -4,6 +4,7 @@
 //! Rows that decide need only this crate. Rows that run need a pytest outside every workspace; it is
 //! named by `LICTOR_TEST_PYTEST`, and without it they say that they did not run.
 
+use crate::support::need;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -339,11 +340,7 @@ fn files_are_denied_through_a_symlink() {
 
 /// The pytest to test with, if there is one.
 fn pytest() -> Option<PathBuf> {
-    let found = std::env::var_os("LICTOR_TEST_PYTEST").filter(|path| !path.is_empty());
-    if found.is_none() {
-        eprintln!("not run: LICTOR_TEST_PYTEST names no pytest");
-    }
-    found.map(PathBuf::from)
+    need::named("pytest").map(PathBuf::from)
 }
 
 /// A workspace under the preset, with one line changed: where programs are found.

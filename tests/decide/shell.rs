@@ -1,5 +1,6 @@
 //! Shell text: what is accepted is read alike by the shells that are installed, everything else is refused.
 
+use crate::support::need;
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
@@ -366,7 +367,7 @@ fn shells() -> Vec<&'static [&'static str]> {
             .any(|directory| Path::new(directory).join(shell[0]).exists())
     });
     if !missing.is_empty() {
-        eprintln!("not run: the shells {missing:?}, which are not installed");
+        need::lacks("shells", format!("{missing:?}"));
     }
     assert!(!installed.is_empty(), "no shell is installed");
     installed

@@ -1,5 +1,6 @@
 //! What the disk says about paths: links, mounts, odd files and trees, by both ways of looking them up.
 
+use crate::support::need;
 use crate::support::ordinary;
 use std::ffi::OsStr;
 use std::fs;
@@ -275,7 +276,7 @@ fn files_that_are_neither_file_nor_directory_are_told_apart() {
         nix::libc::makedev(1, 3),
     ) {
         Ok(()) => odd.push("device"),
-        Err(errno) => eprintln!("not run for devices: mknod: {errno}"),
+        Err(errno) => need::lacks("root", format!("no devices: {errno}")),
     }
     let policy = policy("");
     for name in odd {
@@ -310,8 +311,7 @@ fn a_link_to_a_name_that_no_path_can_hold_is_refused() {
 
 #[test]
 fn who_may_not_pass_through_a_directory_is_told_so() {
-    if !nix::unistd::geteuid().is_root() {
-        eprintln!("not run: only root can act as somebody else");
+    if !need::root("only root can act as somebody else") {
         return;
     }
     let tree = Tree::new();
@@ -396,8 +396,7 @@ fn other_mounts_are_seen_even_of_the_same_device() {
                     mount(Some("proc"), &to, Some("proc"), MsFlags::empty(), none)
                 });
             if let Err(errno) = made {
-                eprintln!("not run: no mounts can be made here: {errno}");
-                return;
+                return need::lacks("mounts", errno);
             }
             let escape = || Err(Reason::PathEscapeDenied);
             check(&tree, "dir/file", Ok(()), Ok("dir/file"));
@@ -992,8 +991,7 @@ fn a_tracked_file_is_not_ignored_whatever_is_said() {
     let tree = Tree::new();
     tree.file("a/plain");
     let Some(()) = git(&tree, &["init", "-q"]) else {
-        eprintln!("not run: there is no git");
-        return;
+        return need::lacks("git", "it cannot be started");
     };
     tree.file("a/.env");
     git(&tree, &["add", "-f", "a/.env"]).unwrap();

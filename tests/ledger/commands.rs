@@ -1,6 +1,7 @@
 //! `lictor ledger` as a person or a job meets it: what each command prints, how it ends, and what it says to
 //! somebody who named the wrong place.
 
+use crate::support::need;
 use std::io::{BufRead, BufReader, Lines};
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
@@ -815,7 +816,7 @@ fn the_commands_of_the_documentation_work_as_they_are_printed() {
     let mut printed = Vec::new();
     for line in lines {
         if line.contains("jq") && !has_jq {
-            eprintln!("not run, there is no jq: {line}");
+            need::lacks("jq", line);
             continue;
         }
         // Each line for itself, so that what fails is named; a variable is set before the line that needs it.

@@ -1,6 +1,7 @@
 //! Approvals that people give: exactly what was approved runs, as often as it was approved, and by nobody
 //! else's word. Real processes, and signatures made by ssh-keygen where that is installed.
 
+use crate::support::need;
 use crate::support::ordinary;
 use crate::support::program;
 use std::os::unix::fs::PermissionsExt;
@@ -1197,14 +1198,14 @@ fn ssh_keygen(place: &Place, args: &[&str]) -> Option<std::process::Output> {
     {
         Ok(output) => {
             if output.stderr.starts_with(b"No user exists") {
-                eprintln!("not run: ssh-keygen refuses a user without a name");
+                need::lacks("user-name", "ssh-keygen refuses a user without one");
                 return None;
             }
             assert!(output.status.success(), "{args:?} {output:?}");
             Some(output)
         }
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
-            eprintln!("not run: ssh-keygen is not installed (Debian: openssh-client)");
+            need::lacks("ssh", error);
             None
         }
         Err(error) => panic!("{error}"),

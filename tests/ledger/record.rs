@@ -2,6 +2,7 @@
 //! hold anything but a ledger: nothing false, in bounded time and memory.
 #![cfg(target_os = "linux")]
 
+use crate::support::need;
 use crate::support::ordinary;
 use crate::support::program;
 use std::fs;
@@ -100,7 +101,7 @@ fn a_run_that_goes_on_is_not_lost_whatever_namespaces_it_has() {
     for outer in SURROUNDINGS {
         let place = Place::with_policy(POLICY);
         let Some(mut child) = start_below(&place, outer) else {
-            eprintln!("not run: {} is not to be had here", outer.join(" "));
+            need::lacks("unshare", outer.join(" "));
             continue;
         };
         // Somebody else opens the ledger.
@@ -122,7 +123,7 @@ fn a_run_whose_owner_was_killed_is_lost_whatever_namespaces_it_had() {
     for outer in SURROUNDINGS {
         let place = Place::with_policy(POLICY);
         let Some(mut child) = start_below(&place, outer) else {
-            eprintln!("not run: {} is not to be had here", outer.join(" "));
+            need::lacks("unshare", outer.join(" "));
             continue;
         };
         kill_below(child.id());

@@ -1,6 +1,7 @@
 //! Keys that are held elsewhere: by a program, behind a socket, by anything else that signs. What they
 //! sign counts as if the key lay beside the ledger; what they do not sign stays, unsigned, and is said to be.
 
+use crate::support::need;
 use crate::support::program;
 use std::fs;
 use std::io::{Read, Write};
@@ -551,8 +552,7 @@ fn a_script_around_openssl_signs() {
         .as_ref()
         .is_ok_and(|text| text.starts_with("OpenSSL 3"))
     {
-        eprintln!("not run: no OpenSSL 3: {version:?}");
-        return;
+        return need::lacks("openssl", format!("no version 3: {version:?}"));
     }
     let place = program::Place::with_policy(POLICY);
     let dir = place.ledger();

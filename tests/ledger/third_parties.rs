@@ -4,6 +4,7 @@
 //! What has to be installed is named by the environment (`LICTOR_TEST_GO`, `LICTOR_TEST_PYTHON`,
 //! `LICTOR_TEST_JQ`; `test.sh` does it), and without it the tests say that they did not run.
 
+use crate::support::need;
 use std::ffi::{OsStr, OsString};
 use std::fs;
 use std::io::Write;
@@ -16,15 +17,6 @@ use lictor::log::{Draft, Kind, RunId, note, proof};
 use lictor::record::ocsf::Converter;
 use lictor::record::{Ledger, Options};
 use serde_json::{Value, json};
-
-/// A program that the environment names.
-fn program(variable: &str) -> Option<OsString> {
-    let found = std::env::var_os(variable).filter(|path| !path.is_empty());
-    if found.is_none() {
-        eprintln!("not run: {variable} names no program");
-    }
-    found
-}
 
 fn checker(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR"))
@@ -87,7 +79,7 @@ fn key(dir: &Path) -> String {
 fn go() -> Option<&'static Path> {
     static BUILT: OnceLock<Option<PathBuf>> = OnceLock::new();
     let built = BUILT.get_or_init(|| {
-        let go = program("LICTOR_TEST_GO")?;
+        let go = need::named("go")?;
         let to = Path::new(env!("CARGO_TARGET_TMPDIR")).join("check_tiles");
         // Debian's packages of Go's own libraries: nothing is fetched.
         let built = Command::new(go)
@@ -250,7 +242,7 @@ fn go_refuses_the_key_the_history_and_the_entry_of_another_ledger() {
 
 #[test]
 fn a_verifier_from_pypi_accepts_the_export_makes_the_same_proofs_and_refuses_changes() {
-    let Some(python) = program("LICTOR_TEST_PYTHON") else {
+    let Some(python) = need::named("python") else {
         return;
     };
     let script = checker("check_tiles.py");
@@ -320,7 +312,7 @@ fn sed_and_sha256sum_give_the_prev_of_every_line() {
 
 #[test]
 fn jq_reads_every_segment_and_gives_back_each_line() {
-    let Some(jq) = program("LICTOR_TEST_JQ") else {
+    let Some(jq) = need::named("jq") else {
         return;
     };
     let dir = tempfile::tempdir().unwrap();
@@ -460,7 +452,7 @@ fn events(dir: &Path) -> Vec<Value> {
 
 #[test]
 fn the_schema_of_ocsf_accepts_an_event_of_every_kind_of_entry() {
-    let Some(python) = program("LICTOR_TEST_PYTHON") else {
+    let Some(python) = need::named("python") else {
         return;
     };
     let dir = tempfile::tempdir().unwrap();
@@ -584,7 +576,7 @@ fn an_event_names_the_leaf_of_its_entry() {
 
 #[test]
 fn the_parser_of_prometheus_reads_the_counters() {
-    let Some(python) = program("LICTOR_TEST_PYTHON") else {
+    let Some(python) = need::named("python") else {
         return;
     };
     let dir = tempfile::tempdir().unwrap();

@@ -1,6 +1,7 @@
 //! The tool libraries: everyday commands are understood and executed as meant, and what could write,
 //! run or read something besides is not understood at all.
 
+use crate::support::need;
 use std::sync::LazyLock;
 
 use lictor::decision::{Context, Effect, Request, Value, decide};
@@ -658,8 +659,7 @@ fn git_compares_no_two_files_where_there_is_no_repository() {
             .output()
     };
     let Ok(output) = run(argv.get(1..).unwrap()) else {
-        eprintln!("not run: there is no git");
-        return;
+        return need::lacks("git", "it cannot be started");
     };
     let told = String::from_utf8_lossy(&output.stdout).into_owned();
     assert!(

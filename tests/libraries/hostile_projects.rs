@@ -2,6 +2,7 @@
 //! mark: nothing of it runs but what the head says is the project's code. With the real programs; where one is not
 //! installed, the test says that it is not run.
 
+use crate::support::need;
 use std::collections::BTreeSet;
 use std::io::{Read as _, Write as _};
 use std::os::unix::fs::PermissionsExt;
@@ -82,8 +83,7 @@ fn git(directory: &Path, words: &[&str]) {
 fn npmrc_names_no_program_for_what_only_looks_or_installs() {
     let usual = ["/usr/local/bin/npm", "/usr/bin/npm"];
     if !usual.iter().any(|path| Path::new(path).is_file()) {
-        eprintln!("not run: npm is not installed");
-        return;
+        return need::lacks("npm", "it is not installed");
     }
     let place = place("npm", &[]);
     let mark = |name: &str| marker(&place, name, "exit 1").display().to_string();
@@ -160,8 +160,10 @@ fn cargo_runs_what_its_head_says_of_the_projects_configuration() {
     let bin = sysroot.join("bin");
     if found("cc").is_none() || !bin.join("cargo").is_file() || !bin.join("cargo-clippy").is_file()
     {
-        eprintln!("not run: there is no cc, or no cargo with clippy beside rustc");
-        return;
+        return need::lacks(
+            "cargo",
+            "there is no cc, or no cargo with clippy beside rustc",
+        );
     }
     let place = place("cargo", &[&bin]);
     let real = |name: &str| format!("exec {} \"$@\"", bin.join(name).display());
@@ -228,8 +230,7 @@ fn cargo_runs_what_its_head_says_of_the_projects_configuration() {
 #[test]
 fn a_toolchain_file_decides_which_cargo_runs() {
     let Some(proxies) = found("rustup").and_then(|path| Some(path.parent()?.to_owned())) else {
-        eprintln!("not run: there is no rustup");
-        return;
+        return need::lacks("rustup", "it is not in PATH");
     };
     let place = place("cargo", &[&proxies]);
     let evil = marker(&place, "toolchain/bin/cargo", "exit 0");
@@ -274,8 +275,7 @@ fn a_registry_that_wants_a_token_starts_what_the_project_names() {
     let sysroot = PathBuf::from(String::from_utf8(asked.unwrap().stdout).unwrap().trim());
     let bin = sysroot.join("bin");
     if !bin.join("cargo").is_file() {
-        eprintln!("not run: there is no cargo beside rustc");
-        return;
+        return need::lacks("cargo", "it is not beside rustc");
     }
     let place = place("cargo", &[&bin]);
     let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
@@ -332,9 +332,7 @@ fn a_registry_that_wants_a_token_starts_what_the_project_names() {
 
 #[test]
 fn pytest_runs_what_its_head_says_of_the_projects_configuration() {
-    let asked = std::env::var_os("LICTOR_TEST_PYTEST").filter(|path| !path.is_empty());
-    let Some(pytest) = asked.map(PathBuf::from) else {
-        eprintln!("not run: LICTOR_TEST_PYTEST names no pytest");
+    let Some(pytest) = need::named("pytest").map(PathBuf::from) else {
         return;
     };
     let place = place("pytest", &[pytest.parent().unwrap()]);
@@ -458,6 +456,6 @@ rules:
         );
         assert_eq!(run("rg -l WORD").stdout, "src/a.txt\n");
     } else {
-        eprintln!("not run in part: ripgrep is not installed");
+        need::lacks("ripgrep", "there is no /usr/bin/rg");
     }
 }

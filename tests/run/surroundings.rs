@@ -1,6 +1,7 @@
 //! Surroundings that change what lictor and its commands see of the machine: user namespaces, users without an
 //! entry, no terminal. Programs work there as they do without lictor, or the answer says what to do.
 
+use crate::support::need;
 use crate::support::ordinary;
 use crate::support::program;
 use std::os::unix::fs::{PermissionsExt, chown};
@@ -34,10 +35,6 @@ fn place() -> Place {
 fn lictor() -> PathBuf {
     std::env::var_os(program::PROGRAM)
         .map_or_else(|| env!("CARGO_BIN_EXE_lictor").into(), PathBuf::from)
-}
-
-fn is_root() -> bool {
-    Command::new("id").arg("-u").output().unwrap().stdout == b"0\n"
 }
 
 /// Standard output and error of `lictor run --`, below `outer`, which starts what follows it.
@@ -90,7 +87,7 @@ fn works(outer: &[&str]) -> bool {
     let works = Command::new(program).args(words).arg("true").output();
     let works = works.is_ok_and(|output| output.status.success());
     if !works {
-        eprintln!("not run: {} does not work here", outer.join(" "));
+        need::lacks("unshare", outer.join(" "));
     }
     works
 }
@@ -109,8 +106,7 @@ fn a_run_works_in_a_user_namespace_without_root() {
 
 #[test]
 fn a_program_of_a_hidden_owner_is_refused_with_the_way_out() {
-    if !is_root() {
-        eprintln!("not run: giving files to another user needs root");
+    if !need::root("giving files to another user") {
         return;
     }
     for outer in NAMESPACES.into_iter().filter(|outer| works(outer)) {
@@ -127,7 +123,8 @@ fn a_program_of_a_hidden_owner_is_refused_with_the_way_out() {
 #[test]
 fn where_everybody_is_hidden_nothing_counts_as_this_users() {
     let place = place();
-    if !works(&["unshare", "-U"]) || is_root() {
+    // Root tries it in its second run, as an ordinary user.
+    if need::is_root() || !works(&["unshare", "-U"]) {
         return;
     }
     let (out, err) = run_below(&place, &["unshare", "-U"], &["sh", "-c", "echo ran"]);
@@ -165,8 +162,7 @@ fn programs_that_ask_for_the_terminal_are_told_that_it_can_do_nothing() {
 /// Words that start others as a user who has no entry, in the place that is given to that user.
 fn without_entry(place: &Place) -> Option<Vec<&'static str>> {
     const USER: u32 = 4242;
-    if !is_root() {
-        eprintln!("not run: becoming another user needs root");
+    if !need::root("becoming another user") {
         return None;
     }
     let give = |path: &Path| chown(path, Some(USER), Some(USER)).unwrap();
@@ -214,10 +210,11 @@ fn a_user_without_an_entry_is_at_home_where_the_caller_says_if_nobody_else_can_w
 #[test]
 fn ssh_reads_the_configuration_of_the_machine_where_root_has_no_id() {
     let outer = ["unshare", "-m"];
-    let is_there = Path::new("/etc/ssh/ssh_config.d").is_dir();
-    if !is_root() || !is_there || !works(&outer) {
-        eprintln!("not run: needs root, mounts and /etc/ssh/ssh_config.d");
+    if !need::root("mounts of its own") || !works(&outer) {
         return;
+    }
+    if !Path::new("/etc/ssh/ssh_config.d").is_dir() {
+        return need::lacks("ssh", "there is no /etc/ssh/ssh_config.d");
     }
     let place = place();
     for path in ["", "work", "work/lictor.yaml", "state"] {

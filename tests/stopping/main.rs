@@ -6,7 +6,6 @@
     clippy::disallowed_methods,
     clippy::indexing_slicing,
     clippy::panic,
-    clippy::print_stderr,
     clippy::unwrap_used,
     reason = "a test starts programs, says what it leaves out, and fails by panicking"
 )]
@@ -23,8 +22,8 @@ use std::sync::{PoisonError, RwLock, RwLockReadGuard};
 use std::time::{Duration, Instant};
 
 use serde_json::Value as Json;
-use support::ordinary;
 use support::program::{Answer, Place};
+use support::{need, ordinary};
 
 /// Every script may run, with a time-out of a second and a grace period of 300 ms. `{}` is what else limits it.
 fn place(limits: &str, leaks: &str) -> Place {
@@ -108,7 +107,7 @@ fn quiet() -> RwLockReadGuard<'static, ()> {
 fn has_python() -> bool {
     let has = Path::new("/usr/bin/python3").exists();
     if !has {
-        eprintln!("not run: there is no /usr/bin/python3");
+        need::lacks("python3", "there is no /usr/bin/python3");
     }
     has
 }
