@@ -254,10 +254,12 @@ fn is_empty_file(found: &Stat) -> bool {
 fn is_free(named: &Path, real: &Path, name: &OsStr, guarded: &Guarded<'_>) -> Result<(), String> {
     let workspace = std::fs::canonicalize(guarded.workspace);
     let workspace = workspace.unwrap_or_else(|_| guarded.workspace.to_owned());
-    let tops = [guarded.workspace, workspace.as_path()];
-    let mut below = tops.iter().filter_map(|top| named.strip_prefix(top).ok());
-    if below.any(|below| workspace.join(below) != real && !below.as_os_str().is_empty()) {
-        return Err("a symbolic link stands on the way to it".to_owned());
+    if let Some(link) = link_on_the_way(named, &[guarded.workspace, &workspace]) {
+        return Err(format!(
+            "the symbolic link `{}` stands on the way to it; its directory is `{}`",
+            shown(&link),
+            shown(real)
+        ));
     }
     let whole = real.join(name);
     let is_guarded = |file: &PathBuf| {
@@ -279,6 +281,19 @@ fn is_free(named: &Path, real: &Path, name: &OsStr, guarded: &Guarded<'_>) -> Re
         return Err("it is protected from being written by anyone; name another place".to_owned());
     }
     Ok(())
+}
+
+/// The first symbolic link among the directories that lead to a file. The system's own links at the top of its tree
+/// (`/var/run`, and `/home` on some machines) do not count, nor do those above the workspace.
+fn link_on_the_way(directory: &Path, workspaces: &[&Path]) -> Option<PathBuf> {
+    let is_system = |link: &Path| matches!(link.parent(), Some(top) if top == Path::new("/") || top == Path::new("/var"));
+    let is_above = |link: &Path| workspaces.iter().any(|top| top.starts_with(link));
+    let mut ways: Vec<&Path> = directory.ancestors().collect();
+    ways.reverse();
+    let mut links = ways.into_iter().filter(|way| way.is_symlink());
+    links
+        .find(|link| !is_system(link) && !is_above(link))
+        .map(Path::to_path_buf)
 }
 
 fn status(directory: &OwnedFd, name: &OsStr) -> Result<Stat, Errno> {
@@ -375,18 +390,20 @@ mod tests {
         symlink("nowhere", place.at("work/dangling")).unwrap();
         symlink("sub", place.at("work/way")).unwrap();
         symlink(place.at("work/.git"), place.at("else/in")).unwrap();
+        symlink(place.at("else"), place.at("else/aside")).unwrap();
         for (path, why) in [
             ("full", "there already"),
             ("hook", "there already"),
             ("second", "there already"),
             ("link", "symbolic link; name the file"),
             ("dangling", "symbolic link; name the file"),
-            ("way/out", "link stands on the way"),
+            ("way/out", "link `"),
             ("sub", "a directory"),
             ("none/out", "No such file"),
             (".git/hooks/pre-commit", "protected"),
             (".GIT/config2", "No such file"),
-            ("../else/in/hooks/x", "protected"),
+            ("../else/in/hooks/x", "link `"),
+            ("../else/aside/out", "link `"),
             (".mcp.json", "protected"),
             ("sub/LICTOR.yaml", "protected"),
             ("../ledger/key", "guards"),
