@@ -10,7 +10,7 @@ use serde_json::{Value as Json, json};
 
 use super::json::Object;
 use super::message::{Call, Does, Is, Known, Message, Unread, check, known, object, text, tool};
-use super::setup::{Event, Form, Hooked, Setup};
+use super::setup::{Event, Form, Hooked, Sample, Setup};
 use super::{Agent, Answer, OnAsk};
 
 /// The adapter.
@@ -37,6 +37,8 @@ const SETUP: Setup = Setup {
     notes: &[
         "the form of `hooks.json` is taken from others' texts and was not tried: `agy` drops a file that it does not understand, and says so only in its log",
     ],
+    off: &[],
+    sample,
 };
 
 const TOOLS: &[Known] = &[
@@ -128,4 +130,14 @@ fn answer(_event: &str, answer: &Answer<'_>) -> Option<Json> {
 
 fn entry(hooked: &Hooked<'_>, _event: &Event) -> Json {
     json!({"matcher": ".*", "hooks": [{"type": "command", "command": hooked.line(), "timeout": 10}]})
+}
+
+fn sample(cwd: &str, sample: &Sample<'_>) -> Json {
+    let (name, input) = match sample {
+        Sample::Write(path) => ("write_to_file", json!({"TargetFile": path})),
+        Sample::Shell(command) => ("run_command", json!({"CommandLine": command})),
+    };
+    json!({
+        "toolCall": {"name": name, "args": input}, "workspacePaths": [cwd], "hookEventName": "PreToolUse",
+    })
 }

@@ -12,7 +12,7 @@ use super::json::Object;
 use super::message::{
     Call, Does, Is, Known, Message, Unread, check, ended, known, object, text, tool,
 };
-use super::setup::{Event, Form, Hooked, Setup};
+use super::setup::{Event, Form, Hooked, Place, Sample, Setup};
 use super::{Agent, Answer, OnAsk};
 
 /// The adapter.
@@ -41,6 +41,34 @@ const SETUP: Setup = Setup {
         entry,
     },
     notes: &["restart Claude Code, or look at `/hooks` in it: it reads settings when it starts"],
+    off: &[
+        (
+            Place::Project,
+            ".claude/settings.json",
+            "\"disableAllHooks\":true",
+        ),
+        (
+            Place::Project,
+            ".claude/settings.local.json",
+            "\"disableAllHooks\":true",
+        ),
+        (
+            Place::Home,
+            ".claude/settings.json",
+            "\"disableAllHooks\":true",
+        ),
+        (
+            Place::Machine,
+            "etc/claude-code/managed-settings.json",
+            "\"disableAllHooks\":true",
+        ),
+        (
+            Place::Machine,
+            "etc/claude-code/managed-settings.json",
+            "\"allowManagedHooksOnly\":true",
+        ),
+    ],
+    sample,
 };
 
 const TOOLS: &[Known] = &[
@@ -185,4 +213,15 @@ fn entry(hooked: &Hooked<'_>, event: &Event) -> Json {
         false => json!({"type": "command", "command": command, "args": args, "timeout": 10}),
     };
     json!({"matcher": "*", "hooks": [hook]})
+}
+
+fn sample(cwd: &str, sample: &Sample<'_>) -> Json {
+    let (name, input) = match sample {
+        Sample::Write(path) => ("Write", json!({"file_path": path, "content": ""})),
+        Sample::Shell(command) => ("Bash", json!({"command": command})),
+    };
+    json!({
+        "session_id": "lictor-doctor", "transcript_path": "/dev/null", "cwd": cwd, "hook_event_name": "PreToolUse",
+        "tool_name": name, "tool_input": input, "tool_use_id": "lictor-doctor",
+    })
 }

@@ -12,7 +12,7 @@ use super::json::Object;
 use super::message::{
     Call, Does, Is, Known, Message, Unread, check, ended, known, object, text, tool,
 };
-use super::setup::{Event, Form, Hooked, Setup};
+use super::setup::{Event, Form, Hooked, Place, Sample, Setup};
 use super::{Agent, OnAsk};
 
 /// The adapter.
@@ -42,6 +42,16 @@ const SETUP: Setup = Setup {
         "a project's `.codex` counts only where Codex trusts the project",
         "Codex has no switch that blocks a call whose hook cannot be started or is late",
     ],
+    off: &[
+        (Place::Home, ".codex/config.toml", "hooks=false"),
+        (Place::Project, ".codex/config.toml", "hooks=false"),
+        (
+            Place::Machine,
+            "etc/codex/requirements.toml",
+            "allow_managed_hooks_only=true",
+        ),
+    ],
+    sample,
 };
 
 const TOOLS: &[Known] = &[
@@ -91,4 +101,19 @@ fn read(fields: &Object) -> Result<Message, Unread> {
 
 fn entry(hooked: &Hooked<'_>, _event: &Event) -> Json {
     json!({"matcher": ".*", "hooks": [{"type": "command", "command": hooked.line(), "timeout": 10}]})
+}
+
+fn sample(cwd: &str, sample: &Sample<'_>) -> Json {
+    let (name, input) = match sample {
+        Sample::Write(path) => (
+            "apply_patch",
+            json!({"command": format!("*** Begin Patch\n*** Delete File: {path}\n*** End Patch\n")}),
+        ),
+        Sample::Shell(command) => ("Bash", json!({"command": command})),
+    };
+    json!({
+        "session_id": "lictor-doctor", "turn_id": "lictor-doctor", "transcript_path": null, "cwd": cwd,
+        "hook_event_name": "PreToolUse", "model": "none", "permission_mode": "default",
+        "tool_name": name, "tool_input": input, "tool_use_id": "lictor-doctor",
+    })
 }

@@ -13,7 +13,7 @@ use super::json::{Object, parsed};
 use super::message::{
     Call, Does, Ended, Is, Known, Message, Unread, check, digest, known, object, text, tool,
 };
-use super::setup::{Event, Form, Hooked, Setup};
+use super::setup::{Event, Form, Hooked, Sample, Setup};
 use super::{Agent, Answer, OnAsk};
 
 /// The adapter.
@@ -42,6 +42,8 @@ const SETUP: Setup = Setup {
         "a hook that fails blocks, one that is late does not: no switch changes that",
         "Copilot reads `.claude/settings.json` too: a hook there is called as well",
     ],
+    off: &[],
+    sample,
 };
 
 const TOOLS: &[Known] = &[
@@ -179,4 +181,14 @@ fn answer(_event: &str, answer: &Answer<'_>) -> Option<Json> {
 
 fn entry(hooked: &Hooked<'_>, _event: &Event) -> Json {
     json!({"type": "command", "exec": hooked.program, "args": hooked.args, "timeoutSec": 30})
+}
+
+fn sample(cwd: &str, sample: &Sample<'_>) -> Json {
+    let (name, input) = match sample {
+        Sample::Write(path) => ("create", json!({"path": path})),
+        Sample::Shell(command) => ("bash", json!({"command": command})),
+    };
+    json!({
+        "sessionId": "lictor-doctor", "timestamp": 0, "cwd": cwd, "toolName": name, "toolArgs": input,
+    })
 }

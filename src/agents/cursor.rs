@@ -12,7 +12,7 @@ use super::json::Object;
 use super::message::{
     Call, Does, Ended, Is, Known, Message, Unread, check, digest, known, object, text, tool,
 };
-use super::setup::{Event, Form, Hooked, Setup};
+use super::setup::{Event, Form, Hooked, Sample, Setup};
 use super::{Agent, Answer, OnAsk};
 
 /// The adapter.
@@ -43,6 +43,8 @@ const SETUP: Setup = Setup {
         entry,
     },
     notes: &["restart Cursor, and look at the hooks in its settings"],
+    off: &[],
+    sample,
 };
 
 const TOOLS: &[Known] = &[
@@ -189,4 +191,15 @@ fn entry(hooked: &Hooked<'_>, event: &Event) -> Json {
         true => json!({"command": hooked.line(), "timeout": 10, "failClosed": true}),
         false => json!({"command": hooked.line(), "timeout": 10}),
     }
+}
+
+fn sample(cwd: &str, sample: &Sample<'_>) -> Json {
+    let (name, input) = match sample {
+        Sample::Write(path) => ("Write", json!({"file_path": path})),
+        Sample::Shell(command) => ("Shell", json!({"command": command})),
+    };
+    json!({
+        "hook_event_name": "preToolUse", "conversation_id": "lictor-doctor", "generation_id": "lictor-doctor",
+        "workspace_roots": [cwd], "cwd": cwd, "tool_name": name, "tool_input": input, "tool_use_id": "lictor-doctor",
+    })
 }

@@ -11,7 +11,7 @@ use super::json::Object;
 use super::message::{
     Call, Does, Ended, Is, Known, Message, Unread, check, digest, known, object, text, tool,
 };
-use super::setup::{Event, Form, Hooked, Setup};
+use super::setup::{Event, Form, Hooked, Sample, Setup};
 use super::{Agent, Answer, OnAsk};
 
 /// The adapter.
@@ -39,6 +39,8 @@ const SETUP: Setup = Setup {
         "a project's hooks run only where Gemini CLI trusts the folder",
         "Gemini CLI has no switch that blocks a call whose hook cannot be started or is late",
     ],
+    off: &[],
+    sample,
 };
 
 const TOOLS: &[Known] = &[
@@ -150,4 +152,15 @@ fn entry(hooked: &Hooked<'_>, _event: &Event) -> Json {
     json!({"matcher": ".*", "sequential": true, "hooks": [
         {"type": "command", "name": "lictor", "command": hooked.line(), "timeout": 10_000},
     ]})
+}
+
+fn sample(cwd: &str, sample: &Sample<'_>) -> Json {
+    let (name, input) = match sample {
+        Sample::Write(path) => ("write_file", json!({"file_path": path, "content": ""})),
+        Sample::Shell(command) => ("run_shell_command", json!({"command": command})),
+    };
+    json!({
+        "session_id": "lictor-doctor", "transcript_path": "/dev/null", "cwd": cwd, "hook_event_name": "BeforeTool",
+        "timestamp": "2026-01-01T00:00:00Z", "tool_name": name, "tool_input": input,
+    })
 }

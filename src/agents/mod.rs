@@ -12,6 +12,7 @@
 //! |---|---|
 //! | `claude_code`, `codex`, … | an agent: its tools, its fields, its answers |
 //! | `edit` | an item put into settings, of which every other byte stays |
+//! | `installed` | what settings say of the hook |
 //! | `json` | bytes as a JSON object, read strictly |
 //! | `message` | what a message says |
 //! | `patch` | the patches of Codex |
@@ -29,6 +30,7 @@ mod copilot;
 mod cursor;
 mod edit;
 mod gemini;
+mod installed;
 mod json;
 mod message;
 mod opencode;
@@ -50,8 +52,9 @@ use json::Object;
 use message::{Call, Ended, Is, Message, Unread};
 use requests::{Asked, Place, Refused, denied};
 
+pub use installed::Installed;
 pub use json::MAX_MESSAGE_BYTES;
-pub use setup::{Event, Form, Hooked, Setup};
+pub use setup::{Event, Form, Hooked, Place as SettingsPlace, Sample, Setup};
 
 /// The adapter of one agent.
 #[derive(Debug)]

@@ -11,7 +11,7 @@ use super::json::Object;
 use super::message::{
     Call, Does, Is, Known, Message, Unread, check, ended, known, object, text, tool,
 };
-use super::setup::{Form, Hooked, Setup};
+use super::setup::{Form, Hooked, Sample, Setup};
 use super::{Agent, Answer, OnAsk};
 
 /// The adapter.
@@ -31,6 +31,8 @@ const SETUP: Setup = Setup {
     has_comments: true,
     form: Form::Whole(plugin),
     notes: &["restart OpenCode: it loads plugins when it starts"],
+    off: &[],
+    sample,
 };
 
 const TOOLS: &[Known] = &[
@@ -139,4 +141,14 @@ export const Lictor = async ({{ directory }}) => ({{
         program = json!(hooked.program),
         args = json!(hooked.args),
     )
+}
+
+fn sample(cwd: &str, sample: &Sample<'_>) -> Json {
+    let (name, input) = match sample {
+        Sample::Write(path) => ("write", json!({"filePath": path, "content": ""})),
+        Sample::Shell(command) => ("bash", json!({"command": command})),
+    };
+    json!({
+        "event": "before", "tool": name, "args": input, "cwd": cwd, "sessionID": "lictor-doctor", "callID": "lictor-doctor",
+    })
 }

@@ -22,6 +22,32 @@ pub struct Setup {
     pub(super) form: Form,
     /// What the person has to do or to know then.
     pub(super) notes: &'static [&'static str],
+    /// Settings that switch all hooks off: a file, and what stands in it then, without blanks.
+    pub(super) off: &'static [(Place, &'static str, &'static str)],
+    /// A message as the agent sends it before a call.
+    pub(super) sample: fn(cwd: &str, sample: &Sample<'_>) -> Json,
+}
+
+/// The directory that a file of settings lies below.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[expect(clippy::exhaustive_enums, reason = "settings are nowhere else")]
+pub enum Place {
+    /// The project's top.
+    Project,
+    /// The user's home.
+    Home,
+    /// The root of the file system.
+    Machine,
+}
+
+/// A call that nobody will make.
+#[derive(Clone, Copy, Debug)]
+#[expect(clippy::exhaustive_enums, reason = "a hook is tried with these")]
+pub enum Sample<'a> {
+    /// A file is written.
+    Write(&'a str),
+    /// A command is run.
+    Shell(&'a str),
 }
 
 /// How the hook stands in the settings.
@@ -105,6 +131,18 @@ impl Setup {
         self.notes
     }
 
+    /// Settings that switch all hooks off: a file, and what stands in it then, without blanks.
+    #[must_use]
+    pub fn off(&self) -> &'static [(Place, &'static str, &'static str)] {
+        self.off
+    }
+
+    /// A message as the agent sends it before a call.
+    #[must_use]
+    pub fn sample(&self, cwd: &str, sample: &Sample<'_>) -> Json {
+        (self.sample)(cwd, sample)
+    }
+
     /// How the hook stands in the settings.
     #[must_use]
     pub fn form(&self) -> &Form {
@@ -162,18 +200,26 @@ impl Agent {
     fn calls(&self, entry: &Json, program: &str) -> bool {
         let commands = commands(entry);
         let is_ours = |words: &Vec<String>| {
-            let first = words.first().map(String::as_str).unwrap_or_default();
-            let name = first.rsplit('/').next().unwrap_or_default();
-            let mut pairs = words.iter().zip(words.iter().skip(1));
-            (first == program || name == "lictor")
-                && pairs.any(|(one, next)| one == "hook" && next == self.name)
+            self.is_hook(words)
+                || words.first().is_some_and(|first| first == program) && self.names_hook(words)
         };
         !commands.is_empty() && commands.iter().all(is_ours)
+    }
+
+    /// Returns true if a command line is that of lictor as this agent's hook.
+    pub(super) fn is_hook(&self, words: &[String]) -> bool {
+        let first = words.first().map(String::as_str).unwrap_or_default();
+        first.rsplit('/').next() == Some("lictor") && self.names_hook(words)
+    }
+
+    fn names_hook(&self, words: &[String]) -> bool {
+        let mut behind = words.iter().skip_while(|word| *word != "hook").skip(1);
+        behind.any(|word| word == self.name)
     }
 }
 
 /// The command lines that an entry of settings holds, each as its words. One that is not read is one word.
-pub(crate) fn commands(entry: &Json) -> Vec<Vec<String>> {
+pub(super) fn commands(entry: &Json) -> Vec<Vec<String>> {
     let mut found = Vec::new();
     match entry {
         Json::Object(fields) => {

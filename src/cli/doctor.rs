@@ -2,6 +2,7 @@
 
 #![forbid(unsafe_code)]
 
+mod hooks;
 mod record;
 
 use std::path::{Path, PathBuf};
@@ -19,7 +20,8 @@ use crate::resolve::Openat2;
 #[derive(Args, Debug)]
 #[command(after_help = "\
 Ends with 0 whenever it could look, whatever it found. Looks as the user who runs it: run it as the user whom
-your agent runs as, with the policy (or `--ledger`) that it uses.")]
+your agent runs as, with the policy (or `--ledger`) that it uses. A hook that an agent's settings here or in the home directory name is
+called with a call that nobody makes, which is recorded like any other.")]
 pub(super) struct Doctor {}
 
 pub(super) fn main(_: &Doctor, global: &Global) -> Result<Exit, Failure> {
@@ -43,6 +45,7 @@ pub(super) fn main(_: &Doctor, global: &Global) -> Result<Exit, Failure> {
     };
     let record = record::look(global);
     let floor = floor_files(Path::new(FLOOR));
+    let hooks = hooks::look();
     if global.json {
         let levels: Vec<_> = trials
             .iter()
@@ -64,6 +67,7 @@ pub(super) fn main(_: &Doctor, global: &Global) -> Result<Exit, Failure> {
                 "error": floor.as_ref().err(),
             },
             "ledger": record.json(),
+            "hooks": hooks.iter().map(hooks::Hook::json).collect::<Vec<_>>(),
         }));
         return Ok(Exit::Good);
     }
@@ -100,7 +104,23 @@ pub(super) fn main(_: &Doctor, global: &Global) -> Result<Exit, Failure> {
     print_advice(&kernel.advice());
     print_floor(&floor);
     record.print();
+    print_hooks(&hooks);
     Ok(Exit::Good)
+}
+
+/// The agents whose settings call lictor, here and in the user's home.
+fn print_hooks(hooks: &[hooks::Hook]) {
+    answer!("agents that call lictor:");
+    if hooks.is_empty() {
+        answer!(
+            "  none by settings of this directory or this user; `lictor init --agent NAME` adds the hook"
+        );
+        return;
+    }
+    for hook in hooks {
+        hook.print();
+    }
+    print_advice(&hooks::not_known(hooks));
 }
 
 /// The policies that every policy on this machine extends.

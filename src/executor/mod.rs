@@ -104,6 +104,8 @@ use crate::reason::Reason;
 use crate::record::Permit;
 use crate::resolve::When;
 
+#[cfg(feature = "cli")]
+mod ask;
 mod cancel;
 mod capture;
 #[cfg(any(test, feature = "contract"))]
@@ -117,6 +119,8 @@ mod registry;
 mod signing;
 
 pub use crate::resolve::{Directory, Job, Lookup};
+#[cfg(feature = "cli")]
+pub(crate) use ask::ask;
 pub use cancel::CancelToken;
 pub use capture::Capture;
 pub use dry_run::DryRun;

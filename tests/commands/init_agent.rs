@@ -239,3 +239,60 @@ fn a_policy_that_is_found_is_named_and_kept_and_one_that_does_not_load_stops_all
     init(&place, "--agent cursor").ends_with_code(2);
     assert!(!place.work().join(".cursor").exists());
 }
+
+#[test]
+fn the_ten_minutes_of_the_readme_go_as_they_say() {
+    let readme = include_str!("../../README.md");
+    let (_, walk) = readme.split_once("### Ten minutes with an agent").unwrap();
+    let (walk, told) = walk.split_once("The model is told").unwrap();
+    let told = told.split("```").nth(1).unwrap();
+    let told = told.strip_prefix("text").unwrap();
+    let told = told.split_whitespace().collect::<Vec<_>>().join(" ");
+    let place = Place::new();
+    place.write("src/main.c", "int main() { return 0; }\n");
+    place.write(".git/HEAD", "ref: refs/heads/main\n");
+    place.write(".env", "SECRET=4711\n");
+    let mut count = 0;
+    for line in walk.lines().filter_map(|line| line.strip_prefix("$ ")) {
+        let line = line.split('#').next().unwrap().trim();
+        let Some(line) = line.strip_prefix("lictor ") else {
+            assert_eq!(line, "claude");
+            let settings: Json =
+                serde_json::from_str(&read(&place, ".claude/settings.json")).unwrap();
+            let hook = &settings["hooks"]["PreToolUse"][0]["hooks"][0];
+            let args = hook["args"]
+                .as_array()
+                .unwrap()
+                .iter()
+                .map(|arg| arg.as_str().unwrap());
+            let message = |command: &str| {
+                json!({
+                    "session_id": "s", "transcript_path": "/t", "cwd": place.work(), "hook_event_name": "PreToolUse",
+                    "tool_name": "Bash", "tool_input": {"command": command}, "tool_use_id": command,
+                })
+            };
+            let call = |command: &str| {
+                place
+                    .lictor(args.clone())
+                    .input(message(command).to_string())
+                    .end()
+            };
+            let denied = call("cat .env").ends_with_code(2);
+            assert_eq!(denied.stderr.trim_end(), told);
+            call("ls src").ends_with_code(0);
+            continue;
+        };
+        let answer = place.lictor(line.split(' ')).end().ends_with_code(0);
+        match line {
+            "doctor" => assert!(
+                answer.stdout.contains("a write to the policy is blocked"),
+                "{answer:?}"
+            ),
+            "ledger calls" => assert!(answer.stdout.contains("DENIED_BY_RULE"), "{answer:?}"),
+            "run -- ls src" => assert_eq!(answer.stdout, "main.c\n"),
+            _ => {}
+        }
+        count += 1;
+    }
+    assert_eq!(count, 6);
+}

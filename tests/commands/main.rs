@@ -16,6 +16,7 @@ mod answers;
 mod around;
 mod bounds;
 mod command_line;
+mod doctor_hooks;
 mod exit_codes;
 mod golden;
 mod hostile_text;
