@@ -119,6 +119,8 @@ reasons! {
     NoRuleAllows = "NO_RULE_ALLOWS",
     /// The request would be allowed once an approval is given.
     ApprovalRequired = "APPROVAL_REQUIRED",
+    /// A person was asked about exactly this request and refused it.
+    ApprovalRefused = "APPROVAL_REFUSED",
     /// The rules that allow the request contradict each other in how it is to be run.
     LimitsConflict = "LIMITS_CONFLICT",
 

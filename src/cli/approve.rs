@@ -9,7 +9,7 @@ use serde_json::json;
 
 use super::exit::Exit;
 use super::request::RequestArgs;
-use super::{Failure, Global, discover, granted, offers, print_json};
+use super::{Failure, Global, discover, granted, offers, print_json, refuse};
 use crate::decision::Request;
 use crate::decision::extent::Width;
 use crate::decision::grant::{GrantMisfit, GrantTerms, MAX_GRANT_BYTES};
@@ -25,8 +25,11 @@ const MAX_KEY_BYTES: usize = 64 * 1024;
 #[derive(Args, Debug)]
 #[command(after_help = HELP)]
 pub(super) struct Approve {
+    /// A question that waits, as `lictor approvals` names it, instead of the request itself
+    #[arg(value_name = "ID", conflicts_with_all = ["rule", "tool", "argv", "import"])]
+    id: Option<String>,
     /// Why it is approved; recorded. Without it, what can be approved is shown, and nothing is recorded
-    #[arg(long, value_name = "TEXT", required_unless_present_any = ["import", "tool", "argv"])]
+    #[arg(long, value_name = "TEXT", required_unless_present_any = ["import", "tool", "argv", "id"])]
     why: Option<String>,
     /// How much is approved: `exact`ly this request; the same command on the same `paths`, which are some or all of them and
     /// what lies below; or the same action with any arguments `below` the directory
@@ -100,7 +103,19 @@ pub(super) fn main(command: Approve, global: &Global) -> Result<Exit, Failure> {
         let accepted = import(&governor, file, command.signature.as_deref())?;
         return Ok(tell(&accepted, None, &governor, global));
     }
-    let actor = discover::actor(global);
+    let question = match &command.id {
+        Some(id) => Some(refuse::asked(&governor, id)?),
+        None => None,
+    };
+    let actor = match &question {
+        Some((actor, _)) => actor.clone(),
+        None => discover::actor(global),
+    };
+    // Whoever names no actor approves the request whoever makes it; a question is somebody's.
+    let only = match &question {
+        Some((actor, _)) => Some(actor.clone()),
+        None => global.actor.clone(),
+    };
     let context = governor.context(&actor);
     let Approve {
         out,
@@ -110,9 +125,10 @@ pub(super) fn main(command: Approve, global: &Global) -> Result<Exit, Failure> {
         request,
         ..
     } = command;
-    let asked = match &rule {
-        Some(_) => None,
-        None => Some(request.into_request(&actor, &governor)?),
+    let asked = match (&rule, question) {
+        (Some(_), _) => None,
+        (None, Some((_, request))) => Some(request),
+        (None, None) => Some(request.into_request(&actor, &governor)?),
     };
     let what = match (rule, &asked) {
         (Some(rule), _) => What::Rule { rule, within },
@@ -132,8 +148,7 @@ pub(super) fn main(command: Approve, global: &Global) -> Result<Exit, Failure> {
     wish.approval = command.approval;
     wish.name = command.who;
     wish.anywhere = command.workspace == "any";
-    // Whoever names no actor approves the request whoever makes it.
-    wish.actor.clone_from(&global.actor);
+    wish.actor = only;
     wish.until = match (&command.until, command.age) {
         (Some(text), _) => Some(parse_time(text).ok_or_else(|| {
             Failure::new(format!(
@@ -341,6 +356,10 @@ pub(super) fn failure(error: GrantError) -> Failure {
         }
         GrantError::TooLong { .. } => Some("say a shorter time with `--for`"),
         GrantError::TooMany { .. } => Some("say fewer with `--uses`"),
+        GrantError::Refused { .. } => Some("take that back first: `lictor revoke ID --why TEXT`"),
+        GrantError::UnknownAsk { .. } => Some(
+            "`lictor approvals` lists them; the first characters of a name are enough, four at least",
+        ),
         GrantError::NotOffered { .. } => Some("`lictor approve` without `--why` shows what is"),
         GrantError::NoSuchRule { .. } => Some("`lictor explain` lists the rules of a request"),
         GrantError::Unknown { .. } => Some("`lictor approvals` lists them"),
@@ -383,7 +402,7 @@ fn width(text: &str) -> Result<Width, String> {
 }
 
 /// `30m`, `2h`, `1d`.
-fn age(text: &str) -> Result<jiff::SignedDuration, String> {
+pub(super) fn age(text: &str) -> Result<jiff::SignedDuration, String> {
     let wrong = || "write a number with s, m, h or d, for example 2h".to_owned();
     let unit = text.chars().last().ok_or_else(wrong)?;
     let seconds = match unit {

@@ -25,6 +25,12 @@ pub(super) fn words() -> Vec<OsString> {
     std::env::args_os().collect()
 }
 
+/// The first of these variables that has a value.
+pub(super) fn first_set(names: &[&'static str]) -> Option<&'static str> {
+    let is_set = |name: &&&str| std::env::var_os(name).is_some_and(|value| !value.is_empty());
+    names.iter().find(is_set).copied()
+}
+
 /// The file of this program.
 pub(super) fn program() -> std::io::Result<PathBuf> {
     std::env::current_exe()

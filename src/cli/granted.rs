@@ -35,6 +35,16 @@ pub(super) fn wider(decision: &Decision) -> Option<&'static str> {
         .then_some("or more than this: the same line without --why shows what can be approved")
 }
 
+/// A request in one line.
+pub(super) fn in_a_line(request: &ExactRequest) -> String {
+    let mut words = vec![action(&request.tool, &request.action)];
+    words.extend(arguments(&request.args));
+    if request.cwd != "." {
+        words.push(format!("in {}", shown(&request.cwd)));
+    }
+    words.join(" ")
+}
+
 /// A request as it was understood.
 pub(super) fn understood(request: &ExactRequest) -> Vec<String> {
     let mut lines = Lines::default();

@@ -20,14 +20,17 @@ mod explain;
 mod generate;
 mod granted;
 mod hook;
+mod inbox;
 mod init;
 mod ledger;
 mod lint;
 mod list;
 mod offers;
 mod other_terms;
+mod person;
 mod prove;
 mod quick;
+mod refuse;
 mod request;
 mod revoke;
 mod run;
@@ -123,9 +126,11 @@ enum Command {
     Hook(hook::Hook),
     /// Grant what a request is missing: who, why, until when, how often, signed or not
     Approve(Box<approve::Approve>),
-    /// List grants: open, used, revoked, expired
+    /// List what waits for a person, grants and refusals; answer with `--watch`
     Approvals(approvals::Approvals),
-    /// Take a grant back
+    /// Say no to a request that waits for an answer, for a time, with a reason that it is told
+    Refuse(Box<refuse::Refuse>),
+    /// Take a grant or a refusal back
     Revoke(revoke::Revoke),
     /// Find what is wrong with policies
     Lint(lint::Lint),
@@ -255,6 +260,7 @@ fn done(cli: Cli) -> Result<Exit, Failure> {
         Command::Hook(command) => Ok(hook::main(&command, global)),
         Command::Approve(command) => approve::main(*command, global),
         Command::Approvals(command) => approvals::main(&command, global),
+        Command::Refuse(command) => refuse::main(*command, global),
         Command::Revoke(command) => revoke::main(&command, global),
         Command::Lint(command) => lint::main(&command, global),
         Command::Test(command) => test::main(&command, global),

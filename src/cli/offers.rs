@@ -106,6 +106,7 @@ fn counted(files: &Files) -> String {
     };
     match files.kept_out {
         0 => covered,
-        out => format!("{covered}; {} there stay out of it", number(out)),
+        1 => format!("{covered}; 1 more there stays out of it"),
+        out => format!("{covered}; {out} more there stay out of it"),
     }
 }

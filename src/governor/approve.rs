@@ -235,8 +235,25 @@ pub enum GrantError {
         /// What about it.
         what: &'static str,
     },
+    /// A person refused exactly this.
+    #[error("it was refused as `{}`: {}", escaped(id), escaped(why))]
+    Refused {
+        /// The refusal.
+        id: String,
+        /// Why.
+        why: String,
+    },
+    /// Nobody asks so.
+    #[error(
+        "there is no question `{}` in this ledger, or there are several",
+        escaped(id)
+    )]
+    UnknownAsk {
+        /// The name.
+        id: String,
+    },
     /// There is none of that name.
-    #[error("there is no grant `{}` in this ledger", escaped(id))]
+    #[error("there is no grant or refusal `{}` in this ledger", escaped(id))]
     Unknown {
         /// The name.
         id: String,
@@ -319,6 +336,13 @@ impl Governor {
     ) -> Result<Drafted<'_>, GrantError> {
         let decision = decide(self.policy(), request, context);
         let approval = self.missing(&decision, wish.approval.as_deref())?;
+        let now = context.now().unwrap_or_else(Timestamp::now);
+        if let Some(refusal) = self.refusal(&decision, now) {
+            return Err(GrantError::Refused {
+                id: refusal.id,
+                why: refusal.why,
+            });
+        }
         if wish.width != Width::Exact {
             let analysis = Analysis::of(self.policy());
             return Ok(Drafted {
@@ -510,19 +534,21 @@ impl Governor {
         })
     }
 
-    /// Takes a grant back. What it was used for stays as it is.
+    /// Takes a grant back, or a refusal. What a grant was used for stays as it is.
     ///
     /// # Errors
     ///
-    /// There is no such grant, or it cannot be recorded.
+    /// There is none of that name, or it cannot be recorded.
     pub fn revoke_grant(&self, id: &str, why: &str) -> Result<u64, GrantError> {
-        let all = self.known_grants()?;
-        let unknown = || GrantError::Unknown { id: id.to_owned() };
-        let grant = all
+        let grants = self.known_grants()?;
+        let refusals = self.known_refusals()?;
+        let revoked = grants
             .iter()
             .find(|grant| grant.id == id)
-            .ok_or_else(unknown)?;
-        if grant.revoked {
+            .map(|grant| grant.revoked);
+        let refusal = refusals.iter().find(|refusal| refusal.id == id);
+        let revoked = revoked.or_else(|| refusal.map(|refusal| refusal.revoked));
+        if revoked.ok_or_else(|| GrantError::Unknown { id: id.to_owned() })? {
             return Err(GrantError::Known {
                 id: id.to_owned(),
                 what: "was revoked",

@@ -93,7 +93,8 @@ impl Governor {
             Part::Filter(request) => {
                 let decision = self.settle(self.granted(request, context, gone), OnDisk::Yes);
                 match (decision.effect(), decision.reason()) {
-                    (Effect::Allow, _) | (_, Some(Reason::DeniedByRule)) => decision,
+                    (Effect::Allow, _)
+                    | (_, Some(Reason::DeniedByRule | Reason::ApprovalRefused)) => decision,
                     (Effect::Ask | Effect::Deny, _) => Decision::without_rules(
                         self.policy(),
                         context,

@@ -18,9 +18,11 @@ use crate::decision::grant::{Asking, GrantMisfit, GrantTerms, OneWorkspace, Pin}
 use crate::decision::{Context, Decision, Effect, GrantUse, RefusedGrant, Request, decide};
 use crate::path::{CanonicalPath, Switches};
 use crate::policy::model::{Approval, ApprovalKind};
+use crate::reason::Reason;
 use crate::record::signature::{SignatureError, signed_by};
-use crate::record::{Grant, LedgerError};
+use crate::record::{Grant, LedgerError, RefusalTerms};
 use crate::resolve::WorkspaceError;
+use crate::text::one_line;
 
 /// How a grant stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -104,6 +106,12 @@ impl Governor {
             context: context.clone(),
             pins: Vec::new(),
         };
+        if decision.effect() == Effect::Ask {
+            let now = context.now().unwrap_or_else(Timestamp::now);
+            if let Some(refusal) = self.refusal(&decision, now) {
+                return as_it_is(refused(decision, &refusal));
+            }
+        }
         let can_be_granted =
             |approval: &Approval| matches!(approval.kind, ApprovalKind::Grant { .. });
         if decision.effect() != Effect::Ask || !policy.approvals().iter().any(can_be_granted) {
@@ -353,6 +361,20 @@ impl Governor {
             .map(|(id, pin)| (id.clone(), pin.path.clone()))
             .collect()
     }
+}
+
+/// The denial of a request that a person refused.
+fn refused(decision: Decision, refusal: &RefusalTerms) -> Decision {
+    let message = format!(
+        "{} was asked and refused this, until {}: {}",
+        refusal.who,
+        refusal.until,
+        one_line(&refusal.why)
+    );
+    let instead = "do it in another way, or ask that person; it is no use to try again before then";
+    decision
+        .denied(Reason::ApprovalRefused, message)
+        .or_instead(|_| Some(instead.to_owned()))
 }
 
 /// Who signed the text of a grant; an error if a signature is wrong, or missing where there has to be one.

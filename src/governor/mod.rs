@@ -11,6 +11,7 @@
 )]
 
 mod approve;
+mod asks;
 #[cfg(feature = "cli")]
 mod calls;
 mod grants;
@@ -37,6 +38,7 @@ use crate::resolve::{Host, Job, Lookup, Resolved, Workspace, WorkspaceError, res
 
 pub use crate::resolve::{Owners, home_directory, user_id};
 pub use approve::{Accepted, DEFAULT_AGE, GrantError, What, Wish, usual};
+pub use asks::{ASK_WAITS, AskAnswer, AskState, AskView, Inbox, REFUSAL_AGE};
 #[cfg(feature = "cli")]
 pub(crate) use calls::{Answered, Part};
 pub use grants::{GrantView, Standing};

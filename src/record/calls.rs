@@ -113,6 +113,8 @@ fn names(call: &Map<String, Value>) -> Map<String, Value> {
 pub enum CallState {
     /// It was denied: it did not run, if the agent keeps to the answer.
     Denied,
+    /// A person had refused it.
+    Refused,
     /// Lictor came to no decision, and blocked the call for that reason.
     NotDecided,
     /// A person was to be asked, and the call was not seen to end. That is no refusal.
@@ -131,6 +133,7 @@ impl CallState {
     pub fn word(self) -> &'static str {
         match self {
             CallState::Denied => "denied",
+            CallState::Refused => "refused",
             CallState::NotDecided => "not decided",
             CallState::NotAnswered => "not answered",
             CallState::NotSeenToEnd => "not seen to end",
@@ -198,6 +201,9 @@ impl Calls {
                 let state = match text("effect") {
                     Some("deny") if is_held && text("reason") == Some("NOT_DECIDED") => {
                         CallState::NotDecided
+                    }
+                    Some("deny") if is_held && text("reason") == Some("APPROVAL_REFUSED") => {
+                        CallState::Refused
                     }
                     Some("deny") if is_held => CallState::Denied,
                     Some("ask") if is_held => CallState::NotAnswered,

@@ -7,6 +7,7 @@
 //! | `permit` | decisions, starts and outcomes; proof of "allowed and recorded" |
 //! | `calls` | calls of an agent's tools: the decision before, and what was seen of the end |
 //! | `approve`, `grants`, `signature` | grants into the ledger and out of it, and who signed them |
+//! | `asks`, `refusals` | questions that wait for a person, and what a person refused |
 //! | `state`, `owner` | which runs are open, what is left of grants, and whether a process is gone |
 //! | `audit` | what the entries have to say together, for verification |
 //! | `redact` | secrets, replaced before anything is hashed |
@@ -17,6 +18,7 @@
 #![forbid(unsafe_code)]
 
 mod approve;
+mod asks;
 mod audit;
 mod calls;
 mod grants;
@@ -25,6 +27,7 @@ mod outputs;
 mod owner;
 mod permit;
 mod redact;
+mod refusals;
 pub mod replay;
 pub mod signature;
 mod state;
@@ -39,6 +42,7 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use serde_json::{Map, Value};
 
 pub use self::approve::GrantEntry;
+pub use self::asks::{Asks, RecordedAsk};
 pub use self::audit::{Meaning, Says};
 pub use self::calls::{CallState, Calls, Held, SeenCall};
 pub use self::grants::{Grant, recorded_grants};
@@ -47,11 +51,12 @@ use self::owner::Owner;
 pub use self::permit::{NotAdmitted, OpenRun, Permit};
 pub use self::redact::REDACTED_KEY;
 use self::redact::Redactor;
+pub use self::refusals::{Refusal, RefusalTerms};
 use self::state::{GRANT_GONE, RUN_ENDED, State};
 pub use self::summary::summary;
 use crate::log::store::{FileStore, Store};
 use crate::log::verify::{Report, VerifyError, VerifyOptions};
-use crate::log::{self, Draft, DraftError, Kind, Log, LogError, Purpose, Refusal, RunId};
+use crate::log::{self, Draft, DraftError, Kind, Log, LogError, Purpose, RunId};
 use crate::policy::CompiledPolicy;
 use crate::reason::Reason;
 use crate::text::escaped;
@@ -308,6 +313,18 @@ impl Ledger {
         Ok(grants.unwrap_or_default())
     }
 
+    /// All refusals, after the ledger's end was read.
+    ///
+    /// # Errors
+    /// The ledger's end cannot be read.
+    pub fn refusals(&self) -> Result<Vec<Refusal>, LedgerError> {
+        let refusals = self.log.followed_now(|follower| {
+            let state: Option<&State> = follower.as_any().downcast_ref();
+            state.map(|state| state.refusals.iter().cloned().collect())
+        })?;
+        Ok(refusals.unwrap_or_default())
+    }
+
     /// Reads the state as of the last time this process read the ledger's end.
     fn state<T: Default>(&self, read: impl FnOnce(&State) -> T) -> T {
         self.log
@@ -401,7 +418,7 @@ pub enum LedgerError {
 
 impl From<LogError> for LedgerError {
     fn from(error: LogError) -> LedgerError {
-        let LogError::Refused(Refusal { why, what, .. }) = error else {
+        let LogError::Refused(log::Refusal { why, what, .. }) = error else {
             return LedgerError::Log(error);
         };
         if why == GRANT_GONE {
@@ -409,7 +426,7 @@ impl From<LogError> for LedgerError {
         } else if why == RUN_ENDED {
             LedgerError::RunEnded { run: what }
         } else {
-            LedgerError::Log(LogError::Refused(Refusal { why, what }))
+            LedgerError::Log(LogError::Refused(log::Refusal { why, what }))
         }
     }
 }

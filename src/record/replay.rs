@@ -69,7 +69,7 @@ pub fn decisions(
 }
 
 /// The request of a recorded decision, with what was granted and the time.
-fn asked(entry: &Json, ts: &str) -> Option<(Request, Context)> {
+pub(super) fn asked(entry: &Json, ts: &str) -> Option<(Request, Context)> {
     let asked = entry.get("request")?.as_object()?;
     let mut request = serde_json::Map::new();
     match asked.get("argv").filter(|argv| argv.is_array()) {

@@ -10,6 +10,7 @@ use serde_json::{Map, Value};
 
 use super::grants::Grants;
 use super::owner::{Observer, Owner};
+use super::refusals::Refusals;
 use crate::log::decode::Line;
 use crate::log::store::Store;
 use crate::log::{Draft, Follower, Kind, Prepared, Refusal, RunId};
@@ -36,6 +37,7 @@ pub(super) struct State {
     #[serde(skip)]
     pub(super) lost: BTreeSet<RunId>,
     pub(super) grants: Grants,
+    pub(super) refusals: Refusals,
 }
 
 /// A run without outcome.
@@ -156,6 +158,7 @@ impl Follower for State {
             _ => {}
         }
         self.grants.see(line);
+        self.refusals.see(line);
     }
 }
 

@@ -142,6 +142,15 @@ const LINES: &[&str] = &[
     "approve --why x --key X -- wc drafts/a.md",
     "approvals",
     "approvals --open",
+    "approvals X",
+    "approve -- X",
+    "approve -- wc drafts/a.md",
+    "approve X --why X",
+    "approve --why X --width X -- wc drafts/a.md",
+    "approve --why X --width below --offer X -- wc drafts/a.md",
+    "refuse X --why X",
+    "refuse --why X --who X -- wc drafts/a.md",
+    "refuse --why X --for X -- X",
     "revoke X --why X",
     "lint",
     "lint X",
@@ -370,7 +379,7 @@ fn no_command_prints_what_acts_on_a_terminal_or_hides() {
                 let mut words: Vec<OsString> = before.iter().map(Into::into).collect();
                 if !line.contains("--ledger") {
                     // What is damaged lets nothing run.
-                    let runs = ["run", "approve", "approvals", "revoke"];
+                    let runs = ["run", "approve", "approvals", "refuse", "revoke"];
                     let is_run = runs.iter().any(|name| line.starts_with(name));
                     let to = if is_run { &sound } else { &ledger };
                     words.extend(["--ledger".into(), to.clone().into()]);

@@ -236,6 +236,8 @@ fn a_sealed_line_names_no_policy_ledger_actor_grant_or_file_to_write() {
         &["lint", "--fix"],
         &["test", "--generate", "--write"],
         &["revoke", "--why", "x", "id"],
+        &["refuse", "--why", "x", "id"],
+        &["approvals", "--watch"],
         &["ledger", "key", "rotate"],
     ] {
         let answer = sealed(&place, &prefix, refused).ends_with_code(2);

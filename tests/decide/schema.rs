@@ -123,6 +123,7 @@ fn is_a(kind: &str, value: &Value) -> bool {
         "boolean" => value.is_boolean(),
         "integer" => value.is_i64() || value.is_u64(),
         "number" => value.is_number(),
+        "null" => value.is_null(),
         other => panic!("{other}"),
     }
 }
@@ -299,5 +300,30 @@ print(json.dumps([validator.is_valid(value) for value in job['values']]))
     assert!(theirs.len() > 60);
     for (nth, theirs) in theirs.iter().enumerate() {
         assert_eq!(ours[&nth], *theirs, "{}", values[nth]);
+    }
+}
+
+#[test]
+fn the_schema_of_questions_fits_what_the_program_prints_and_says_what_a_wrong_answer_lacks() {
+    let schema: Value =
+        serde_json::from_str(include_str!("../../policy/approvals.schema.json")).unwrap();
+    let list: Value = serde_json::from_str(include_str!("../data/approvals.json")).unwrap();
+    assert!(is_valid(&schema, &schema, &list));
+    let asks = list["asks"].as_array().unwrap();
+    let with = |nth: usize, pointer: &str, value: Value| {
+        let mut other = list.clone();
+        *other["asks"][nth].pointer_mut(pointer).unwrap() = value;
+        other
+    };
+    assert!(asks.len() == 3 && asks[0]["offers"].as_array().unwrap().len() == 3);
+    for wrong in [
+        with(0, "/state", "answered".into()),
+        with(0, "/first", "yesterday".into()),
+        with(0, "/offers/1/width", "everything".into()),
+        with(0, "/offers/2/terms/extent/args", "all".into()),
+        with(0, "/offers/2/terms/extent/paths", serde_json::json!({})),
+        with(0, "/request/args", serde_json::json!({"path": "a"})),
+    ] {
+        assert!(!is_valid(&schema, &schema, &wrong), "{wrong:#}");
     }
 }

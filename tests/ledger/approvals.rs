@@ -1,7 +1,7 @@
 //! At the moment of asking: what a person is offered, what each approval then covers, and what a refusal does.
 //! Real processes.
 use crate::support::ordinary;
-use crate::support::program::{Answer, Place};
+use crate::support::program::{self, Answer, Place};
 use serde_json::{Value as Json, json};
 
 const POLICY: &str = r#"version: 1
@@ -359,6 +359,326 @@ fn what_is_offered_is_read_at_eighty_columns_and_quotes_each_value() {
         ask.stderr.contains("the same line without --why"),
         "{ask:?}"
     );
+}
+
+/// Asks, as an agent does, and returns the exit code.
+#[track_caller]
+fn ask(place: &Place, words: &[&str], code: i32) -> Answer {
+    let all = [&["--actor", "agent", "run", "--"], words].concat();
+    lictor(place, &all).ends_with_code(code)
+}
+
+fn listed(place: &Place) -> Json {
+    lictor(place, &["approvals", "--json"])
+        .ends_with_code(0)
+        .json()
+}
+
+/// The id and the state of the question about this path.
+fn question(place: &Place, path: &str) -> (String, String) {
+    let list = listed(place);
+    let all = list["asks"].as_array().unwrap().iter();
+    let is_meant = |ask: &&Json| ask["request"]["args"]["path"] == json!([path]);
+    let found = all
+        .clone()
+        .find(is_meant)
+        .unwrap_or_else(|| panic!("{list:#}"));
+    let text = |name: &str| found[name].as_str().unwrap().to_owned();
+    (text("id"), text("state"))
+}
+
+#[test]
+fn a_question_is_answered_by_its_name_and_the_reason_reaches_whoever_asked() {
+    let place = place();
+    for path in ["src/ui/a.ts", "src/ui/b.ts", "src/ui/a.ts"] {
+        ask(&place, &["edit", "write", path], 126);
+    }
+    let list = listed(&place);
+    assert_eq!(list["asks"].as_array().unwrap().len(), 2, "{list:#}");
+    let (a, state) = question(&place, "src/ui/a.ts");
+    assert_eq!(state, "pending");
+    let (b, _) = question(&place, "src/ui/b.ts");
+    let shown = lictor(&place, &["approvals", &a[..12]])
+        .ends_with_code(0)
+        .stdout;
+    assert!(
+        shown.contains("asked      2 times") && shown.contains("3  below"),
+        "{shown}"
+    );
+    assert!(
+        shown.contains("nobody has answered yet") && !shown.contains("refused"),
+        "{shown}"
+    );
+
+    let refuse = [
+        "refuse",
+        &b[..12],
+        "--why",
+        "b is generated\n\u{202e}by c",
+        "--json",
+    ];
+    let refused = lictor(&place, &refuse).ends_with_code(0).json();
+    assert_eq!(refused["terms"]["actor"], "agent");
+    assert_eq!(question(&place, "src/ui/b.ts").1, "refused");
+    let denied = ask(&place, &["edit", "write", "src/ui/b.ts"], 126);
+    assert!(denied.stderr.contains("APPROVAL_REFUSED"), "{denied:?}");
+    assert!(
+        denied.stderr.contains(r"b is generated\n\u{202e}by c"),
+        "{denied:?}"
+    );
+    // However it is spelled, and not what is another request, or another actor's.
+    check(&place, "agent", &["edit", "write", "./src/ui/b.ts"], "deny");
+    check(
+        &place,
+        "agent",
+        &["edit", "write", "--force", "src/ui/b.ts"],
+        "ask",
+    );
+    check(&place, "other", &["edit", "write", "src/ui/b.ts"], "ask");
+    // Nothing wider lets it through.
+    let approve = [
+        "approve",
+        &a[..12],
+        "--width",
+        "below",
+        "--why",
+        "mine",
+        "--json",
+    ];
+    lictor(&place, &approve).ends_with_code(0);
+    assert_eq!(question(&place, "src/ui/a.ts").1, "approved");
+    check(&place, "agent", &["edit", "write", "src/ui/b.ts"], "deny");
+    ask(&place, &["edit", "write", "src/ui/a.ts"], 0);
+    let again = lictor(&place, &["approve", &b[..12], "--why", "x"]).ends_with_code(2);
+    assert!(
+        again.stderr.contains("was refused") && again.stderr.contains("revoke"),
+        "{again:?}"
+    );
+    // What is taken back is no answer any more.
+    let id = refused["refusal"].as_str().unwrap();
+    lictor(&place, &["revoke", id, "--why", "after all"]).ends_with_code(0);
+    lictor(&place, &["revoke", id, "--why", "after all"]).ends_with_code(2);
+    ask(&place, &["edit", "write", "src/ui/b.ts"], 0);
+    lictor(&place, &["refuse", "abc", "--why", "x"]).ends_with_code(2);
+    lictor(
+        &place,
+        &[
+            "refuse",
+            "--why",
+            "x",
+            "--",
+            "edit",
+            "write",
+            "src/ui/page.key",
+        ],
+    )
+    .ends_with_code(2);
+    lictor(&place, &["ledger", "verify"]).ends_with_code(0);
+}
+
+/// The list as `tests/data/approvals.json` has it: without what differs each time.
+fn settled(mut list: Json, place: &Place) -> Json {
+    fn go(value: &mut Json, root: &str) {
+        match value {
+            Json::Object(fields) => {
+                for (name, field) in fields.iter_mut() {
+                    match (name.as_str(), &*field) {
+                        ("id" | "grant", Json::String(text)) if text.len() == 32 => {
+                            *field = json!("0".repeat(32))
+                        }
+                        ("id" | "grant", Json::String(text)) => {
+                            *field = json!(format!("{}-0", &text[..1]))
+                        }
+                        ("first" | "last" | "until" | "made", Json::String(_)) => {
+                            *field = json!("2026-11-22T15:00:00.000000Z");
+                        }
+                        ("policy" | "offer", Json::String(_)) => *field = json!("0".repeat(64)),
+                        ("device" | "inode" | "uid", _) => *field = json!(0),
+                        ("text", Json::String(_)) => *field = json!("TEXT"),
+                        _ => go(field, root),
+                    }
+                }
+            }
+            Json::Array(values) => values.iter_mut().for_each(|value| go(value, root)),
+            Json::String(text) => *text = text.replace(root, "/srv"),
+            Json::Null | Json::Bool(_) | Json::Number(_) => {}
+        }
+    }
+    go(&mut list, place.root().to_str().unwrap());
+    list
+}
+
+#[test]
+fn what_other_front_ends_read_is_as_documented() {
+    let place = place();
+    ask(&place, &["edit", "write", "src/ui/a.ts", "src/lib.rs"], 126);
+    ask(&place, &["edit", "stop"], 126);
+    ask(&place, &["edit", "write", "docs/a.md"], 126);
+    let refuse = [
+        "--actor", "agent", "refuse", "--why", "wait", "--", "edit", "stop",
+    ];
+    lictor(&place, &refuse).ends_with_code(0);
+    let approve = [
+        "--actor",
+        "agent",
+        "approve",
+        "--why",
+        "read",
+        "--",
+        "edit",
+        "write",
+        "docs/a.md",
+    ];
+    lictor(&place, &approve).ends_with_code(0);
+    let list = listed(&place);
+    // The text is what would be recorded, byte for byte.
+    let offer = &list["asks"][0]["offers"][2];
+    let terms: lictor::decision::grant::GrantTerms =
+        serde_json::from_value(offer["terms"].clone()).unwrap();
+    assert_eq!(offer["text"], terms.to_text());
+    let text = serde_json::to_string_pretty(&settled(list, &place)).unwrap() + "\n";
+    let golden = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/approvals.json");
+    if std::env::var_os("UPDATE_EXPECT").is_some() {
+        std::fs::write(&golden, &text).unwrap();
+    }
+    assert_eq!(text, std::fs::read_to_string(golden).unwrap());
+}
+
+/// What `line`, with `PROGRAM` for the program, shows on a terminal of its own, which `script` of util-linux makes, below no
+/// agent that may run these tests: what starts it has ended before. Each of `typed` is typed after a second, and each line of
+/// `meanwhile` is asked for by an agent.
+fn on_a_terminal(place: &Place, line: &str, typed: &[&str], meanwhile: &str) -> String {
+    let program =
+        std::env::var(program::PROGRAM).unwrap_or(env!("CARGO_BIN_EXE_lictor").to_owned());
+    let [out, done, typing] = ["out", "done", "typing"].map(|name| place.root().join(name));
+    let keys: String = typed
+        .iter()
+        .map(|keys| format!("sleep 1; printf '{keys}'; "))
+        .collect();
+    let line = line.replace("PROGRAM", &program);
+    let text = format!(
+        "({keys} sleep 1) | script -qfec '{line}; echo \"ends $?\"' /dev/null >'{}' 2>&1; : >'{}'",
+        out.display(),
+        done.display(),
+    );
+    std::fs::write(&typing, text).unwrap();
+    let start = |text: &str| {
+        let mut command = std::process::Command::new("sh");
+        command
+            .args(["-c", text])
+            .current_dir(place.work())
+            .env_clear()
+            .env("PATH", "/usr/local/bin:/usr/bin:/bin")
+            .env("HOME", place.root())
+            .env("XDG_STATE_HOME", place.root().join("state"))
+            .env("SHELL", "/bin/sh")
+            .stdin(std::process::Stdio::null());
+        command.status().unwrap()
+    };
+    start(&format!("setsid -f sh '{}'", typing.display()));
+    for words in meanwhile.lines() {
+        std::thread::sleep(std::time::Duration::from_millis(700));
+        start(&format!(
+            "{program} --actor agent {words} >/dev/null 2>&1; true"
+        ));
+    }
+    let end = std::time::Instant::now() + std::time::Duration::from_secs(120);
+    while !done.exists() {
+        assert!(std::time::Instant::now() < end, "it goes on");
+        std::thread::sleep(std::time::Duration::from_millis(50));
+    }
+    std::fs::remove_file(done).unwrap();
+    std::fs::read_to_string(out).unwrap()
+}
+
+#[test]
+fn a_person_at_a_terminal_answers_questions_as_they_come() {
+    let place = place();
+    ask(&place, &["edit", "write", "src/ui/a.ts"], 126);
+    let told = on_a_terminal(
+        &place,
+        "PROGRAM approvals --watch",
+        &[
+            "1\\n",
+            "",
+            "",
+            "a 1\\n",
+            "3\\n",
+            "my own\\n",
+            "r 2\\n",
+            "no, wait\\n",
+            "q\\n",
+        ],
+        "run -- edit copy src/lib.rs src/vendors\nrun -- edit write docs/a.md",
+    );
+    for part in [
+        "  1  ",
+        "agent asks: edit.write path=src/ui/a.ts",
+        "  2  ",
+        "agent asks: edit.copy from=src/lib.rs to=src/vendors",
+        "  3  ",
+        "none that a deny touches",
+        "approved as `g-",
+        "refused as `r-",
+        "ends 0",
+    ] {
+        assert!(told.contains(part), "{part}: {told}");
+    }
+    for line in told.lines() {
+        let line = line.trim_end();
+        let is_own = !line.contains("workspace") && !line.contains("speed");
+        assert!(!is_own || line.chars().count() <= 80, "{line}");
+        assert!(!line.contains('\u{1b}'), "{line:?}");
+    }
+    assert_eq!(question(&place, "src/ui/a.ts").1, "approved");
+    assert_eq!(question(&place, "docs/a.md").1, "pending");
+    ask(&place, &["edit", "write", "src/ui/b.ts"], 0);
+    let denied = ask(&place, &["edit", "copy", "src/lib.rs", "src/vendors"], 126);
+    assert!(denied.stderr.contains("no, wait"), "{denied:?}");
+}
+
+#[test]
+fn an_interrupt_ends_it_and_leaves_the_terminal_and_the_questions_as_they_were() {
+    let place = place();
+    ask(&place, &["edit", "write", "src/ui/a.ts"], 126);
+    let told = on_a_terminal(
+        &place,
+        "PROGRAM approvals --watch",
+        &["a 1\\n", "\\003"],
+        "",
+    );
+    assert!(told.contains("width (1, 3):"), "{told}");
+    assert!(!told.contains("approved"), "{told}");
+    assert_eq!(question(&place, "src/ui/a.ts").1, "pending");
+}
+
+#[test]
+fn what_an_agent_starts_does_not_answer() {
+    let place = place();
+    ask(&place, &["edit", "write", "src/ui/a.ts"], 126);
+    let piped = lictor(&place, &["approvals", "--watch"]).ends_with_code(2);
+    assert!(piped.stderr.contains("a person's terminal"), "{piped:?}");
+    let watch = |line: &str| on_a_terminal(&place, line, &["q\\n"], "");
+    let person = watch("PROGRAM approvals --watch");
+    assert!(person.contains("ends 0"), "{person}");
+    let marked = watch("CLAUDECODE=1 PROGRAM approvals --watch");
+    assert!(
+        marked.contains("$CLAUDECODE is set") && marked.contains("ends 2"),
+        "{marked}"
+    );
+    // An agent that hides its marks is seen by its name.
+    let agent = place.root().join("bin/codex");
+    std::fs::copy("/bin/sh", &agent).unwrap();
+    let below = format!(
+        "{} -c \"PROGRAM approvals --watch; exit \\$?\"",
+        agent.display()
+    );
+    let named = watch(&below);
+    assert!(
+        named.contains("the agent `codex` started this program"),
+        "{named}"
+    );
+    assert!(named.contains("ends 2"), "{named}");
 }
 
 #[test]
