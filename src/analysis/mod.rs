@@ -6,8 +6,7 @@
 //! sets of paths: which there are, and whether one is empty, inside others, or meets another.
 //! [`cells`] says of a policy which paths one argument of one action may have, for whom and with which
 //! approvals granted; [`rules`] and [`reach`] ask about single rules; [`invariants`] proves what the policy
-//! claims of itself; [`widths`] finds how much one approval can be for; [`diff`] compares two policies, `both` the command lines that two actions accept. A
-//! witness is a whole request, and was decided by the real [`decide`](crate::decision::decide) before it is
+//! claims of itself; [`widths`] finds how much one approval can be for; [`diff`] compares two policies. A witness is a whole request, and was decided by the real [`decide`](crate::decision::decide) before it is
 //! handed out; `existing` puts a name that is there into it.
 //!
 //! Below stand the parts that do it: `formula` and `tree` (sets put together), `search` (automata over
@@ -17,9 +16,7 @@
 #![forbid(unsafe_code)]
 
 mod alike;
-pub(crate) mod argv;
 mod atoms;
-pub(crate) mod both;
 mod budget;
 pub mod cells;
 mod declared;
@@ -44,7 +41,6 @@ mod tree;
 mod trees;
 pub mod widths;
 mod witness;
-mod words;
 
 pub use budget::{Budget, Cap};
 pub use paths::{PathSet, Space};

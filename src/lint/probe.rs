@@ -121,6 +121,17 @@ fn filler(
             .flat_map(|scope| &scope.include)
             .map(|(pattern, _)| sample(pattern))
             .next(),
+        ArgumentKind::Text { .. }
+        | ArgumentKind::Int { .. }
+        | ArgumentKind::Choice(_)
+        | ArgumentKind::Flag => value(argument),
+    }
+}
+
+/// A value that an argument takes, wherever a path may lie.
+pub(crate) fn value(argument: &Argument) -> Option<String> {
+    match &argument.kind {
+        ArgumentKind::Path(_) => Some("a".to_owned()),
         ArgumentKind::Text { pattern, .. } => ["a", "main", "1", "1.0.0", "HEAD", "a/b", "a@b.c"]
             .into_iter()
             .find(|text| pattern.as_ref().is_none_or(|pattern| pattern.matches(text)))

@@ -11,10 +11,13 @@ use crate::policy::model::Tool;
 
 declare_rule! {
     /// ## What it does
-    /// Finds a command line that several actions accept, of one tool or of several.
+    /// Writes a few command lines for each action (the shortest, one with every argument, one with what is always
+    /// passed on, one with values glued to their options) and reports each that several actions accept, of one tool or
+    /// of several. It speaks of the lines tried: two actions may share another one.
     ///
     /// ## Why is this bad?
     /// Such a command line is denied, `ARGUMENT_AMBIGUOUS`: lictor does not guess which of them a rule is about.
+    /// That holds for every line, also for those that this rule has not tried.
     ///
     /// ## Example
     /// ```yaml
@@ -62,7 +65,7 @@ pub(super) fn check(subject: &Subject<'_>, out: &mut Findings<'_>) {
 }
 
 /// The last tool of the document among `a.b`, `c.d`, or where the libraries are named.
-pub(super) fn place(subject: &Subject<'_>, actions: &[String]) -> Span {
+fn place(subject: &Subject<'_>, actions: &[String]) -> Span {
     let is_named = |tool: &&Tool| {
         actions
             .iter()

@@ -2,9 +2,9 @@
 
 #![forbid(unsafe_code)]
 
-use super::ambiguous_command::place;
 use crate::lint::rule::{Findings, declare_rule};
 use crate::lint::subject::Subject;
+use crate::lint::yaml;
 
 declare_rule! {
     /// ## What it does
@@ -45,15 +45,14 @@ pub(super) fn check(subject: &Subject<'_>, out: &mut Findings<'_>) {
             d.help("say it with fewer wildcards, or with several rules");
         });
     }
-    for ([one, other], cap) in &subject.commands().unknown {
-        let at = place(subject, &[one.clone(), other.clone()]);
-        let what = if one == other {
-            format!("whether `{one}` can be meant in two ways by one command line")
-        } else {
-            format!("whether `{one}` and `{other}` accept one command line")
-        };
-        out.at(at, format!("{what} cannot be decided: {cap}"), |d| {
-            d.help("give each command words of its own, or simpler patterns to its text arguments");
-        });
+    if let Some(cap) = subject.commands().cut {
+        let at = yaml::get(&subject.root, "tools").map_or(subject.root.at, |node| node.at);
+        out.at(
+            at,
+            format!("not every action was tried for command lines of another one: {cap}"),
+            |d| {
+                d.help("split the policy, or give it fewer actions of one program");
+            },
+        );
     }
 }
