@@ -33,6 +33,7 @@ mod gemini;
 mod installed;
 mod json;
 mod message;
+mod names;
 mod opencode;
 mod patch;
 mod preamble;

@@ -13,12 +13,13 @@ use serde_json::Value as Json;
 
 use super::json::Object;
 use super::message::{Call, Does};
-use super::{patch, preamble};
-use crate::decision::{Effect, Request, Value};
+use super::{names, patch, preamble};
+use crate::decision::{self, Context, Effect, Request, Value, decide};
 use crate::governor::Part;
 use crate::policy::CompiledPolicy;
+use crate::policy::model::{ArgumentKind, Spelling};
 use crate::reason::Reason;
-use crate::shell::{Joint, Redirection, Script};
+use crate::shell::{Command, Joint, Redirection, Script};
 
 /// What a call comes to.
 #[derive(Debug)]
@@ -253,18 +254,7 @@ impl<'p> Place<'p> {
         }
         let script = match preamble::parse(text) {
             Ok(script) => script,
-            Err(why) => {
-                let ask = self.policy.shell_settings().ask_unparsed && self.can_ask;
-                return Asked::of(vec![Part::Given {
-                    effect: if ask { Effect::Ask } else { Effect::Deny },
-                    reason: Some(Reason::ShellUnparsed),
-                    message: format!("the command is not read: {why}"),
-                    instead: Some(
-                        "run plain commands, one call each, joined by `&&` or `|` at most"
-                            .to_owned(),
-                    ),
-                }]);
-            }
+            Err(why) => return self.unread(&why),
         };
         let mut directory = match (inside, script.directory()) {
             (None, None) => self.cwd.clone(),
@@ -284,7 +274,14 @@ impl<'p> Place<'p> {
         };
         let (mut parts, mut commands) = (Vec::new(), Vec::new());
         for command in script.commands() {
-            let words = command.words().iter().map(String::as_str);
+            // What the commands in front of it make is not there yet.
+            if !parts.is_empty() && !command.patterns().is_empty() {
+                return self.unread("a pattern behind another command, which may make what it matches: run that first, in a call of its own");
+            }
+            let words = match self.words(command, &directory) {
+                Ok(words) => words,
+                Err(why) => return self.unread(&why),
+            };
             let mut request = Request::argv(words);
             if !directory.is_empty() {
                 request = request.with_cwd(directory.clone());
@@ -308,6 +305,103 @@ impl<'p> Place<'p> {
                 commands,
             }),
         }
+    }
+
+    /// A text that is not read: denied, or asked about.
+    fn unread(&self, why: &str) -> Asked {
+        let ask = self.policy.shell_settings().ask_unparsed && self.can_ask;
+        Asked::of(vec![Part::Given {
+            effect: if ask { Effect::Ask } else { Effect::Deny },
+            reason: Some(Reason::ShellUnparsed),
+            message: format!("the command is not read: {why}"),
+            instead: Some(
+                "run plain commands, one call each, joined by `&&` or `|` at most".to_owned(),
+            ),
+        }])
+    }
+
+    /// The words of a command, with the names of files in place of its patterns. The shell will look for them once more,
+    /// and may put them in another order: so all names of one pattern have to be paths of one argument that repeats.
+    fn words(&self, command: &Command, directory: &str) -> Result<Vec<String>, String> {
+        let mut words = Vec::new();
+        let mut patterns: Vec<(&String, Vec<String>)> = Vec::new();
+        for (nth, word) in command.words().iter().enumerate() {
+            if !command.patterns().contains(&nth) {
+                words.push(word.clone());
+                continue;
+            }
+            let Some(root) = self.roots.first() else {
+                return Err("a pattern without a workspace".to_owned());
+            };
+            let (prefix, place, pattern) = match word.starts_with('/') {
+                false => (String::new(), root.join(directory), word.clone()),
+                true => {
+                    let Some(below) = below(&self.roots, word) else {
+                        return Err(format!("pattern `{word}` is outside of the workspace"));
+                    };
+                    let prefix = word.strip_suffix(&below).unwrap_or_default();
+                    (prefix.to_owned(), root.clone(), below)
+                }
+            };
+            let names = names::matching(&place, &pattern)
+                .map_err(|why| format!("`{}` is {why}", word.escape_debug()))?;
+            let names: Vec<String> = names
+                .into_iter()
+                .map(|name| format!("{prefix}{name}"))
+                .collect();
+            words.extend(names.iter().cloned());
+            patterns.push((word, names));
+        }
+        if patterns.is_empty() {
+            return Ok(words);
+        }
+        let request = self.rooted(Request::argv(words.iter().map(String::as_str)));
+        let decision = decide(self.policy, &request, &Context::new("pattern"));
+        let asked = decision.asked();
+        for (pattern, names) in patterns {
+            if asked.action.is_some() && !self.are_one_argument(asked, &names) {
+                return Err(format!(
+                    "`{}` comes to {} words that are not all files of one kind for the command: put it in single quotes, or name the files",
+                    pattern.escape_debug(),
+                    names.len()
+                ));
+            }
+        }
+        Ok(words)
+    }
+
+    /// Returns true if these words are all paths of one argument that repeats.
+    fn are_one_argument(&self, asked: &decision::Asked, words: &[String]) -> bool {
+        let named = |name: &Option<String>| name.clone().unwrap_or_default();
+        let (tool, action) = (named(&asked.tool), named(&asked.action));
+        let tool = self.policy.tools().iter().find(|known| known.name == tool);
+        let Some(tool) = tool else { return false };
+        let action = tool.actions.iter().find(|known| known.name == action);
+        let Some(action) = action else { return false };
+        let repeats = |name: &str| {
+            tool.arguments(action).any(|argument| {
+                argument.name == name
+                    && argument.repeat
+                    && argument.spelling == Spelling::Positional
+                    && matches!(argument.kind, ArgumentKind::Path(_))
+            })
+        };
+        let holds = |values: &[Value], word: &String| {
+            let relative = below(&self.roots, word);
+            values.iter().any(|value| {
+                let Value::Text(text) = value else {
+                    return false;
+                };
+                *text == word.as_bytes()
+                    || relative
+                        .as_ref()
+                        .is_some_and(|word| *text == word.as_bytes())
+            })
+        };
+        asked.args.iter().any(|(name, value)| match value {
+            Value::List(values) => repeats(name) && words.iter().all(|word| holds(values, word)),
+            Value::Text(_) | Value::Int(_) | Value::Flag(_) | Value::Null => false,
+        })
     }
 
     /// The directory that `then` is from another one.

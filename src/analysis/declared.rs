@@ -89,7 +89,7 @@ pub(super) fn shape(tool: &Tool, action: &Action) -> String {
     let all: Vec<String> = tool.arguments(action).map(argument).collect();
     let places = (tool.args.len(), action.args.len(), action.after.is_some());
     format!(
-        "{:?} {:?} {:?} {:?} {} {} {} {:?} {:?} {:?} {:?} {:?} {places:?} {all:?}",
+        "{:?} {:?} {:?} {:?} {} {} {} {:?} {:?} {:?} {:?} {:?} {:?} {places:?} {all:?}",
         tool.program,
         tool.also,
         tool.fixed,
@@ -101,6 +101,7 @@ pub(super) fn shape(tool: &Tool, action: &Action) -> String {
         action.fixed,
         action.fixed_last,
         action.env,
+        action.unnamed,
         action.report
     )
 }

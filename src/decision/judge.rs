@@ -499,7 +499,12 @@ impl About<'_> {
                     .as_ref()
                     .map(|text| format!(" (see {text})"))
                     .unwrap_or_default();
-                format!("{action} needs the approval `{}`{reference}", first.name)
+                let unnamed = self.unnamed().map(|what| format!(": {what}"));
+                let unnamed = unnamed.unwrap_or_default();
+                format!(
+                    "{action} needs the approval `{}`{reference}{unnamed}",
+                    first.name
+                )
             }
             (Some(Reason::PathOutsideAllowedScope), _) => {
                 format!(
@@ -530,7 +535,9 @@ impl About<'_> {
             }
             Effect::Deny if judgement.denies.is_empty() => {
                 let context = Context::default();
-                speaking(self.policy, self.tool, self.action, self.actor, &context).find_map(told)
+                speaking(self.policy, self.tool, self.action, self.actor, &context)
+                    .find_map(told)
+                    .or_else(|| Some(format!("this is a person's: {}", self.unnamed()?)))
             }
             Effect::Deny => judgement
                 .denies
@@ -538,6 +545,14 @@ impl About<'_> {
                 .filter_map(|id| self.policy.rule(*id))
                 .find_map(told),
         }
+    }
+
+    /// What the action writes whose names nobody can tell.
+    fn unnamed(&self) -> Option<&str> {
+        self.policy
+            .declared(self.tool, self.action)?
+            .unnamed
+            .as_deref()
     }
 
     fn is_about_cwd(&self) -> bool {

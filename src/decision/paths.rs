@@ -9,6 +9,8 @@ use super::Request;
 use super::call::{Call, Given, argument, slots};
 use crate::path::{CanonicalPath, Denial, Syntax, Target, lexical, shown};
 use crate::policy::CompiledPolicy;
+#[cfg(feature = "run")]
+use crate::policy::glob::Pattern;
 use crate::policy::model::{
     Absent, Access, Action, ArgumentKind, Creates, PathArgument, Tool, Tree,
 };
@@ -27,6 +29,8 @@ pub(crate) struct Decided {
     pub(crate) creates: Creates,
     /// Names that the program leaves out of a directory.
     pub(crate) skips: Vec<String>,
+    /// Patterns of which a file below a directory has to match one; none: every file counts.
+    pub(crate) takes: Vec<String>,
     /// As the caller wrote it; none if it was implied.
     pub(crate) text: Option<Vec<u8>>,
     pub(crate) canonical: CanonicalPath,
@@ -126,8 +130,45 @@ pub(super) fn read(
     }
     let mut paths = reader.paths;
     paths.base = reader.base;
+    for path in &mut paths.decided {
+        path.takes = taken(tool, action, call, &path.argument);
+    }
     in_rendered_order(&mut paths.decided, tool, action, call);
     paths
+}
+
+/// The patterns that an argument's `takes` comes to in a call: all that are not turned around by a `!`, if each is one that
+/// every reader of such patterns reads alike.
+fn taken(tool: &Tool, action: &Action, call: &Call, path: &str) -> Vec<String> {
+    let declared = tool
+        .arguments(action)
+        .find(|declared| declared.name == path);
+    let by = declared.and_then(|declared| match &declared.kind {
+        ArgumentKind::Path(kind) => kind.takes.as_deref(),
+        ArgumentKind::Flag
+        | ArgumentKind::Text { .. }
+        | ArgumentKind::Int { .. }
+        | ArgumentKind::Choice(_) => None,
+    });
+    let mut patterns = Vec::new();
+    for (slot, given) in &call.given {
+        match given {
+            Given::Text(text)
+                if argument(tool, action, *slot)
+                    .is_some_and(|one| Some(one.name.as_str()) == by) =>
+            {
+                if !text.starts_with('!') {
+                    patterns.push(text.clone());
+                }
+            }
+            Given::Text(_) | Given::Path(_) | Given::NoPath | Given::Flag | Given::Bare => {}
+        }
+    }
+    let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"._-*".contains(&byte);
+    match patterns.iter().all(|pattern| pattern.bytes().all(is_plain)) {
+        true => patterns,
+        false => Vec::new(),
+    }
 }
 
 /// The request's own directory first, for all others start from it; then the values of a call in
@@ -167,6 +208,7 @@ impl Reader<'_> {
                     tree: Tree::Names,
                     creates: Creates::Itself,
                     skips: Vec::new(),
+                    takes: Vec::new(),
                     text: Some(text.to_vec()),
                     rendered: path.as_str().to_owned(),
                     canonical: path,
@@ -246,6 +288,7 @@ impl Decided {
             tree: kind.tree,
             creates: kind.creates.clone(),
             skips: kind.skips.clone(),
+            takes: Vec::new(),
             text: None,
             canonical,
             rendered: String::new(),
@@ -258,6 +301,15 @@ impl Decided {
         // Git's own directory is never a part of its tree, and what skips as git does leaves it out too.
         self.tree == Tree::Unignored && name == b".git"
             || self.skips.iter().any(|skipped| skipped.as_bytes() == name)
+    }
+
+    /// Returns true if the program does not read files of this name, at any depth of a directory.
+    #[cfg(feature = "run")]
+    pub(crate) fn passes_over(&self, name: &[u8]) -> bool {
+        !self.takes.is_empty()
+            && !self.takes.iter().any(|pattern| {
+                Pattern::parse(pattern).map_or(true, |pattern| pattern.matches_folded(name))
+            })
     }
 
     /// Returns true if asking the disk about both is asking the same.

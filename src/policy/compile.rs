@@ -18,8 +18,8 @@ use super::gather::{Document, Gathered, gather, gather_alone, gather_library};
 use super::glob::Pattern;
 use super::matcher::{Apart, Matcher, RuleScope, ScopeId, Selector};
 use super::model::{
-    Access, ActionPattern, Argument, ArgumentKind, ArgumentScopes, Policy, Rule, RuleEffect,
-    ScopeUse, StatedTerms, Test, Tool,
+    Access, Action, ActionPattern, Argument, ArgumentKind, ArgumentScopes, Policy, Rule,
+    RuleEffect, ScopeUse, StatedTerms, Test, Tool,
 };
 use super::protection;
 use super::source::{SourceFile, Span};
@@ -153,6 +153,7 @@ impl CompiledPolicy {
             let text = rules_for_all(&policy.tools);
             let allowed = super::decode::policy(super::source::parse(&text, 0)).value;
             policy.scopes = allowed.scopes;
+            policy.approvals = allowed.approvals;
             policy.rules = allowed.rules;
             policy.tests = tests;
         })
@@ -230,8 +231,9 @@ fn compile_library(
 
 /// A policy that allows each action of these tools, with every path in every argument.
 fn rules_for_all(tools: &[Tool]) -> String {
-    let mut text =
-        String::from("version: 1\nname: library\nscopes: {everything: [\"**\"]}\nrules:\n");
+    let mut text = String::from(
+        "version: 1\nname: library\nscopes: {everything: [\"**\"]}\napprovals: {person: {grant: true}}\nrules:\n",
+    );
     let actions = tools
         .iter()
         .flat_map(|tool| tool.actions.iter().map(move |action| (tool, action)));
@@ -243,8 +245,12 @@ fn rules_for_all(tools: &[Tool]) -> String {
             .map(|argument| format!(", {:?}: everything", argument.name))
             .collect();
         let name = format!("{}.{}", tool.name, action.name);
+        let approval = match action.unnamed {
+            Some(_) => ", approval: person",
+            None => "",
+        };
         text.push_str(&format!(
-            "  - {{id: \"{nth}\", allow: {name:?}, within: {{cwd: everything{within}}}}}\n"
+            "  - {{id: \"{nth}\", allow: {name:?}, within: {{cwd: everything{within}}}{approval}}}\n"
         ));
     }
     text
@@ -370,9 +376,16 @@ impl Loader {
     fn rule(&mut self, rule: &Rule, policy: &Policy, names: &Names) -> Option<CompiledRule> {
         let mut selectors = Vec::new();
         for named in &rule.actions {
-            let found = self.selectors(std::slice::from_ref(named), policy, names);
-            if rule.effect != RuleEffect::Allow {
-                self.can_touch(rule, named, &found, policy, names);
+            let mut found = self.selectors(std::slice::from_ref(named), policy, names);
+            match rule.effect {
+                RuleEffect::Allow if rule.approval.is_none() => {
+                    self.has_names(rule, named, &found, policy, names);
+                    found = without_unnamed(found, policy, names);
+                }
+                RuleEffect::Allow => {}
+                RuleEffect::Ask | RuleEffect::Deny => {
+                    self.can_touch(rule, named, &found, policy, names);
+                }
             }
             selectors.extend(found);
         }
@@ -637,6 +650,32 @@ impl Loader {
             .push(Problem::new(Code::P006, *at, message).with_help(help));
     }
 
+    /// An allow without an approval names no action that writes what nobody can name.
+    fn has_names(
+        &mut self,
+        rule: &Rule,
+        (pattern, at): &(ActionPattern, Span),
+        found: &[Selector],
+        policy: &Policy,
+        names: &Names,
+    ) {
+        let unnamed = actions(policy, names).find(|(selector, action)| {
+            matches!(pattern, ActionPattern::Action(..))
+                && found.contains(selector)
+                && action.unnamed.is_some()
+        });
+        if let (Some(_), ActionPattern::Action(tool, action)) = (unnamed, pattern) {
+            let message = format!(
+                "rule `{}` allows {tool}.{action} without an approval: it writes files whose names nobody can tell beforehand",
+                rule.id
+            );
+            self.problems.push(
+                Problem::new(Code::P006, *at, message)
+                    .with_help("give the rule an `approval`: a person has to look at each"),
+            );
+        }
+    }
+
     fn scope_is_needed(
         &mut self,
         rule: &Rule,
@@ -665,6 +704,47 @@ impl Loader {
 
 /// The name by which a rule's `within` map speaks of the directory a command starts in.
 pub(crate) const CWD_ARGUMENT: &str = "cwd";
+
+/// All actions, each with the selector that names it alone.
+fn actions<'p>(
+    policy: &'p Policy,
+    names: &'p Names,
+) -> impl Iterator<Item = (Selector, &'p Action)> {
+    let tools = policy.tools.iter().zip(&names.first_action).enumerate();
+    tools.flat_map(|(nth, (tool, first))| {
+        let numbered = (*first..).zip(&tool.actions);
+        numbered.map(move |(action, declared)| {
+            let tool = narrow(nth);
+            (Selector::Action { tool, action }, declared)
+        })
+    })
+}
+
+/// Selectors of several actions, without those of them that write what nobody can name.
+fn without_unnamed(found: Vec<Selector>, policy: &Policy, names: &Names) -> Vec<Selector> {
+    let is_plain = |tool: usize| {
+        let declared = policy.tools.get(tool);
+        declared.is_none_or(|tool| tool.actions.iter().all(|action| action.unnamed.is_none()))
+    };
+    let named = |tool: u32| {
+        let all = actions(policy, names);
+        all.filter_map(move |(selector, action)| {
+            let is_of = matches!(selector, Selector::Action { tool: of, .. } if of == tool);
+            (is_of && action.unnamed.is_none()).then_some(selector)
+        })
+    };
+    let of_tool = |tool: usize| match is_plain(tool) {
+        true => vec![Selector::Tool(narrow(tool))],
+        false => named(narrow(tool)).collect(),
+    };
+    let all = || 0..policy.tools.len();
+    let narrowed = found.into_iter().flat_map(|selector| match selector {
+        Selector::Any if !all().all(is_plain) => all().flat_map(of_tool).collect(),
+        Selector::Tool(tool) => of_tool(usize::try_from(tool).unwrap_or(usize::MAX)),
+        Selector::Any | Selector::Action { .. } => vec![selector],
+    });
+    narrowed.collect()
+}
 
 /// The path arguments of all actions that the selectors name.
 fn path_arguments<'p>(

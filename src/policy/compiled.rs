@@ -331,6 +331,14 @@ impl CompiledPolicy {
         named.unwrap_or_else(|| "this action".to_owned())
     }
 
+    /// The declaration of an action by its numbers.
+    pub(crate) fn declared(&self, tool: u32, action: u32) -> Option<&Action> {
+        let tool = usize::try_from(tool).ok()?;
+        let (_, _, first) = self.action(tool, 0)?;
+        let nth = usize::try_from(action.checked_sub(first)?).ok()?;
+        self.action(tool, nth).map(|(_, action, _)| action)
+    }
+
     /// The tool and action at these places, with the number that rules know the action by.
     pub(crate) fn action(&self, tool: usize, action: usize) -> Option<(&Tool, &Action, u32)> {
         let found = self.inner.tools.get(tool)?;

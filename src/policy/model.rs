@@ -251,6 +251,8 @@ pub struct Action {
     pub fixed_last: Vec<String>,
     /// Variables that every run of it gets, before those of the tool.
     pub env: Vec<(String, String)>,
+    /// What it writes whose names nobody can tell beforehand. Only a rule with an approval allows it.
+    pub unnamed: Option<String>,
     /// Its arguments.
     pub args: Vec<Argument>,
     /// Arguments behind `--`, which is then always rendered.
@@ -342,6 +344,8 @@ pub struct PathArgument {
     pub creates: Creates,
     /// Names that the program leaves out of a directory, at any depth.
     pub skips: Vec<String>,
+    /// The argument whose values say which files of a directory are read.
+    pub takes: Option<String>,
 }
 
 impl PathArgument {

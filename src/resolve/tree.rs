@@ -245,6 +245,9 @@ impl Walk<'_> {
             if self.path.leaves_out(&entry.name) || rules.skips(&at, is_directory) {
                 continue;
             }
+            if !is_directory && self.path.passes_over(&entry.name) {
+                continue;
+            }
             let Some(names) = names.below(&entry.name) else {
                 return Err(self.unspeakable(&at));
             };

@@ -7,6 +7,8 @@
 //! | accepted | |
 //! |---|---|
 //! | words | letters, digits and `_ @ % + = : , . / -`; `'…'`; `"…"` without `$`, backtick, `\` and `!`; pieces side by side |
+//! | revisions | `HEAD~2`, `main^`, `stash@{0}`, `@{u}` |
+//! | patterns | `*` in a word without quotes that begins otherwise: [`Command::patterns`] says which, and whoever decides looks up the files |
 //! | text of several lines | `"$(cat <<'EOF'` … `EOF` and `)"`, as agents write commit messages |
 //! | lists | `&&`, `\|\|`, `;`, a line break, pipes |
 //! | redirections | `> FILE`, `>> FILE`, `2> FILE`, `2>> FILE`, `< FILE`, `2>&1`, `>&2`, behind a command |
@@ -79,6 +81,7 @@ impl Script {
 pub struct Command {
     joint: Joint,
     words: Vec<String>,
+    patterns: Vec<usize>,
     redirections: Vec<Redirection>,
 }
 
@@ -93,6 +96,13 @@ impl Command {
     #[must_use]
     pub fn words(&self) -> &[String] {
         &self.words
+    }
+
+    /// The places of words that hold an unquoted `*`: shells replace each by the names of the files that it matches. Neither
+    /// the first word, nor one that begins with `*` or `-`, nor one with quotes in it.
+    #[must_use]
+    pub fn patterns(&self) -> &[usize] {
+        &self.patterns
     }
 
     /// The redirections, in the order in which they stand. No stream is redirected twice.
@@ -184,16 +194,23 @@ pub fn parse(text: &str) -> Result<Script, Unparsed> {
 /// Reads one command, up to the operator behind it.
 fn command(tokens: &mut Tokens<'_>, joint: Joint) -> Result<(Command, Range<usize>), Unparsed> {
     let (mut words, mut redirections) = (Vec::new(), Vec::new());
+    let mut patterns = Vec::new();
     let (mut name, mut end) = (0..0, 0);
     while let Some((token, span)) = tokens.next_of_command()? {
         end = span.end;
         match token {
             Token::Word(word) => {
                 if words.is_empty() {
-                    check_name(&word, span.clone())?;
+                    if word.is_pattern {
+                        return Err(refused(span, "a pattern in place of a command"));
+                    }
+                    check_name(&word.text, span.clone())?;
                     name = span;
                 }
-                words.push(word);
+                if word.is_pattern {
+                    patterns.push(words.len());
+                }
+                words.push(word.text);
             }
             Token::Redirection(_) if words.is_empty() => {
                 return Err(refused(
@@ -228,6 +245,7 @@ fn command(tokens: &mut Tokens<'_>, joint: Joint) -> Result<(Command, Range<usiz
     let command = Command {
         joint,
         words,
+        patterns,
         redirections,
     };
     Ok((command, name.start..end))
@@ -403,6 +421,7 @@ fn leading_directory(
     let directory = match first.words.as_slice() {
         [_, directory]
             if first.redirections.is_empty()
+                && first.patterns.is_empty()
                 && !directory.is_empty()
                 && !directory.starts_with(['-', '+']) =>
         {

@@ -55,7 +55,7 @@ impl Redirection {
 }
 
 pub(super) enum Token {
-    Word(String),
+    Word(Word),
     Redirection(Redirection),
     And,
     Or,
@@ -63,6 +63,13 @@ pub(super) enum Token {
     Semicolon,
     LineBreak,
     End,
+}
+
+/// A word, its quotes removed.
+pub(super) struct Word {
+    pub(super) text: String,
+    /// It holds a `*` that shells replace by the names of files.
+    pub(super) is_pattern: bool,
 }
 
 /// A reader of tokens.
@@ -180,7 +187,11 @@ impl<'a> Tokens<'a> {
         {
             return Err(refused(start..self.at, "a redirection without its file"));
         }
-        let file = self.word()?;
+        let word = self.word()?;
+        if word.is_pattern {
+            return Err(refused(start..self.at, special('*')));
+        }
+        let file = word.text;
         Ok(Token::Redirection(match (is_read, is_error) {
             (true, _) => Redirection::Read(file),
             (false, false) => Redirection::Output { file, append },
@@ -188,12 +199,14 @@ impl<'a> Tokens<'a> {
         }))
     }
 
-    fn word(&mut self) -> Result<String, Unparsed> {
+    fn word(&mut self) -> Result<Word, Unparsed> {
         let start = self.at;
         let mut word = String::new();
         let mut was_single = false;
+        let (mut star, mut is_quoted) = (None, false);
         while let Some(c) = self.peek() {
             let is_single = c == '\'';
+            is_quoted |= is_single || c == '"';
             match c {
                 ' ' | '\t' | '\n' | ';' | '&' | '|' => break,
                 '\'' if was_single => {
@@ -217,6 +230,18 @@ impl<'a> Tokens<'a> {
                     word.push(c);
                     self.at = self.at.saturating_add(1);
                 }
+                '~' | '^' | '{' if !is_quoted && self.is_of_revision(&word) => {
+                    let len = if c == '{' { self.braced() } else { 1 };
+                    let end = self.at.saturating_add(len);
+                    word.push_str(self.text.get(self.at..end).unwrap_or_default());
+                    self.at = end;
+                }
+                // A word that begins with it could become an option; zsh reads `**` in its own way.
+                '*' if !word.is_empty() && !word.ends_with('*') && !word.starts_with('-') => {
+                    star = star.or(Some(self.at));
+                    word.push(c);
+                    self.at = self.at.saturating_add(1);
+                }
                 _ => return Err(self.refused(c.encode_utf8(&mut [0; 4]), &special(c))),
             }
             was_single = is_single;
@@ -227,7 +252,44 @@ impl<'a> Tokens<'a> {
                 "a word that begins with `=`: zsh replaces it by the path of a program",
             ));
         }
-        Ok(word)
+        match star {
+            Some(at) if is_quoted => Err(refused(
+                at..at.saturating_add(1),
+                "a pattern with quotes beside it: put the whole word in quotes, or none of it",
+            )),
+            _ => Ok(Word {
+                text: word,
+                is_pattern: star.is_some(),
+            }),
+        }
+    }
+
+    /// Returns true if what stands here belongs to a revision of git's, which no shell replaces: `HEAD~2`, `main^`,
+    /// `HEAD~2..HEAD`, `stash@{0}`, `@{u}`.
+    fn is_of_revision(&self, before: &str) -> bool {
+        let rest = self.rest();
+        if rest.starts_with('{') {
+            return before.ends_with('@') && self.braced() > 0;
+        }
+        let is_behind_name =
+            before.ends_with(|c: char| c.is_ascii_alphanumeric() || "_-}~^".contains(c));
+        let behind = rest.get(1..).unwrap_or_default();
+        let behind = behind.trim_start_matches(|c: char| c.is_ascii_digit());
+        is_behind_name
+            && (behind.is_empty()
+                || behind.starts_with([' ', '\t', '\n', ';', '&', '|', '~', '^', '.']))
+    }
+
+    /// Bytes of one word in braces, with them: shells make several words only of what holds a comma or two dots.
+    fn braced(&self) -> usize {
+        let inside = self.rest().strip_prefix('{').unwrap_or_default();
+        let len = inside.find(|c: char| !(c.is_ascii_alphanumeric() || "_-".contains(c)));
+        match len
+            .filter(|len| *len > 0 && inside.get(*len..).is_some_and(|rest| rest.starts_with('}')))
+        {
+            Some(len) => len.saturating_add(2),
+            None => 0,
+        }
     }
 
     /// Reads a text in quotes: everything in single ones, plain text in double ones.
@@ -324,7 +386,9 @@ fn special(c: char) -> String {
         '`' => "a backtick runs another command: run that by itself".to_owned(),
         '\\' => "a backslash outside single quotes: put the word in single quotes".to_owned(),
         '!' => "`!` recalls a line or negates: put the word in single quotes".to_owned(),
-        '*' | '?' | '[' | ']' => format!(
+        '*' => "`*` is replaced by the names of files: write a name or `./` in front of it in the word, or put the word in single quotes"
+            .to_owned(),
+        '?' | '[' | ']' => format!(
             "`{c}` is replaced by the names of files: name them, or put the word in single quotes"
         ),
         '{' | '}' => format!(

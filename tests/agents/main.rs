@@ -12,5 +12,6 @@
 #[expect(dead_code, reason = "other tests use more of it")]
 mod support;
 
+mod everyday;
 mod live;
 mod messages;

@@ -55,6 +55,21 @@ fn an_everyday_text_is_read() {
         &[&["pytest", "-k", "a or b"], &["ls"], &["ls"]],
     );
     reads(
+        "git diff HEAD~1 main^2~ HEAD~2..HEAD^ stash@{0} @{u}",
+        None,
+        &[&[
+            "git",
+            "diff",
+            "HEAD~1",
+            "main^2~",
+            "HEAD~2..HEAD^",
+            "stash@{0}",
+            "@{u}",
+        ]],
+    );
+    let patterns = parse("wc -l src/*.py 'a*' b*c").unwrap();
+    assert_eq!(patterns.commands()[0].patterns(), [2, 4]);
+    reads(
         "echo a\"b\"'c'd '' \"\"",
         None,
         &[&["echo", "abcd", "", ""]],
@@ -116,6 +131,21 @@ fn a_text_that_shells_may_read_differently_is_refused_where_it_stands() {
         ("ls \"a\\\"b\"", 5..6),
         ("ls a\\ b", 4..5),
         ("ls *.py", 3..4),
+        ("ls a**", 5..6),
+        ("ls -a*", 5..6),
+        ("ls a*'b'", 4..5),
+        ("ls 'a'*", 6..7),
+        ("a* b", 0..2),
+        ("ls > a*", 3..7),
+        ("cd a* && ls", 0..5),
+        ("ls a~b", 4..5),
+        ("ls a=~1", 5..6),
+        ("ls a:~1", 5..6),
+        ("ls {u}", 3..4),
+        ("ls a@{b,c}", 5..6),
+        ("ls a@{1..3}", 5..6),
+        ("ls @{}", 4..5),
+        ("ls ^a", 3..4),
         ("ls ?", 3..4),
         ("ls [ab]", 3..4),
         ("ls {a,b}", 3..4),
@@ -379,7 +409,7 @@ fn piece() -> impl Strategy<Value = &'static str> {
         6 => select(vec!["ok", "no", "ok", "no", "ok a", "no b=c"]),
         4 => select(vec![" ", "\t", "\n", "  "]),
         6 => select(vec![" && ", " || ", ";", " | ", "|", "&&", "||", "\n", " ;\n", " |\n", " &&\n"]),
-        4 => select(vec![" a", " 'b c'", " \"d e\"", " ''", " \"\"", "'x'", "\"y\"", "z", " -n", " --a=b", " a:b", " %1", " +x", " @", " a,b", " 2"]),
+        4 => select(vec![" a", " 'b c'", " \"d e\"", " ''", " \"\"", "'x'", "\"y\"", "z", " -n", " --a=b", " a:b", " %1", " +x", " @", " a,b", " 2", " HEAD~1", " m^2~", " a@{u}", " @{-1}", "~2", "^", " x~1..y^"]),
         3 => select(vec![" > f", " >>f", " 2> f", " 2>>d/f", " < f", " 2>&1", " >&2", " >/dev/null", " 2>/dev/null"]),
         1 => select(vec!["cd d && ", "cd d;", "cd d\n", "cd ./d && "]),
         2 => select(vec![
@@ -397,6 +427,7 @@ fn is_comparable(script: &Script) -> bool {
         .is_none_or(|directory| matches!(directory, "d" | "./d"))
         && script.commands().iter().all(|command| {
             matches!(command.words()[0].as_str(), "ok" | "no")
+                && command.patterns().is_empty()
                 && command
                     .redirections()
                     .iter()

@@ -615,12 +615,7 @@ fn git_takes_no_other_configuration_output_or_program() {
     refused("git add .git/config", PathProtectedDenied);
     refused("git status -- -x", PathOptionInjectionDenied);
     for action in [
-        "pull",
-        "merge x",
-        "rebase x",
-        "stash pop",
         "clean -fd",
-        "stash",
         "config x y",
         "clone x",
         "init",
@@ -632,12 +627,22 @@ fn git_takes_no_other_configuration_output_or_program() {
     ] {
         refused(&format!("git {action}"), ActionNotAllowed);
     }
+    for action in [
+        "pull",
+        "merge x",
+        "rebase x",
+        "stash pop",
+        "stash",
+        "switch x",
+    ] {
+        refused(&format!("git {action}"), NoRuleAllows);
+    }
     refused("git branch new", ArgumentUnknown);
     refused("git branch -D main", ArgumentUnknown);
     refused("git remote add x y", ArgumentUnknown);
     refused("git tag main", ArgumentUnknown);
     refused("git tag -f v1", ArgumentUnknown);
-    refused("git reset --hard", ArgumentUnknown);
+    refused("git reset --hard", NoRuleAllows);
 }
 
 /// Without a repository `git diff A B` takes both for files, which no rule has spoken about.
@@ -1014,7 +1019,11 @@ fn every_argument_means_the_same_named_and_as_a_command_line() {
                         Request::named(&tool.name, &action.name),
                         |request, argument| request.with_arg(&argument.name, value(argument)),
                     );
-                    let by_name = decide(&policy, &named, &Context::new("test"));
+                    let by_name = decide(
+                        &policy,
+                        &named,
+                        &Context::new("test").with_approval("person"),
+                    );
                     let argv = by_name.argv().unwrap_or_else(|| {
                         panic!(
                             "{}.{} {}: {}",
@@ -1027,7 +1036,7 @@ fn every_argument_means_the_same_named_and_as_a_command_line() {
                     let by_words = decide(
                         &policy,
                         &Request::argv(argv.iter().copied()),
-                        &Context::new("test"),
+                        &Context::new("test").with_approval("person"),
                     );
                     assert_eq!(
                         by_words.argv(),

@@ -52,7 +52,11 @@ fn run_behind(
     directory: &Path,
     line: &str,
 ) -> (String, Output) {
-    let decision = decide(policy, &Request::argv(words(line)), &Context::new("test"));
+    let decision = decide(
+        policy,
+        &Request::argv(words(line)),
+        &Context::new("test").with_approval("person"),
+    );
     let Some(argv) = decision.argv() else {
         panic!("{line}: {}", decision.message());
     };
@@ -149,6 +153,26 @@ const CHANGES: &[&str] = &[
     "git reset --soft HEAD~1",
 ];
 
+/// And for each that writes what nobody can name. What becomes of it depends on the tree that it finds.
+const REWRITES: &[&str] = &[
+    "git stash",
+    "git stash push -u -m x",
+    "git stash pop",
+    "git stash apply stash@{0}",
+    "git switch feature",
+    "git merge feature",
+    "git merge --no-ff -m x feature",
+    "git merge --abort",
+    "git rebase feature",
+    "git rebase --onto feature HEAD~1",
+    "git rebase --abort",
+    "git cherry-pick feature",
+    "git cherry-pick --abort",
+    "git revert --no-edit HEAD",
+    "git reset --hard HEAD~1",
+    "git pull origin more",
+];
+
 /// Actions that run hooks: they are there to look at what is committed and pushed.
 const WITH_HOOKS: &[&str] = &[
     "commit",
@@ -160,7 +184,7 @@ const WITH_HOOKS: &[&str] = &[
 ];
 
 /// Actions that reach another repository, by what the configuration names for it.
-const REMOTE: &[&str] = &["fetch", "fetch-branch", "push"];
+const REMOTE: &[&str] = &["fetch", "fetch-branch", "push", "pull"];
 
 /// What started programs began with, one word list each, without the program that was asked for. None without
 /// strace.
@@ -220,13 +244,24 @@ fn nothing_that_the_repository_configures_runs_but_what_an_action_is_for() {
     let (mut seen, mut wrong) = (BTreeSet::new(), Vec::new());
     for git in gits() {
         let git_name = git.display().to_string();
-        let is_remote = |line: &str| line.contains("git fetch") || line.contains("git push");
-        let reaching = CHANGES.iter().filter(|line| is_remote(line));
-        let lines = LOOKS.iter().chain(CHANGES).map(|line| (line, false));
+        let is_remote = |line: &str| {
+            ["git fetch", "git push", "git pull"]
+                .iter()
+                .any(|name| line.contains(name))
+        };
+        let reaching = CHANGES
+            .iter()
+            .chain(REWRITES)
+            .filter(|line| is_remote(line));
+        let lines = LOOKS
+            .iter()
+            .chain(CHANGES)
+            .chain(REWRITES)
+            .map(|line| (line, false));
         let mut is_fresh = false;
         for (line, reaches) in lines.chain(reaching.map(|line| (line, true))) {
             let is_remote = is_remote(line);
-            if !is_fresh || CHANGES.contains(line) {
+            if !is_fresh || CHANGES.contains(line) || REWRITES.contains(line) {
                 // Git from 2.43 can sort by signatures.
                 let script = format!(
                     "rm -rf ws up && cp -a kept ws && cp -a up-kept up && cd ws
@@ -254,11 +289,15 @@ fn nothing_that_the_repository_configures_runs_but_what_an_action_is_for() {
             let permitted = |mark: &&str| match *mark {
                 "hook" => WITH_HOOKS.contains(&action.as_str()),
                 "core.sshCommand" => REMOTE.contains(&action.as_str()),
+                // What merges does so as the repository says; the library's head says that.
+                "merge.e.driver" => REWRITES.contains(line),
                 _ => false,
             };
             let marks: BTreeSet<&str> = marks.lines().filter(|mark| !permitted(mark)).collect();
             let told = String::from_utf8_lossy(&output.stderr).into_owned();
-            if !marks.is_empty() || output.status.success() != (!is_remote || reaches) {
+            let is_odd =
+                !REWRITES.contains(line) && output.status.success() != (!is_remote || reaches);
+            if !marks.is_empty() || is_odd {
                 wrong.push(format!(
                     "{git_name} {line} [{action}]: {marks:?} {}\n{told}",
                     output.status
@@ -277,6 +316,7 @@ fn nothing_that_the_repository_configures_runs_but_what_an_action_is_for() {
                             || is_remote
                             || matches!(words.next(), Some("--no-pager" | "log"))
                             || action == "add"
+                            || REWRITES.contains(line)
                     }
                     "cat" => has_hooks,
                     "env" => is_remote,
@@ -471,23 +511,26 @@ fn a_day_of_ordinary_work_under_the_preset_asks_for_nothing_it_should_not() {
 
 /// What else is typed on an ordinary day, and a piece of what the answer says to do instead.
 const NOT_TAKEN: &[(&str, &str)] = &[
-    ("git switch main", "`git switch -c NAME`"),
+    ("git switch --guess main", "`git switch -c NAME`"),
     ("git switch -", "`git switch -c NAME`"),
-    ("git -C src switch main", "`git switch -c NAME`"),
+    ("git -C src switch --orphan x", "`git switch -c NAME`"),
     ("git checkout main", "a person's to check out"),
     ("git checkout src/a.py", "`git checkout -- FILE`"),
     ("git checkout HEAD~1 -- src/a.py", "a person's to check out"),
     ("git restore --source=HEAD~1 src/a.py", "--source"),
     ("git restore --staged --worktree src/a.py", "two lines"),
-    ("git reset --hard HEAD~1", "`git restore FILE`"),
-    ("git pull --rebase", "`git fetch`"),
-    ("git merge --abort", "a person's"),
-    ("git rebase main", "a person's"),
-    ("git cherry-pick abc123", "`git show REV`"),
-    ("git revert --no-edit HEAD", "`git show REV`"),
+    ("git reset --keep HEAD~1", "`git restore FILE`"),
+    ("git pull --rebase=interactive", "`git pull --ff-only`"),
+    ("git merge -s ours main", "`git merge BRANCH`"),
+    ("git rebase -i main", "`--abort`"),
+    (
+        "git cherry-pick --strategy=ours abc123",
+        "`git cherry-pick REV`",
+    ),
+    ("git revert -m 1 HEAD", "`git revert --no-edit REV`"),
     ("git apply x.patch", "the files themselves"),
-    ("git stash", "`git switch -c NAME`"),
-    ("git stash pop", "`git stash list`"),
+    ("git stash clear", "`git stash list`"),
+    ("git stash drop", "`git stash list`"),
     (
         "git stash show -p",
         "`git diff stash@{0}^ stash@{0} -- PATH`",
@@ -557,7 +600,11 @@ fn what_is_not_taken_is_told_with_the_way_out() {
     let policy = CompiledPolicy::from_yaml(OPEN).unwrap();
     let mut wrong = Vec::new();
     for (line, way_out) in NOT_TAKEN {
-        let decision = decide(&policy, &Request::argv(words(line)), &Context::new("test"));
+        let decision = decide(
+            &policy,
+            &Request::argv(words(line)),
+            &Context::new("test").with_approval("person"),
+        );
         let told = format!(
             "{} {}",
             decision.message(),
@@ -588,7 +635,11 @@ fn the_way_out_is_open() {
             }
             let line = line.replace("FILE", "src/a.py").replace("PATH", "src");
             let line = line.replace("BRANCH", "main").replace("REV", "HEAD~1");
-            let decision = decide(&policy, &Request::argv(words(&line)), &Context::new("test"));
+            let decision = decide(
+                &policy,
+                &Request::argv(words(&line)),
+                &Context::new("test").with_approval("person"),
+            );
             assert!(
                 decision.argv().is_some(),
                 "{left_out:?}: {line}: {}",
@@ -689,9 +740,13 @@ fn no_format_starts_a_program() {
     let tried = runner.run(&format, |format| {
         let option = format!("--format={format}");
         let request = Request::argv(["git", "log", "-1", &*option]);
-        if decide(&policy, &request, &Context::new("test"))
-            .argv()
-            .is_none()
+        if decide(
+            &policy,
+            &request,
+            &Context::new("test").with_approval("person"),
+        )
+        .argv()
+        .is_none()
         {
             return Ok(());
         }
@@ -749,7 +804,11 @@ fn no_format_starts_a_program() {
             fs::remove_file(&mark).unwrap();
             for command in ["log", "show"] {
                 let request = Request::argv(["git", command, &*option]);
-                let decision = decide(&policy, &request, &Context::new("test"));
+                let decision = decide(
+                    &policy,
+                    &request,
+                    &Context::new("test").with_approval("person"),
+                );
                 assert!(decision.argv().is_none(), "{command} {option}");
             }
         }
@@ -872,7 +931,11 @@ fn what_names_an_object_names_a_commit() {
                 .split(' ')
                 .map(|word| word.replace("ODD", odd))
                 .collect();
-            let decision = decide(&policy, &Request::argv(line.clone()), &Context::new("test"));
+            let decision = decide(
+                &policy,
+                &Request::argv(line.clone()),
+                &Context::new("test").with_approval("person"),
+            );
             let reason = decision.reason().map(lictor::reason::Reason::code);
             assert_eq!(
                 reason,

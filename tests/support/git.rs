@@ -7,7 +7,8 @@ pub(crate) const OPEN: &str = "version: 1
 name: open
 use: [lictor/git@1]
 scopes: {all: [\"**\"]}
-rules: [{id: all, allow: \"*\", within: all}]
+approvals: {person: {grant: true}}
+rules: [{id: all, allow: \"*\", within: all}, {id: asked, allow: \"git.*\", within: all, approval: person}]
 ";
 
 /// Runs a script in a directory, without this user's configuration of git; what it printed.

@@ -15,11 +15,11 @@ use crate::policy::terms::ReportKind;
 
 const ARGUMENT: &[&str] = &[
     "type", "option", "names", "required", "repeat", "access", "syntax", "tree", "absent", "base",
-    "pin", "chars", "creates", "skips", "min", "max", "of", "pattern", "lines", "dash", "suffix",
-    "means", "value", "join",
+    "pin", "chars", "creates", "skips", "takes", "min", "max", "of", "pattern", "lines", "dash",
+    "suffix", "means", "value", "join",
 ];
 const FOR_PATHS: &[&str] = &[
-    "access", "syntax", "tree", "absent", "base", "pin", "chars", "creates", "skips",
+    "access", "syntax", "tree", "absent", "base", "pin", "chars", "creates", "skips", "takes",
 ];
 const FOR_TEXT: &[&str] = &["pattern", "lines", "dash", "suffix", "means"];
 
@@ -238,6 +238,7 @@ impl Decoder {
                 "fixed",
                 "fixed_last",
                 "env",
+                "unnamed",
                 "args",
                 "after",
                 "report",
@@ -269,6 +270,7 @@ impl Decoder {
                 })
                 .unwrap_or_default(),
             env: self.environment(&fields),
+            unnamed: self.optional(&fields, "unnamed", Self::text),
             args: self.arguments(&fields, "args"),
             after: fields
                 .get("after")
@@ -440,6 +442,7 @@ impl Decoder {
                     d.list_of(n, "a name", Self::name_in_a_directory)
                 })
                 .unwrap_or_default(),
+            takes: self.optional(fields, "takes", Self::text),
         }
     }
 
