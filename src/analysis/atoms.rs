@@ -5,7 +5,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use super::odd::Odd;
+use super::refused_names::Odd;
 use crate::policy::glob::{Case, Segment};
 
 /// One question about a name.

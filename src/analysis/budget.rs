@@ -5,7 +5,7 @@
 use std::cell::Cell;
 use std::fmt;
 
-use super::letters::Memory;
+use super::name_classes::Memory;
 
 /// What bounds a run of questions. One that reaches a bound is answered with
 /// [`Answer::Unknown`](super::Answer::Unknown).

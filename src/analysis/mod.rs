@@ -7,10 +7,10 @@
 //! [`cells`] says of a policy which paths one argument of one action may have, for whom and with which
 //! approvals granted; [`rules`] and [`reach`] ask about single rules; [`invariants`] proves what the policy
 //! claims of itself; [`widths`] finds how much one approval can be for; [`diff`] compares two policies. A witness is a whole request, and was decided by the real [`decide`](crate::decision::decide) before it is
-//! handed out; `existing` puts a name that is there into it.
+//! handed out; `real_names` puts a name that is there into it.
 //!
 //! Below stand the parts that do it: `formula` and `tree` (sets put together), `search` (automata over
-//! segments, antichains), `letters` and `names` (which segment patterns one name can match together).
+//! segments, antichains), `name_classes` and `names` (which segment patterns one name can match together).
 //! No disk, no clock: what bounds the work comes in as a [`Budget`].
 
 #![forbid(unsafe_code)]
@@ -21,21 +21,21 @@ mod budget;
 pub mod cells;
 mod declared;
 pub mod diff;
-mod existing;
+mod exercised;
 mod formula;
 pub mod invariants;
-mod letters;
+mod name_classes;
 mod names;
 mod nfa;
-mod odd;
 mod ordinary;
 pub mod paths;
+mod phrasing;
 pub mod reach;
+mod real_names;
+mod refused_names;
 pub mod rules;
 mod search;
-mod shown;
 mod situations;
-mod told;
 mod tree;
 #[cfg(feature = "run")]
 mod trees;

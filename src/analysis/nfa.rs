@@ -11,7 +11,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use super::alike::{self, Alike};
 use super::atoms::Atom;
 use super::names::Excluded;
-use super::odd;
+use super::refused_names;
 use crate::path::{
     SECOND_DOT, is_composed, is_text_composed, joins_what_is_before, parts, taken_for,
 };
@@ -79,7 +79,7 @@ pub(super) enum Label {
     /// One byte, whichever.
     AnyByte,
     /// Whatever an odd name is told by.
-    Odd(odd::Test),
+    Odd(refused_names::Test),
 }
 
 impl Label {
@@ -163,7 +163,7 @@ impl Nfa {
     /// what one mentions.
     pub(super) fn new<'a>(
         atoms: impl IntoIterator<Item = &'a Atom>,
-        depth: odd::Depth,
+        depth: refused_names::Depth,
         alphabet: Alphabet,
         wide: Option<&Excluded>,
     ) -> Nfa {
@@ -355,7 +355,7 @@ impl Nfa {
             );
         }
         if alphabet.odd {
-            tokens.extend(odd::CHARACTERS.iter().copied().map(Token::Char));
+            tokens.extend(refused_names::CHARACTERS.iter().copied().map(Token::Char));
         }
         if let Some(excluded) = wide {
             let is_free = |c: &char| {

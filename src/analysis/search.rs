@@ -11,7 +11,7 @@ use std::rc::Rc;
 
 use super::budget::{Cap, Meter};
 use super::formula::Formula;
-use super::letters::{Finder, Wanted};
+use super::name_classes::{Finder, Wanted};
 use super::names::{Name, Sides};
 use super::tree::{Guard, Node, Places, Slot, SlotId, Tree};
 use crate::path::MAX_SEGMENTS;

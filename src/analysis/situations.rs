@@ -10,7 +10,7 @@ use super::atoms::Atom;
 use super::budget::Cap;
 use super::names::{Excluded, Name, Search, Seen, Sides};
 use super::nfa::{Alphabet, Nfa};
-use super::odd::Depth;
+use super::refused_names::Depth;
 use crate::decision::{Context, is_granted_outright};
 use crate::policy::glob::{Case, Piece, Segment};
 use crate::policy::model::{ApprovalKind, RuleEffect};

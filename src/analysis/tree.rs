@@ -14,7 +14,7 @@ use std::sync::Arc;
 use super::atoms::{Atom, AtomId, Atoms};
 use super::formula::{Canonical, Formula, Leaf, Scope};
 use super::nfa::Alphabet;
-use super::odd::Odd;
+use super::refused_names::Odd;
 use crate::path::{MAX_SEGMENTS, Switches, Unicode};
 use crate::policy::casefold::key;
 use crate::policy::glob::{Case, Pattern, Piece, Segment};

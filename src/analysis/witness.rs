@@ -7,8 +7,8 @@ use std::sync::Arc;
 use serde_json::{Map, Value as Json, json};
 
 use super::cells::{Analysis, Cell, above, path_arguments};
-use super::existing::Region;
 use super::formula::Formula;
+use super::real_names::Region;
 use super::{Answer, Budget, Cap, PathSet};
 use crate::decision::{Context, Decision, Effect, Request, Value, decide, positional_shares};
 use crate::path::{CanonicalPath, Dot};

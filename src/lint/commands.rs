@@ -5,7 +5,7 @@
 
 #![forbid(unsafe_code)]
 
-use super::probe;
+use super::samples;
 use super::subject::Subject;
 use crate::analysis::Cap;
 use crate::decision::ambiguous;
@@ -177,7 +177,7 @@ fn words(tool: &Tool, action: &Action, style: Style) -> Vec<String> {
 }
 
 fn spelled(argument: &Argument, style: Style) -> Vec<String> {
-    let value = probe::value(argument).unwrap_or_else(|| "a".to_owned());
+    let value = samples::value(argument).unwrap_or_else(|| "a".to_owned());
     match &argument.spelling {
         Spelling::Positional => vec![value],
         Spelling::Flag { names } => names.first().cloned().into_iter().collect(),

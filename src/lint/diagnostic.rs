@@ -157,7 +157,7 @@ impl NamedRequest {
             .args
             .iter()
             .map(|(name, value)| format!(" {name}={}", value.escape_debug()));
-        let asked = if self.actor == super::probe::ANYONE {
+        let asked = if self.actor == super::samples::ANYONE {
             String::new()
         } else {
             format!(" by `{}`", self.actor.escape_debug())

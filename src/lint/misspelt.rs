@@ -2,7 +2,7 @@
 
 #![forbid(unsafe_code)]
 
-use super::probe::join;
+use super::samples::join;
 use super::surroundings::Kind;
 use crate::policy::glob::Pattern;
 use crate::policy::nearest;

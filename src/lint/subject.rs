@@ -9,10 +9,10 @@ use std::collections::{HashMap, HashSet};
 use super::Options;
 use super::commands::{self, Ambiguous};
 use super::exact::{self, Exact};
-use super::exposed::{self, Exposures};
+use super::exposures::{self, Exposures};
 use super::generate::{self, Found};
-use super::places;
 use super::policy_tests::{self, TestOutcome};
+use super::sensitive_paths;
 use super::surroundings::Surroundings;
 use super::yaml;
 use crate::analysis::cells::Analysis;
@@ -151,14 +151,20 @@ impl<'s> Subject<'s> {
 
     /// The hidden files that its rules let through. Asked when first needed.
     pub(crate) fn hidden(&self) -> &Exposures {
-        self.hidden
-            .get_or_init(|| exposed::look(self, places::HIDDEN_READ, places::HIDDEN_WRITE))
+        self.hidden.get_or_init(|| {
+            exposures::look(
+                self,
+                sensitive_paths::HIDDEN_READ,
+                sensitive_paths::HIDDEN_WRITE,
+            )
+        })
     }
 
     /// The secrets that its rules let through. Asked when first needed.
     pub(crate) fn secrets(&self) -> &Exposures {
-        self.secrets
-            .get_or_init(|| exposed::look(self, places::SECRETS, places::SECRETS))
+        self.secrets.get_or_init(|| {
+            exposures::look(self, sensitive_paths::SECRETS, sensitive_paths::SECRETS)
+        })
     }
 
     /// The command lines that several of its actions accept. Asked when first needed.

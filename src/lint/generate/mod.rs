@@ -17,7 +17,7 @@ use super::diagnostic::Edit;
 use super::policy_tests::{self, TestOutcome};
 use super::subject::Subject;
 use super::surroundings::Unknown;
-use super::{Options, fix, probe, yaml};
+use super::{Options, fix, samples, yaml};
 use crate::decision::{Decision, Request, Value, command_line, decide};
 use crate::policy::model::Test;
 use crate::policy::source::Node;
@@ -404,7 +404,7 @@ fn written(
         return None;
     }
     let words = command_line(subject.policy, &asked.request());
-    let is_anyone = asked.actor == probe::ANYONE;
+    let is_anyone = asked.actor == samples::ANYONE;
     let run = words.as_deref().map(Form::Run);
     for form in run.into_iter().chain([Form::Named]) {
         let actors = [None, Some(asked.actor.as_str())];

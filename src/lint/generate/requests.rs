@@ -13,7 +13,7 @@ use crate::analysis::{Answer, Budget, Cap, PathSet, Witness};
 use crate::decision::{Decision, Effect, Value, paths::CWD};
 use crate::lint::coverage::Boundary;
 use crate::lint::diagnostic::NamedRequest;
-use crate::lint::probe;
+use crate::lint::samples;
 use crate::lint::subject::{Deed, RuleView, Subject};
 use crate::policy::glob::{Case, Pattern};
 use crate::policy::model::{Argument, RuleEffect, Spelling};
@@ -161,10 +161,11 @@ impl<'a, 's> Finder<'a, 's> {
                 .subject
                 .scopes_of(rule.written, deed.number, &argument.name);
             for (pattern, _) in scopes.into_iter().flat_map(|scope| &scope.include) {
-                let sample = probe::sample(pattern);
+                let sample = samples::sample(pattern);
                 if rule.written.effect != RuleEffect::Allow && pattern.as_str().starts_with("**/") {
                     let tops = self.tops(deed, &argument.name);
-                    let paths = tops.map(|top| (argument.name.clone(), probe::join(&top, &sample)));
+                    let paths =
+                        tops.map(|top| (argument.name.clone(), samples::join(&top, &sample)));
                     list.extend(paths.map(Some));
                 }
                 list.push(Some((argument.name.clone(), sample)));
@@ -196,13 +197,13 @@ impl<'a, 's> Finder<'a, 's> {
     ) -> Vec<Asked> {
         let set = set.map(|(argument, path)| (argument.as_str(), path.as_str()));
         if rule.written.effect == RuleEffect::Allow {
-            let made = probe::request(self.subject, rule.written, deed, set);
+            let made = samples::request(self.subject, rule.written, deed, set);
             return made.map(of_named).into_iter().collect();
         }
-        let actor = probe::actor(rule.written);
+        let actor = samples::actor(rule.written);
         let would_allow = |allow: &&RuleView<'_>| {
             let holds = set.is_none_or(|(argument, path)| {
-                probe::holds(self.subject, allow.written, deed.number, argument, path)
+                samples::holds(self.subject, allow.written, deed.number, argument, path)
             });
             holds && allow.compiled.is_for(&actor)
         };
@@ -210,7 +211,7 @@ impl<'a, 's> Finder<'a, 's> {
         about
             .filter(would_allow)
             .take(4)
-            .filter_map(|allow| probe::request(self.subject, allow.written, deed, set))
+            .filter_map(|allow| samples::request(self.subject, allow.written, deed, set))
             .map(|made| Asked {
                 actor: actor.clone(),
                 approved: Vec::new(),
@@ -236,7 +237,7 @@ impl<'a, 's> Finder<'a, 's> {
             let is_top =
                 |pattern: &Pattern| pattern.reaches_down() && pattern.literal_prefix() == path;
             if patterns.any(|(pattern, _)| is_top(pattern)) {
-                *value = Value::from(probe::join(&path, "a").as_str());
+                *value = Value::from(samples::join(&path, "a").as_str());
             }
         }
         let other = below.decided(self.subject.policy);
@@ -296,7 +297,7 @@ impl<'a, 's> Finder<'a, 's> {
                 if tried > MOST_TRIED || !beside.is_empty() {
                     break;
                 }
-                let (prefix, inside) = (pattern.literal_prefix(), probe::sample(pattern));
+                let (prefix, inside) = (pattern.literal_prefix(), samples::sample(pattern));
                 let rest = inside.strip_prefix(&prefix).unwrap_or("");
                 let sibling = format!("{prefix}_evil{rest}");
                 let name = rest.strip_prefix('/').unwrap_or("a");
@@ -376,7 +377,7 @@ impl<'a, 's> Finder<'a, 's> {
         argument: &str,
         path: &str,
     ) -> Option<Asked> {
-        let made = probe::request(self.subject, rule.written, deed, Some((argument, path)))?;
+        let made = samples::request(self.subject, rule.written, deed, Some((argument, path)))?;
         Some(Asked {
             cwd: (argument == CWD).then(|| path.to_owned()),
             // It is denied whatever is granted.

@@ -5,8 +5,8 @@
 use std::collections::HashMap;
 
 use crate::lint::diagnostic::Witness;
-use crate::lint::probe;
 use crate::lint::rule::{Findings, declare_rule};
+use crate::lint::samples;
 use crate::lint::subject::{RuleView, Subject, scope_names};
 use crate::policy::Span;
 use crate::policy::casefold::fold_text;
@@ -58,7 +58,7 @@ fn exclusions(subject: &Subject<'_>, out: &mut Findings<'_>) {
     }
     for scope in &subject.model.scopes {
         for (pattern, at) in &scope.exclude {
-            let plain = probe::sample(pattern);
+            let plain = samples::sample(pattern);
             let found = in_another_case(pattern)
                 .into_iter()
                 .filter(|path| !scope.exclude.iter().any(|(other, _)| other.matches(path)))
@@ -85,7 +85,7 @@ fn exclusions(subject: &Subject<'_>, out: &mut Findings<'_>) {
 /// Paths of the pattern with one name in another case, the last name first: the names before it are often
 /// those of the scope itself.
 fn in_another_case(pattern: &Pattern) -> Vec<String> {
-    let plain = probe::sample(pattern);
+    let plain = samples::sample(pattern);
     let mut paths = Vec::new();
     for segment in pattern.segments().iter().rev() {
         let Segment::Literal(name) = segment else {
@@ -138,7 +138,7 @@ fn allowed_by_some(subject: &Subject<'_>, users: &[RuleView<'_>], path: &str) ->
         })
         .find_map(|(rule, deed)| {
             deed.paths()
-                .find_map(|(argument, _)| probe::allowed(subject, rule, deed, argument, path))
+                .find_map(|(argument, _)| samples::allowed(subject, rule, deed, argument, path))
         })
 }
 
@@ -180,7 +180,7 @@ fn twins(subject: &Subject<'_>, out: &mut Findings<'_>) {
                         continue;
                     }
                     told.push(allow);
-                    let path = probe::sample(twin);
+                    let path = samples::sample(twin);
                     let message = format!(
                         "`{pattern}` differs from `{twin}` on line {}, which rule `{allow}` allows, only by case: the deny holds for both",
                         twin_at.line

@@ -3,8 +3,8 @@
 #![forbid(unsafe_code)]
 
 use crate::lint::diagnostic::Witness;
-use crate::lint::probe;
 use crate::lint::rule::{Findings, declare_rule};
+use crate::lint::samples;
 use crate::lint::subject::{RuleView, Subject};
 
 declare_rule! {
@@ -84,13 +84,17 @@ fn example(subject: &Subject<'_>, rule: RuleView<'_>) -> Option<Witness> {
         for (argument, _) in deed.paths() {
             for scope in subject.scopes_of(rule.written, deed.number, &argument.name) {
                 for (pattern, _) in &scope.include {
-                    let path = probe::sample(pattern);
-                    if !probe::holds(subject, rule.written, deed.number, &argument.name, &path) {
+                    let path = samples::sample(pattern);
+                    if !samples::holds(subject, rule.written, deed.number, &argument.name, &path) {
                         continue;
                     }
-                    let request =
-                        probe::request(subject, rule.written, deed, Some((&argument.name, &path)))?;
-                    let decision = probe::decided(subject, &request);
+                    let request = samples::request(
+                        subject,
+                        rule.written,
+                        deed,
+                        Some((&argument.name, &path)),
+                    )?;
+                    let decision = samples::decided(subject, &request);
                     let by: Vec<_> = decision
                         .rules()
                         .iter()

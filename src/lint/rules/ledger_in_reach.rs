@@ -5,8 +5,8 @@
 use super::reach;
 use crate::decision::Effect;
 use crate::lint::diagnostic::Witness;
-use crate::lint::probe;
 use crate::lint::rule::{Findings, declare_rule};
+use crate::lint::samples;
 use crate::lint::subject::Subject;
 use crate::lint::yaml;
 use crate::path::{CanonicalPath, Switches};
@@ -162,16 +162,16 @@ fn write_scope(subject: &Subject<'_>, file: &str) -> Option<(String, Span, Witne
         for deed in subject.deeds(rule) {
             for (argument, kind) in deed.paths() {
                 if kind.access != Access::Write
-                    || !probe::holds(subject, rule.written, deed.number, &argument.name, file)
+                    || !samples::holds(subject, rule.written, deed.number, &argument.name, file)
                 {
                     continue;
                 }
                 let Some(request) =
-                    probe::request(subject, rule.written, deed, Some((&argument.name, file)))
+                    samples::request(subject, rule.written, deed, Some((&argument.name, file)))
                 else {
                     continue;
                 };
-                let decision = probe::decided(subject, &request);
+                let decision = samples::decided(subject, &request);
                 // A rule of the policy itself that denies it is what is asked for; the compiled-in one
                 // stands before it in a decision, so the rules are asked one by one.
                 let is_denied = subject.rules().any(|deny| {

@@ -2,8 +2,8 @@
 
 #![forbid(unsafe_code)]
 
-use crate::lint::probe;
 use crate::lint::rule::{Findings, declare_rule};
+use crate::lint::samples;
 use crate::lint::subject::Subject;
 use crate::policy::model::Access;
 
@@ -53,7 +53,7 @@ pub(super) fn check(subject: &Subject<'_>, out: &mut Findings<'_>) {
                         })?;
                     let witness = ["src/main.rs", "a", "Makefile", "build.sh"]
                         .into_iter()
-                        .find_map(|path| probe::allowed(subject, rule, deed, argument, path))?;
+                        .find_map(|path| samples::allowed(subject, rule, deed, argument, path))?;
                     Some((deed, kind.access, scope, witness))
                 })
         });

@@ -3,7 +3,7 @@
 #![forbid(unsafe_code)]
 
 use crate::lint::diagnostic::{Edit, Fix, Safety, Witness};
-use crate::lint::exposed::Exposed;
+use crate::lint::exposures::Exposed;
 use crate::lint::subject::Subject;
 use crate::lint::yaml;
 use crate::policy::model::Access;

@@ -3,8 +3,8 @@
 #![forbid(unsafe_code)]
 
 use crate::lint::diagnostic::{Edit, Fix, Safety, Witness};
-use crate::lint::probe;
 use crate::lint::rule::{Findings, declare_rule};
+use crate::lint::samples;
 use crate::lint::subject::Subject;
 use crate::lint::surroundings::Kind;
 use crate::lint::yaml;
@@ -127,7 +127,7 @@ fn tell(
         })
         .find_map(|(rule, deed)| {
             deed.paths()
-                .find_map(|(argument, _)| probe::allowed(subject, rule, deed, argument, &path))
+                .find_map(|(argument, _)| samples::allowed(subject, rule, deed, argument, &path))
         });
     let misses = if is_deep {
         String::new()

@@ -3,8 +3,8 @@
 #![forbid(unsafe_code)]
 
 use crate::lint::diagnostic::Witness;
-use crate::lint::probe;
 use crate::lint::rule::{Findings, declare_rule};
+use crate::lint::samples;
 use crate::lint::subject::Subject;
 use crate::lint::yaml;
 use crate::path::CanonicalPath;
@@ -73,7 +73,7 @@ pub(super) fn check(subject: &Subject<'_>, out: &mut Findings<'_>) {
         let program = tool
             .filter(|program| !program.contains('/'))
             .unwrap_or("program");
-        if let Some((path, how)) = writable(subject, &probe::join(directory, program)) {
+        if let Some((path, how)) = writable(subject, &samples::join(directory, program)) {
             let message =
                 format!("programs are looked up in `{entry}`, where `{path}` may be written");
             out.at(at, message, |d| {

@@ -8,8 +8,8 @@ use std::collections::HashMap;
 
 use super::diagnostic::Witness;
 use super::exact::shown;
-use super::places::{self, Place};
-use super::probe;
+use super::samples;
+use super::sensitive_paths::{self, Place};
 use super::subject::{Deed, RuleView, Subject};
 use crate::analysis::cells::{Analysis, Cell};
 use crate::analysis::{Answer, Budget, Cap, PathSet, Space};
@@ -283,8 +283,8 @@ impl<'a> Looker<'a, '_> {
             .subject
             .scopes_of(rule.written, deed.number, &argument.name);
         let mut patterns = scopes.iter().flat_map(|scope| &scope.include);
-        let holds_more =
-            !place.is_without_sources() || patterns.any(|(p, _)| !places::is_of_sources(p));
+        let holds_more = !place.is_without_sources()
+            || patterns.any(|(p, _)| !sensitive_paths::is_of_sources(p));
         holds_more && self.analysis.may_speak_of(&rule.written.id, cell, set)
     }
 
@@ -297,10 +297,10 @@ impl<'a> Looker<'a, '_> {
         places: &Places,
         nth: usize,
     ) -> Option<Witness> {
-        let allowed = |path: &str| probe::allowed(self.subject, rule, deed, argument, path);
+        let allowed = |path: &str| samples::allowed(self.subject, rule, deed, argument, path);
         let place = places.all.get(nth)?;
         let bases = if place.is_anywhere() {
-            probe::bases(self.subject, rule.written, deed.number, &argument.name)
+            samples::bases(self.subject, rule.written, deed.number, &argument.name)
         } else {
             vec![String::new()]
         };
@@ -308,7 +308,7 @@ impl<'a> Looker<'a, '_> {
         let known = place
             .names
             .iter()
-            .flat_map(|name| bases.iter().map(|base| probe::join(base, name)))
+            .flat_map(|name| bases.iter().map(|base| samples::join(base, name)))
             .find_map(|path| allowed(&path))?;
         let existing = places.existing(nth, self.subject);
         existing

@@ -16,8 +16,8 @@ use super::atoms::{Atom, AtomId, Atoms};
 use super::budget::{Cap, Meter};
 use super::names::{Excluded, Name, Search, Seen, Sides, keep};
 use super::nfa::{Alphabet, Nfa};
-use super::odd::Depth;
 use super::ordinary::{candidates, oddity};
+use super::refused_names::Depth;
 use crate::policy::casefold::key;
 use crate::policy::glob::{Case, Segment};
 
