@@ -16,6 +16,7 @@
 //! | `json` | bytes as a JSON object, read strictly |
 //! | `message` | what a message says |
 //! | `patch` | the patches of Codex |
+//! | `permissions` | Claude Code's own rules: what they match, and what passes them |
 //! | `preamble` | shells that are called with a command |
 //! | `requests` | a call as requests |
 //! | `rewrite` | a shell text in which lictor runs every program |
@@ -36,6 +37,7 @@ mod message;
 mod names;
 mod opencode;
 mod patch;
+pub mod permissions;
 mod preamble;
 mod requests;
 mod rewrite;

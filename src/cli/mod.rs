@@ -11,6 +11,7 @@ mod agent_setup;
 mod approvals;
 mod approve;
 mod attack;
+mod audit;
 mod check;
 mod diff;
 mod discover;
@@ -146,6 +147,8 @@ enum Command {
     List(list::List),
     /// Try hostile requests against a policy, and report any that is allowed and leads elsewhere
     Attack(attack::Attack),
+    /// Find what is wrong with an agent's own permission rules: those that never match, and lines that pass them
+    Audit(audit::Audit),
     /// Look at the record and check it
     Ledger(ledger::Ledger),
     /// List or print the tool libraries inside this program, or tell how they read a command line
@@ -269,6 +272,7 @@ fn done(cli: Cli) -> Result<Exit, Failure> {
         Command::Suggest(command) => suggest::main(&command, global),
         Command::List(command) => list::main(&command, global),
         Command::Attack(command) => attack::main(&command, global),
+        Command::Audit(command) => audit::main(&command, global),
         Command::Ledger(command) => ledger::main(command, global),
         Command::Tools(command) => tools::main(command, global),
         Command::Schema(command) => schema::main(&command),

@@ -79,6 +79,11 @@ fn place() -> Place {
         place.write(&format!("{directory}/{name}-directory/a"), "text\n");
     }
     place.write("docs/a.md", "text\n");
+    let text = quoted();
+    place.write(
+        "settings.json",
+        format!("{{\"permissions\": {{\"deny\": [{text}, \"Bash(rm:*)\"]}}}}"),
+    );
     place.write("drafts/a.md", "text\n");
     place.write(&format!("{name}.yaml"), policy());
     let old = policy().replace("docs/**\", secrets", "docs/*.md\", secrets");
@@ -214,6 +219,10 @@ const LINES: &[&str] = &[
     "init --for X",
     "init --print",
     "init --preset X --print",
+    "audit X",
+    "audit claude X",
+    "audit claude settings.json",
+    "audit claude settings.json --format X",
     "init --for X",
     "init --agent X",
     "init --agent codex --policy X --print",

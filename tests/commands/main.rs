@@ -14,6 +14,7 @@ mod support;
 
 mod answers;
 mod around;
+mod audit;
 mod bounds;
 mod command_line;
 mod doctor_hooks;
