@@ -364,6 +364,7 @@ impl Analysis {
     }
 
     /// The scopes that a rule holds against the paths of a cell; none if it says nothing about them.
+    #[cfg(feature = "run")]
     pub(super) fn scopes_of<'r>(
         &self,
         cell: &Cell,

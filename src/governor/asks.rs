@@ -117,6 +117,8 @@ struct Given<'a> {
     seq: u64,
     state: AskState,
     answer: AskAnswer,
+    /// A refusal that counts now: whatever else was answered, the request is denied.
+    stands: bool,
     covers: Box<dyn Fn(&Decision) -> bool + 'a>,
 }
 
@@ -173,7 +175,7 @@ impl Governor {
         });
         read.map_err(|error| LedgerError::from(LogError::io("read", &error)))?;
         let (grants, refusals) = (self.known_grants()?, self.known_refusals()?);
-        let given = self.given(&grants, &refusals);
+        let given = self.given(&grants, &refusals, now);
         let mut views: Vec<AskView> = Vec::new();
         // The place of the last question about each request.
         let mut last: BTreeMap<String, usize> = BTreeMap::new();
@@ -217,7 +219,12 @@ impl Governor {
                 .flat_map(Decision::approvals)
                 .map(|need| need.name.clone())
                 .collect();
-            let found = answered(ask.seq, u64::MAX);
+            let covering = |given: &&Given<'_>| {
+                let decision = decision.as_ref();
+                given.stands && decision.is_some_and(|decision| (given.covers)(decision))
+            };
+            let standing = given.iter().find(covering);
+            let found = standing.or_else(|| answered(ask.seq, u64::MAX));
             view.answer = found.map(|given| given.answer.clone());
             view.state = match found {
                 Some(given) => given.state,
@@ -341,7 +348,12 @@ impl Governor {
     }
 
     /// The answers in the ledger, by the entries that gave them.
-    fn given<'a>(&'a self, grants: &'a [Grant], refusals: &'a [Refusal]) -> Vec<Given<'a>> {
+    fn given<'a>(
+        &'a self,
+        grants: &'a [Grant],
+        refusals: &'a [Refusal],
+        now: Timestamp,
+    ) -> Vec<Given<'a>> {
         let here = self.here().ok();
         let of_grant = |grant: &'a Grant| {
             let terms = grant.read()?.terms;
@@ -359,6 +371,7 @@ impl Governor {
                 seq,
                 state: AskState::Approved,
                 answer,
+                stands: false,
                 // Whatever has become of it since, it was an answer.
                 covers: Box::new(move |decision| {
                     let asking = Asking::new(self.policy(), here.as_ref(), decision, made);
@@ -374,6 +387,7 @@ impl Governor {
             Some(Given {
                 seq: refusal.seq,
                 state: AskState::Refused,
+                stands: refusal.counts_at(&format!("{now:.6}")),
                 answer: AskAnswer {
                     id: terms.id.clone(),
                     who: terms.who.clone(),

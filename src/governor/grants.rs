@@ -22,7 +22,7 @@ use crate::reason::Reason;
 use crate::record::signature::{SignatureError, signed_by};
 use crate::record::{Grant, LedgerError, RefusalTerms};
 use crate::resolve::WorkspaceError;
-use crate::text::one_line;
+use crate::text::escaped;
 
 /// How a grant stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -369,7 +369,7 @@ fn refused(decision: Decision, refusal: &RefusalTerms) -> Decision {
         "{} was asked and refused this, until {}: {}",
         refusal.who,
         refusal.until,
-        one_line(&refusal.why)
+        escaped(&refusal.why)
     );
     let instead = "do it in another way, or ask that person; it is no use to try again before then";
     decision

@@ -447,6 +447,7 @@ fn a_question_is_answered_by_its_name_and_the_reason_reaches_whoever_asked() {
     ];
     lictor(&place, &approve).ends_with_code(0);
     assert_eq!(question(&place, "src/ui/a.ts").1, "approved");
+    assert_eq!(question(&place, "src/ui/b.ts").1, "refused");
     check(&place, "agent", &["edit", "write", "src/ui/b.ts"], "deny");
     ask(&place, &["edit", "write", "src/ui/a.ts"], 0);
     let again = lictor(&place, &["approve", &b[..12], "--why", "x"]).ends_with_code(2);
