@@ -90,6 +90,24 @@ impl Mechanism {
         }
     }
 
+    /// Returns true if a run that was promised `promised` gets no less with this one: a level at least as strong, and the proof
+    /// that was offered.
+    ///
+    /// ```
+    /// use lictor::evidence::{Level, Mechanism};
+    ///
+    /// let job = |proves_end| Mechanism::Other { name: "job".to_owned(), proves_end };
+    /// assert!(job(true).keeps(&job(false)) && !job(false).keeps(&job(true)));
+    /// assert!(!Mechanism::from(Level::Subreaper).keeps(&Level::PidNamespace.into()));
+    /// ```
+    #[must_use]
+    pub fn keeps(&self, promised: &Mechanism) -> bool {
+        match promised {
+            Mechanism::Level(level) => self.is_at_least(*level),
+            Mechanism::Other { proves_end, .. } => self.proves_end() || !proves_end,
+        }
+    }
+
     /// Returns true if it offers proof that nothing of a run is left.
     #[must_use]
     pub fn proves_end(&self) -> bool {

@@ -136,15 +136,38 @@ impl Evidence {
         }
     }
 
-    /// Returns true if the mechanism in use offers a proof that nothing is left, and there is none.
+    /// This evidence, held against the containment that was `promised` when the run was prepared. Where less is
+    /// reported, an event [`CONTAINMENT_WEAKER`] says so, no proof counts, and the run has [failed](Evidence::proof_failed).
+    #[must_use]
+    pub(crate) fn held_to(mut self, promised: &Containment) -> Evidence {
+        if self.has_run() && !self.containment.level.keeps(&promised.level) {
+            let about = format!(
+                "`{}` was prepared, and `{}` is reported",
+                promised.level.name(),
+                self.containment.level.name()
+            );
+            self.events.push(Event::new(CONTAINMENT_WEAKER, about));
+            self.containment.empty_proof = EmptyProof::None;
+        }
+        self
+    }
+
+    /// Returns true if there is no proof that nothing is left, although the mechanism in use offers one, or the one that was
+    /// prepared did.
     #[must_use]
     pub fn proof_failed(&self) -> bool {
-        let has_run = !matches!(self.status, Status::SpawnFailed | Status::Lost);
-        has_run
-            && self.containment.level.proves_end()
-            && self.containment.empty_proof == EmptyProof::None
+        let is_weaker = |event: &Event| event.what == CONTAINMENT_WEAKER;
+        let was_offered = self.containment.level.proves_end() || self.events.iter().any(is_weaker);
+        self.has_run() && was_offered && self.containment.empty_proof == EmptyProof::None
+    }
+
+    fn has_run(&self) -> bool {
+        !matches!(self.status, Status::SpawnFailed | Status::Lost)
     }
 }
+
+/// The event of a run whose executor reports a weaker containment than it had prepared.
+pub const CONTAINMENT_WEAKER: &str = "CONTAINMENT_WEAKER";
 
 /// End of a run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]

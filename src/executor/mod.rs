@@ -88,6 +88,8 @@
 //!    [`EmptyProof::Attested`](crate::evidence::EmptyProof::Attested), which names who says it. Without that proof lictor
 //!    reports the run as failed. A backend that cannot says `false`.
 //! 5. **Programs.** A command that runs elsewhere is looked up there: implement [`Executor::program`].
+//! 6. **Crashes.** What runs elsewhere may outlive the process that waits for it. [`Job::run`](crate::resolve::Job) names the
+//!    run: note its state under that name, and look it up in [`Executor::recover`].
 //!
 //! [`Executors`] gives it the name by which a policy (`defaults: {executor: NAME}`) or `lictor run --executor NAME` chooses it;
 //! `Governor::with_executors` takes them. A backend that changes one thing about another one wraps it: its `prepare` calls the
@@ -99,6 +101,7 @@ use std::fmt;
 use std::os::fd::BorrowedFd;
 
 use crate::evidence::{Containment, Event, Evidence, Input, Level};
+use crate::log::RunId;
 use crate::policy::terms::{Containment as Wanted, Limits};
 use crate::reason::Reason;
 use crate::record::Permit;
@@ -155,6 +158,28 @@ pub trait Executor: fmt::Debug + Send + Sync {
         let _ = name;
         Lookup::OnThisDisk
     }
+
+    /// What became of `run`, which this backend started, now that the process that waited for it is gone. Asked before the next
+    /// run, and by `Governor::recover`, on a thread of its own: an answer that takes longer than some seconds is asked for again
+    /// the next time.
+    ///
+    /// Without this nobody knows. That is right where a run ends with the process that started it.
+    fn recover(&self, run: RunId) -> Recovery {
+        let _ = run;
+        Recovery::Unknown
+    }
+}
+
+/// What became of a run whose owner is gone.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Recovery {
+    /// Nobody knows, and nobody will: the run is recorded as lost.
+    Unknown,
+    /// It still runs, or that cannot be found out now: it stays open in the record.
+    Running,
+    /// It has ended, and this is recorded as its outcome.
+    Ended(Box<Evidence>),
 }
 
 /// All that one run needs but its command, built by [`Executor::prepare`]. Dropping it takes down what is left of it.
@@ -237,7 +262,8 @@ impl Prepared {
             let why = "what was prepared is not what was admitted";
             return Evidence::spawn_failed(self.containment().clone(), why);
         }
-        self.ready.run(job, observer)
+        let promised = self.containment().clone();
+        self.ready.run(job, observer).held_to(&promised)
     }
 }
 
@@ -418,7 +444,7 @@ impl PrepareError {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::evidence::{Status, Stop};
+    use crate::evidence::{CONTAINMENT_WEAKER, EmptyProof, Ended, Status, Stop};
 
     #[test]
     fn the_first_limit_that_is_not_enforced_is_named() {
@@ -471,6 +497,65 @@ mod tests {
         }
         job.containment = Wanted::Auto;
         assert!(Prepared::new(&Says(Containment::other("says", false)), &job).is_ok());
+    }
+
+    #[test]
+    fn what_reports_less_than_it_prepared_has_failed() {
+        /// Prepares the first and reports the second.
+        #[derive(Debug)]
+        struct Claims(Containment, Containment);
+        impl Executor for Claims {
+            fn capabilities(&self) -> Capabilities {
+                Capabilities::default()
+            }
+            fn prepare(&self, _: &Job) -> Result<Box<dyn Ready>, PrepareError> {
+                Ok(Box::new(Claims(self.0.clone(), self.1.clone())))
+            }
+        }
+        impl Ready for Claims {
+            fn containment(&self) -> &Containment {
+                &self.0
+            }
+            fn run(&mut self, _: &Job, _: &mut dyn Observer) -> Evidence {
+                let mut reported = self.1.clone();
+                reported.empty_proof = EmptyProof::NoDescendants;
+                let ended = Some(Ended::Exited(0));
+                Evidence::new(reported, ended, Stop::default(), None, false)
+            }
+        }
+        let other = |proves_end| Containment::other("says", proves_end);
+        for (prepared, reported, is_weaker) in [
+            (other(true), other(false), true),
+            (other(true), Containment::at(Level::ProcessGroup), true),
+            (
+                Containment::at(Level::Cgroup),
+                Containment::at(Level::Subreaper),
+                true,
+            ),
+            (Containment::at(Level::Cgroup), other(false), true),
+            (
+                Containment::at(Level::Subreaper),
+                Containment::at(Level::Cgroup),
+                false,
+            ),
+            (Containment::at(Level::Cgroup), other(true), false),
+            (other(true), Containment::at(Level::Subreaper), false),
+            (other(false), Containment::at(Level::ProcessGroup), false),
+        ] {
+            let mut job = contract::shell("exit 0");
+            job.containment = Wanted::Auto;
+            let claims = Claims(prepared, reported);
+            let evidence = contract::run(&claims, &job, &mut ());
+            let told = evidence
+                .events
+                .iter()
+                .any(|event| event.what == CONTAINMENT_WEAKER);
+            assert_eq!(
+                (evidence.proof_failed(), told),
+                (is_weaker, is_weaker),
+                "{claims:?}"
+            );
+        }
     }
 
     #[test]

@@ -81,7 +81,7 @@ impl Executors {
         }
     }
 
-    /// The backend that the policy names, else the one that is `wanted`, else the default.
+    /// The backend that the policy names, else the one that is `wanted`, else the default; with its name.
     ///
     /// # Errors
     ///
@@ -90,13 +90,16 @@ impl Executors {
         &self,
         policy: Option<&str>,
         wanted: Option<&str>,
-    ) -> Result<Arc<dyn Executor>, ExecutorError> {
+    ) -> Result<(String, Arc<dyn Executor>), ExecutorError> {
         match (policy, wanted) {
             (Some(policy), Some(wanted)) if policy != wanted => Err(ExecutorError::Fixed {
                 policy: policy.to_owned(),
                 wanted: wanted.to_owned(),
             }),
-            (policy, wanted) => self.get(policy.or(wanted).unwrap_or(Executors::DEFAULT)),
+            (policy, wanted) => {
+                let name = policy.or(wanted).unwrap_or(Executors::DEFAULT);
+                Ok((name.to_owned(), self.get(name)?))
+            }
         }
     }
 }

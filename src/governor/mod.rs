@@ -17,6 +17,7 @@ mod calls;
 mod grants;
 mod load;
 mod offers;
+mod recover;
 mod report;
 mod signers;
 mod way_out;
@@ -25,13 +26,13 @@ use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::decision::{Context, Decision, Effect, Request};
-use crate::evidence::{Event, Evidence};
+use crate::evidence::{Containment, Event, Evidence};
 use crate::executor::{Executor, ExecutorError, Executors, Observer, PrepareError, Prepared};
 use crate::path::CanonicalPath;
 use crate::policy::CompiledPolicy;
 use crate::policy::model::ApprovalKind;
 use crate::reason::Reason;
-use crate::record::{Ledger, LedgerError, NotAdmitted, Options};
+use crate::record::{Elsewhere, Ledger, LedgerError, NotAdmitted, Options};
 #[cfg(feature = "cli")]
 use crate::resolve::{Existing, Guarded, NewFile};
 use crate::resolve::{Host, Job, Lookup, Resolved, Workspace, WorkspaceError, resolve_for};
@@ -47,6 +48,7 @@ pub use load::{
     load_text, load_to_test, load_unproved,
 };
 pub use offers::{Files, Offer, Offers, Withheld, offer_of};
+pub use recover::{Found, Recovered};
 pub use signers::with_signer;
 
 use grants::Granted;
@@ -63,7 +65,11 @@ pub struct Governor {
     exposed: Option<CanonicalPath>,
     /// Opened when first needed: a request that is denied needs none.
     ledger: Mutex<Option<Arc<Ledger>>>,
-    executor: Result<Arc<dyn Executor>, ExecutorError>,
+    /// All that may have runs in this ledger.
+    executors: Executors,
+    /// The one that runs commands, by name.
+    executor: Result<(String, Arc<dyn Executor>), ExecutorError>,
+    asking: recover::Asking,
 }
 
 /// A decision that may have been recorded.
@@ -111,7 +117,8 @@ impl Governor {
         Governor::with_executors(loaded, &Executors::shipped(), None)
     }
 
-    /// Governs with one executor. A policy that names another one runs nothing.
+    /// Governs with one executor, in the place of the local one: its runs are lost when this process dies. A policy that names
+    /// another one runs nothing.
     #[must_use]
     pub fn with_executor(loaded: LoadedPolicy, executor: impl Executor + 'static) -> Governor {
         let only = Executors::none().with(Executors::DEFAULT, executor);
@@ -140,7 +147,9 @@ impl Governor {
             workspace,
             exposed,
             ledger: Mutex::new(None),
+            executors: executors.clone(),
             executor,
+            asking: recover::Asking::default(),
         }
     }
 
@@ -150,12 +159,12 @@ impl Governor {
     ///
     /// If there is none by the name that the policy or the caller gave.
     pub fn executor(&self) -> Result<&dyn Executor, &ExecutorError> {
-        self.executor.as_deref()
+        self.executor.as_ref().map(|(_, executor)| &**executor)
     }
 
     fn prepare(&self, job: &Job) -> Result<Prepared, PrepareError> {
         match &self.executor {
-            Ok(executor) => Prepared::new(&**executor, job),
+            Ok((_, executor)) => Prepared::new(&**executor, job),
             Err(error) => Err(PrepareError::Executor(error.clone())),
         }
     }
@@ -352,6 +361,11 @@ impl Governor {
                 return Ok(Ran::unrun(decision, Some(error)));
             }
         };
+        if let Err(error) = self.recover_in(&ledger) {
+            let decision = Resolved::Command(command).into_decision();
+            let decision = decision.denied(error.reason(), error.to_string());
+            return Ok(Ran::unrun(decision, Some(error)));
+        }
         let mut prepared = match self.prepare(command.job()) {
             Ok(prepared) => prepared,
             Err(error) => {
@@ -365,7 +379,9 @@ impl Governor {
             return Err(changed.into_iter().map(|(id, _)| id).collect());
         }
         let decision = command.decision().clone();
-        let (permit, open) = match ledger.admit(&self.loaded.policy, command) {
+        let elsewhere = self.elsewhere(prepared.containment());
+        let admitted = ledger.admit(&self.loaded.policy, command, elsewhere.as_ref());
+        let (permit, open) = match admitted {
             Ok(admitted) => admitted,
             Err(refusal) => {
                 let NotAdmitted { decision, error } = *refusal;
@@ -401,6 +417,13 @@ impl Governor {
                 entries: None,
             },
         })
+    }
+
+    /// The executor that runs commands, if a run of it may outlive this process.
+    fn elsewhere(&self, containment: &Containment) -> Option<Elsewhere> {
+        let (name, _) = self.executor.as_ref().ok()?;
+        let is_elsewhere = name != Executors::DEFAULT;
+        is_elsewhere.then(|| Elsewhere::new(name, containment.clone()))
     }
 
     fn refused(&self, decision: Decision) -> Ran {
@@ -440,7 +463,7 @@ impl Governor {
 
     fn lookup(&self, name: &str) -> Lookup {
         match &self.executor {
-            Ok(executor) => executor.program(name),
+            Ok((_, executor)) => executor.program(name),
             Err(_) => Lookup::OnThisDisk,
         }
     }

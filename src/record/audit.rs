@@ -40,6 +40,8 @@ pub enum Says {
     Start {
         /// Digest of the command and the policy.
         command: Option<Hash>,
+        /// An executor elsewhere runs it.
+        elsewhere: bool,
     },
     /// A run was stopped.
     Stop,
@@ -77,6 +79,8 @@ struct Open {
     /// The start of the machine it was started in.
     boot: Hash,
     stopped: bool,
+    /// An executor elsewhere runs it.
+    elsewhere: bool,
 }
 
 /// The state as text.
@@ -87,6 +91,9 @@ struct Saved {
     allowed: Vec<(String, Option<String>)>,
     /// Runs without outcome, with the start of the machine.
     open: Vec<(String, String)>,
+    /// Those of them that executors elsewhere run.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    elsewhere: Vec<String>,
     /// Runs that were given up, and may still get an outcome.
     lost: Vec<String>,
     grants: Grants,
@@ -100,6 +107,7 @@ impl Audit for Meaning {
             Kind::Decision => decision(line),
             Kind::Start => Says::Start {
                 command: command(line.field("argv"), line.field("policy")),
+                elsewhere: line.field("executor").is_some(),
             },
             Kind::Stop => Says::Stop,
             Kind::Outcome => Says::Outcome {
@@ -138,6 +146,7 @@ impl Audit for Meaning {
             let open = Open {
                 boot: unhex(boot)?,
                 stopped: false,
+                elsewhere: saved.elsewhere.contains(&run.to_string()),
             };
             meaning.open.insert(run, open);
         }
@@ -156,12 +165,14 @@ impl Audit for Meaning {
             .collect();
         allowed.sort_unstable();
         let open = self.open.iter();
+        let elsewhere = self.open.iter().filter(|(_, open)| open.elsewhere);
         let saved = Saved {
             boot: hex(&self.boot),
             allowed,
             open: open
                 .map(|(run, open)| (run.to_string(), hex(&open.boot)))
                 .collect(),
+            elsewhere: elsewhere.map(|(run, _)| run.to_string()).collect(),
             lost: self.lost.iter().map(ToString::to_string).collect(),
             grants: self.grants.clone(),
         };
@@ -195,6 +206,13 @@ impl Audit for Meaning {
                 "{open} runs have no outcome yet: they run, or nothing proves that they do not"
             ));
         }
+        let elsewhere = self.open.values().filter(|open| open.elsewhere);
+        let elsewhere = elsewhere.count();
+        if elsewhere > 0 {
+            sentences.push(format!(
+                "{elsewhere} of them were started by another executor than `local`, and are settled by the next program that has it"
+            ));
+        }
         let others = self.open.values().filter(|open| open.boot != self.boot);
         let others = others.count();
         if others > 0 {
@@ -218,7 +236,9 @@ impl Audit for Meaning {
                     self.spend(id, seen, &mut wrong);
                 }
             }
-            Says::Start { command } => self.start(seen, *command, &mut wrong),
+            Says::Start { command, elsewhere } => {
+                self.start(seen, *command, *elsewhere, &mut wrong);
+            }
             Says::Stop => self.stop(seen, &mut wrong),
             Says::Outcome { gives_up } => self.outcome(seen, *gives_up, &mut wrong),
             Says::Grant(line) => {
@@ -264,7 +284,13 @@ impl Meaning {
         self.grants.spend(id);
     }
 
-    fn start(&mut self, seen: &Seen, command: Option<Hash>, wrong: &mut Vec<String>) {
+    fn start(
+        &mut self,
+        seen: &Seen,
+        command: Option<Hash>,
+        elsewhere: bool,
+        wrong: &mut Vec<String>,
+    ) {
         let Some(run) = seen.run else {
             return wrong.push("a start without a run".to_owned());
         };
@@ -278,6 +304,7 @@ impl Meaning {
         let open = Open {
             boot: seen.boot,
             stopped: false,
+            elsewhere,
         };
         self.open.insert(run, open);
     }

@@ -52,6 +52,7 @@ pub use self::permit::{NotAdmitted, OpenRun, Permit};
 pub use self::redact::REDACTED_KEY;
 use self::redact::Redactor;
 pub use self::refusals::{Refusal, RefusalTerms};
+pub use self::state::{Abandoned, Elsewhere};
 use self::state::{GRANT_GONE, RUN_ENDED, State};
 pub use self::summary::summary;
 use crate::log::store::{FileStore, Store};
@@ -323,6 +324,20 @@ impl Ledger {
             state.map(|state| state.refusals.iter().cloned().collect())
         })?;
         Ok(refusals.unwrap_or_default())
+    }
+
+    /// The runs of executors elsewhere that have no outcome, and whose owner is gone, after the ledger's end was read.
+    ///
+    /// Any other run whose owner is gone is recorded as lost when a ledger is opened.
+    ///
+    /// # Errors
+    /// The ledger's end cannot be read.
+    pub fn abandoned(&self) -> Result<Vec<Abandoned>, LedgerError> {
+        let abandoned = self.log.followed_now(|follower| {
+            let state: Option<&State> = follower.as_any().downcast_ref();
+            state.map(|state| state.abandoned(self.log.store()))
+        })?;
+        Ok(abandoned.unwrap_or_default())
     }
 
     /// Reads the state as of the last time this process read the ledger's end.

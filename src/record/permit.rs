@@ -10,11 +10,11 @@ use std::sync::Arc;
 
 use serde_json::{Map, Value, json};
 
-use super::{Ledger, LedgerError, Reservation};
+use super::{Abandoned, Elsewhere, Ledger, LedgerError, Reservation};
 use crate::decision::{Decision, GrantUse, bytes_json};
 use crate::evidence::{Evidence, Process};
 use crate::log::hash::{hex, sha256};
-use crate::log::{Draft, Kind, LogError, RunId};
+use crate::log::{Draft, Kind, LogError, Purpose, RunId};
 use crate::policy::CompiledPolicy;
 use crate::policy::model::{Approval, ApprovalKind};
 use crate::policy::source::SourceFile;
@@ -56,7 +56,8 @@ impl Permit {
     }
 }
 
-/// A run whose outcome is not recorded yet. Dropped without one, it is `LOST` at the next open.
+/// A run whose outcome is not recorded yet. Dropped without one, it is `LOST` at the next open after the end of this process, or its
+/// executor elsewhere is asked.
 #[derive(Debug)]
 #[must_use = "a run without an outcome is recorded as lost"]
 pub struct OpenRun {
@@ -114,7 +115,8 @@ impl Ledger {
         self.commit_last(drafts)
     }
 
-    /// Records that a command was allowed and starts, and returns once both are on disk.
+    /// Records that a command was allowed and starts, and returns once both are on disk. The run is lost with this process unless
+    /// somebody `elsewhere` runs it.
     ///
     /// # Errors
     /// When they are not: the command may then not be run, and the decision is a denial.
@@ -122,12 +124,13 @@ impl Ledger {
         self: &Arc<Self>,
         policy: &CompiledPolicy,
         command: Command,
+        elsewhere: Option<&Elsewhere>,
     ) -> Result<(Permit, OpenRun), Box<NotAdmitted>> {
         let run = command.job().run;
         let recorded = self.note_policy(policy).and_then(|()| {
             let mut drafts = approval_drafts(run, policy, command.decision());
             drafts.push(decision_draft(run, command.decision(), SPENT));
-            drafts.push(self.start_draft(run, &command));
+            drafts.push(self.start_draft(run, &command, elsewhere));
             let (lines, reservation) = self.commit_reserving(drafts)?;
             Ok((lines.start, reservation))
         });
@@ -164,7 +167,7 @@ impl Ledger {
         })
     }
 
-    fn start_draft(&self, run: RunId, command: &Command) -> Draft {
+    fn start_draft(&self, run: RunId, command: &Command, elsewhere: Option<&Elsewhere>) -> Draft {
         let job = command.job();
         let workspace = command.workspace();
         let names: Vec<Value> = job
@@ -197,9 +200,46 @@ impl Ledger {
                     Containment::AtLeast(level) => level.name(),
                 },
             );
+        let executor = elsewhere.and_then(|elsewhere| serde_json::to_value(elsewhere).ok());
+        let draft = match executor {
+            Some(executor) => draft.with("executor", executor),
+            None => draft,
+        };
         self.owner_fields()
             .into_iter()
             .fold(draft, |draft, (key, value)| draft.with(&key, value))
+    }
+
+    /// Records how a run ended whose owner is gone.
+    ///
+    /// # Errors
+    /// [`LedgerError::RunEnded`] if somebody else did; otherwise the outcome is not on disk, and the run stays open.
+    pub fn settle(
+        &self,
+        abandoned: &Abandoned,
+        evidence: &Evidence,
+    ) -> Result<Range<u64>, LedgerError> {
+        let mut drafts = self.end_drafts(abandoned.run, evidence);
+        drafts.retain(|draft| draft.kind != Kind::Stop || !abandoned.stopped);
+        self.submit(drafts, Purpose::End, false)
+    }
+
+    /// What a run leaves: the stop, if there was one, and the outcome.
+    fn end_drafts(&self, run: RunId, evidence: &Evidence) -> Vec<Draft> {
+        let mut fields = bounded(evidence, &|text| {
+            self.redactor.holds_secret(text.as_bytes())
+        });
+        let streams = [("stdout", &evidence.stdout), ("stderr", &evidence.stderr)];
+        for (stream, output) in streams.into_iter().filter(|_| self.keeps_output) {
+            if let Some(Value::Object(field)) = fields.get_mut(stream) {
+                field.insert("kept".to_owned(), self.keep_output(output));
+            }
+        }
+        let mut drafts: Vec<Draft> = stop_draft(run, &mut fields).into_iter().collect();
+        let mut outcome = Draft::new(Kind::Outcome).of(run);
+        outcome.body = fields;
+        drafts.push(outcome);
+        drafts
     }
 }
 
@@ -209,20 +249,7 @@ impl OpenRun {
     /// # Errors
     /// When the outcome is not on disk. It can then only be told to the caller.
     pub fn finish(self, evidence: &Evidence) -> Result<Range<u64>, LedgerError> {
-        let ledger = &self.ledger;
-        let mut fields = bounded(evidence, &|text| {
-            ledger.redactor.holds_secret(text.as_bytes())
-        });
-        let streams = [("stdout", &evidence.stdout), ("stderr", &evidence.stderr)];
-        for (stream, output) in streams.into_iter().filter(|_| ledger.keeps_output) {
-            if let Some(Value::Object(field)) = fields.get_mut(stream) {
-                field.insert("kept".to_owned(), ledger.keep_output(output));
-            }
-        }
-        let mut drafts: Vec<Draft> = stop_draft(self.run, &mut fields).into_iter().collect();
-        let mut outcome = Draft::new(Kind::Outcome).of(self.run);
-        outcome.body = fields;
-        drafts.push(outcome);
+        let drafts = self.ledger.end_drafts(self.run, evidence);
         let lines = self.ledger.finish_last(self.reservation, drafts)?;
         Ok(self.first..lines.end)
     }

@@ -11,6 +11,7 @@ use serde_json::{Map, Value};
 use super::grants::Grants;
 use super::owner::{Observer, Owner};
 use super::refusals::Refusals;
+use crate::evidence::{Containment, Level};
 use crate::log::decode::Line;
 use crate::log::store::Store;
 use crate::log::{Draft, Follower, Kind, Prepared, Refusal, RunId};
@@ -47,6 +48,50 @@ pub(super) struct OpenRun {
     pub(super) owner: Option<Owner>,
     /// The start of the machine it was started in.
     pub(super) boot: String,
+    /// The executor that runs it, if it may go on without its owner.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) executor: Option<Elsewhere>,
+    /// A stop is recorded already.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub(super) stopped: bool,
+}
+
+/// The executor that runs a command elsewhere, so that the end of whoever started it need not be the end of the run: the field
+/// `executor` of a start.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct Elsewhere {
+    /// Its name.
+    pub name: String,
+    /// The containment that it prepared.
+    pub containment: Containment,
+}
+
+impl Elsewhere {
+    /// The executor `name`, which prepared `containment`.
+    #[must_use]
+    pub fn new(name: impl Into<String>, containment: Containment) -> Elsewhere {
+        let name = name.into();
+        Elsewhere { name, containment }
+    }
+
+    /// What a line says. A field that cannot be read names no executor, so that nobody declares the run lost.
+    fn of(line: &Line<'_>) -> Option<Elsewhere> {
+        let json = line.field("executor")?;
+        let unreadable = || Elsewhere::new("", Containment::at(Level::ProcessGroup));
+        Some(serde_json::from_str(json).unwrap_or_else(|_| unreadable()))
+    }
+}
+
+/// A run of an executor elsewhere that has no outcome, and whose owner is gone.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Abandoned {
+    /// The run.
+    pub run: RunId,
+    /// Who knows what became of it.
+    pub executor: Elsewhere,
+    pub(super) stopped: bool,
 }
 
 impl OpenRun {
@@ -57,6 +102,27 @@ impl OpenRun {
             let mark = owner.mark.as_ref().and_then(|mark| store.is_marked(mark));
             owner.is_gone(&self.boot, here, mark)
         })
+    }
+}
+
+impl State {
+    /// The runs whose owner is gone. `store` is where owners left their marks.
+    fn gone<'a>(&'a self, store: &'a dyn Store) -> impl Iterator<Item = (&'a RunId, &'a OpenRun)> {
+        let here = Observer::here();
+        let open = self.open.iter();
+        open.filter(move |(_, open)| open.is_gone(&here, store))
+    }
+
+    /// The runs of executors elsewhere whose owner is gone.
+    pub(super) fn abandoned(&self, store: &dyn Store) -> Vec<Abandoned> {
+        let gone = self.gone(store).filter_map(|(run, open)| {
+            Some(Abandoned {
+                run: *run,
+                executor: open.executor.clone()?,
+                stopped: open.stopped,
+            })
+        });
+        gone.collect()
     }
 }
 
@@ -99,14 +165,11 @@ impl Follower for State {
         }
     }
 
-    /// Runs whose owner is gone are lost.
+    /// Runs whose owner is gone are lost, but for those that somebody elsewhere may know of.
     fn opening(&self, store: &dyn Store) -> Vec<Draft> {
-        let here = Observer::here();
-        let gone = self
-            .open
-            .iter()
-            .filter(|(_, open)| open.is_gone(&here, store));
-        gone.map(|(run, _)| Draft::new(Kind::Outcome).of(*run).with("status", LOST))
+        let gone = self.gone(store);
+        let lost = gone.filter(|(_, open)| open.executor.is_none());
+        lost.map(|(run, _)| Draft::new(Kind::Outcome).of(*run).with("status", LOST))
             .collect()
     }
 
@@ -123,6 +186,13 @@ impl Follower for State {
                 }
                 ended.push(run);
             }
+        }
+        let is_stopped = |entry: &&Prepared| {
+            let open = entry.run.and_then(|run| self.open.get(&run));
+            entry.kind == Kind::Stop && open.is_some_and(|open| open.stopped)
+        };
+        if let Some(run) = entries.iter().find(is_stopped).and_then(|entry| entry.run) {
+            return Err(Refusal::new(RUN_ENDED, run.to_string()));
         }
         let claims: Vec<&String> = entries.iter().flat_map(|entry| &entry.claims).collect();
         for (at, id) in claims.iter().enumerate() {
@@ -143,7 +213,19 @@ impl Follower for State {
                     .field("owner")
                     .and_then(|json| serde_json::from_str(json).ok());
                 let boot = line.boot.to_owned();
-                self.open.insert(run, OpenRun { owner, boot });
+                let executor = Elsewhere::of(line);
+                let open = OpenRun {
+                    owner,
+                    boot,
+                    executor,
+                    stopped: false,
+                };
+                self.open.insert(run, open);
+            }
+            (Kind::Stop, Some(run)) => {
+                if let Some(open) = self.open.get_mut(&run) {
+                    open.stopped = true;
+                }
             }
             (Kind::Outcome, Some(run)) => {
                 self.lost.remove(&run);

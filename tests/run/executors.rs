@@ -19,10 +19,10 @@ fn policy(executor: &str) -> String {
     )
 }
 
-struct Place(tempfile::TempDir);
+pub(super) struct Place(tempfile::TempDir);
 
 impl Place {
-    fn new(executor: &str) -> Place {
+    pub(super) fn new(executor: &str) -> Place {
         let place = Place(tempfile::tempdir().unwrap());
         fs::create_dir(place.work()).unwrap();
         fs::write(place.work().join("a.md"), "one\n").unwrap();
@@ -30,11 +30,11 @@ impl Place {
         place
     }
 
-    fn work(&self) -> std::path::PathBuf {
+    pub(super) fn work(&self) -> std::path::PathBuf {
         self.0.path().canonicalize().unwrap().join("work")
     }
 
-    fn lictor(&self, words: &[&str]) -> Output {
+    pub(super) fn lictor(&self, words: &[&str]) -> Output {
         Command::new(env!("CARGO_BIN_EXE_lictor"))
             .args(words)
             .current_dir(self.work())
@@ -43,11 +43,16 @@ impl Place {
             .unwrap()
     }
 
-    fn governor(&self, executors: &Executors, wanted: Option<&str>) -> Governor {
-        let state = self.0.path().join("state");
-        let loaded = load(Path::new("lictor.yaml"), &self.work(), &state).unwrap();
-        Governor::with_executors(loaded, executors, wanted)
+    pub(super) fn governor(&self, executors: &Executors, wanted: Option<&str>) -> Governor {
+        governor_in(&self.0.path().canonicalize().unwrap(), executors, wanted)
     }
+}
+
+/// The governor of a place by its path.
+pub(super) fn governor_in(place: &Path, executors: &Executors, wanted: Option<&str>) -> Governor {
+    let (work, state) = (place.join("work"), place.join("state/lictor"));
+    let loaded = load(Path::new("lictor.yaml"), &work, &state).unwrap();
+    Governor::with_executors(loaded, executors, wanted)
 }
 
 const LINE: [&str; 4] = ["--", "wc", "-l", "a.md"];

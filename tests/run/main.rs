@@ -14,6 +14,7 @@
 mod support;
 
 mod executors;
+mod recovered;
 mod reported;
 mod reports;
 mod surroundings;
