@@ -11,6 +11,8 @@
 //! | file | |
 //! |---|---|
 //! | `claude_code`, `codex`, … | an agent: its tools, its fields, its answers |
+//! | `agy`, `copilot`, `cursor`, `gemini`, `opencode` | the protocols of these agents |
+//! | `names` | a pattern of a shell text as names |
 //! | `edit` | an item put into settings, of which every other byte stays |
 //! | `installed` | what settings say of the hook |
 //! | `json` | bytes as a JSON object, read strictly |

@@ -12,6 +12,18 @@
 //! Below stand the parts that do it: `formula` and `tree` (sets put together), `search` (automata over
 //! segments, antichains), `name_classes` and `names` (which segment patterns one name can match together).
 //! No disk, no clock: what bounds the work comes in as a [`Budget`].
+//!
+//! | file | |
+//! |---|---|
+//! | `budget` | how much work a question may take |
+//! | `paths`, `formula`, `tree`, `search` | sets of paths: put together, as automata, and the shortest path of one |
+//! | `name_classes`, `names`, `nfa`, `atoms` | which patterns one name of a path can match together |
+//! | `refused_names`, `ordinary`, `alike` | names that no path may hold, and those that a reader takes for plain |
+//! | `cells`, `situations` | what a policy says of one argument, and what a decision can depend on besides the request |
+//! | `witness`, `real_names`, `phrasing` | a path that was computed as a whole request, with a name that is there, in words |
+//! | `rules`, `reach`, `exercised`, `widths` | questions about single rules and approvals |
+//! | `invariants`, `diff`, `declared` | a policy's own claims; two policies |
+//! | `trees` | a directory argument that rules allow as a whole |
 
 #![forbid(unsafe_code)]
 

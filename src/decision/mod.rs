@@ -5,6 +5,8 @@
 //! become canonical (`paths.rs`), the rules are asked about each of them (`judge.rs`), the strictest
 //! answer wins, and an allow carries the words to execute (`render.rs`) and the terms to run them on
 //! (`terms.rs`). [`decide`] reads in that order.
+//! Around it: `request`, `grammar`, `named` and `call` hold requests; `parts`, `paths` and `judge` decide; `approval`, `grant`,
+//! `exact` and `extent` say what approvals cover; `suffix`, `render` and `terms` make what runs; `explain`, `hints`, `json` tell.
 
 #![forbid(unsafe_code)]
 

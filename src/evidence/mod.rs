@@ -3,6 +3,12 @@
 //! Nothing here runs or measures anything. The field names are those of the JSON form, which is a
 //! promise: a field is added, never changed in meaning. Times are in milliseconds since the start of
 //! the run unless a name says otherwise; sizes are in bytes.
+//!
+//! | file | |
+//! |---|---|
+//! | `containment`, `ended`, `drawing` | how it is known that nothing is left, the status, the process tree for people |
+//! | `reading`, `terminal` | a command's output as lines, and as its report |
+//! | `cargo_test`, `junit`, `pytest`, `tap` | one format of reports each |
 
 #![forbid(unsafe_code)]
 

@@ -94,6 +94,10 @@
 //! [`Executors`] gives it the name by which a policy (`defaults: {executor: NAME}`) or `lictor run --executor NAME` chooses it;
 //! `Governor::with_executors` takes them. A backend that changes one thing about another one wraps it: its `prepare` calls the
 //! other's.
+//!
+//! | file | |
+//! |---|---|
+//! | `ask`, `git`, `signing` | other programs that lictor itself starts: a holder of a key, git |
 
 // No `forbid(unsafe_code)`: it could not be lifted for `posix::sys`, the one file with unsafe code.
 

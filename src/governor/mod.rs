@@ -3,6 +3,13 @@
 //! A [`Governor`] holds one policy with its workspace, its ledger and something that runs commands.
 //! The order of [`Governor::run`] is the order of the promises: nothing runs undecided, nothing runs
 //! unrecorded, and what the machine refuses is known before the decision is recorded.
+//!
+//! | file | |
+//! |---|---|
+//! | `load` | a policy from the disk |
+//! | `grants`, `approve`, `offers`, `asks` | grants at work, granting, what a person is offered, and what is waiting |
+//! | `calls` | the tools of an agent |
+//! | `report`, `way_out`, `signers` | the report of a run, advice for a denied request, who signs the ledger |
 
 #![forbid(unsafe_code)]
 #![expect(

@@ -4,6 +4,15 @@
 //! A policy that does not load is told what is wrong with it by the loader; one that loads is looked at by
 //! the rules of the catalogue, one file each in `rules`. Nothing here touches the disk: what is known of it
 //! comes in as [`Surroundings`].
+//!
+//! | file | |
+//! |---|---|
+//! | `catalogue`, `rule`, `rules` | the codes with their pages; one file for each rule about a policy that loads |
+//! | `loading`, `misspelt` | the codes of policies that do not load; names that were meant |
+//! | `subject`, `yaml`, `surroundings` | what a rule is given: the policy, its text as a tree, what lies around it |
+//! | `exact`, `exposures`, `commands`, `samples`, `sensitive_paths` | answers that rules share: of analysis, about secrets, about command lines; requests and places to ask about |
+//! | `diagnostic`, `suppress`, `fix`, `render` | a finding, the comment that silences it, its fix, its output |
+//! | `policy_tests`, `coverage`, `generate`, `suggest` | a policy's tests: run, counted, written; rules for what was denied |
 
 #![forbid(unsafe_code)]
 

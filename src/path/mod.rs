@@ -19,6 +19,14 @@
 //! | 13, 14 | `.`, `..` and empty segments |
 //! | 15–18 | percent-encoded bytes, look-alikes, `:`, reserved characters |
 //! | 19–22 | edges of a segment, device names, short names, protected names |
+//!
+//! | file | |
+//! |---|---|
+//! | `character`, `component`, `windows`, `unicode` | the rules, by what they look at |
+//! | `pytest` | targets of pytest |
+//! | `switches` | relaxations by a policy |
+//! | `marks`, `taken` | kinds of characters in a text; names that a file system may take for one another |
+//! | `denial` | why a path was refused |
 
 #![forbid(unsafe_code)]
 

@@ -4,6 +4,16 @@
 //! value's place, `decode` checks each value for itself and finds all mistakes in one run, `gather` adds
 //! the libraries it uses and the policies it extends, `compile` looks the names up and builds the [`matcher`] that decisions ask. Nothing here reads a file, the
 //! environment or the clock: what is needed from outside comes in as [`Files`].
+//!
+//! | file | |
+//! |---|---|
+//! | `source`, `readers` | YAML as a tree with places; where YAML readers disagree |
+//! | `decode`, `model` | the tree as values, names not looked up |
+//! | `gather`, `library`, `starter` | libraries, parents and presets |
+//! | `compile`, `compiled` | names looked up; the policy that decides |
+//! | `matcher`, `index`, `glob`, `casefold` | which rules speak about an action and a path |
+//! | `pattern`, `steering`, `protection`, `signers`, `terms` | patterns of text arguments, dangerous environment variables, paths that no policy opens, keys, limits |
+//! | `error` | every way a policy is refused |
 
 #![forbid(unsafe_code)]
 

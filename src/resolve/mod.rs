@@ -7,6 +7,15 @@
 //! judged by name (`created.rs`), the workspace's repository is held to be one (`repository.rs`), the program is found and judged (`program.rs`), and the environment put together (`environment.rs`). What was opened is what the
 //! rules are asked about again, and its identity is kept, so that it can be checked once more right
 //! before the command starts.
+//!
+//! | file | |
+//! |---|---|
+//! | `workspace`, `resolver`, `beneath`, `walk` | looking a path up below the workspace |
+//! | `tree`, `entries`, `unignored`, `ignore_file`, `index` | a directory argument, and what of it git ignores or tracks |
+//! | `created`, `new_file`, `written`, `replaced`, `file`, `pinned` | files that are written or read for a run |
+//! | `program`, `interpreter`, `trust`, `owner`, `environment` | the program, and if those whom the policy bounds could have put it there |
+//! | `repository`, `survey`, `bounds` | the git repository; which files an action may touch; how much is looked at |
+//! | `job` | what the executor is given |
 
 #![forbid(unsafe_code)]
 

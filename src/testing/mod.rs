@@ -7,6 +7,13 @@
 //! With the feature `testing`, [`paths`], [`requests`] and [`policies`] are strategies of proptest. An
 //! embedder's own use of [`decide`](crate::decision::decide) is tested so:
 //!
+//!
+//! | file | |
+//! |---|---|
+//! | `attack`, `tricks`, `scratch`, `oracle` | the attack on a policy: hostile paths, a tree for them, a second judgement |
+//! | `generate`, `random` | requests out of a policy |
+//! | `documents` | a policy as other YAML readers see it |
+//! | `paths`, `requests`, `policies` | strategies of proptest |
 #![cfg_attr(feature = "testing", doc = "```")]
 #![cfg_attr(not(feature = "testing"), doc = "```ignore")]
 //! use lictor::decision::{Context, Effect, Request, Value, decide};

@@ -143,7 +143,7 @@ const DOORS: &[Door] = &[
         names: &["globset"],
         places: &[
             ("policy/glob/", "an oracle in its tests"),
-            ("policy/glob.rs", "the glob grammar"),
+            ("policy/glob/mod.rs", "the glob grammar"),
         ],
         instead: "use `policy::glob::Pattern`",
     },
@@ -339,6 +339,67 @@ fn every_file_begins_with_what_it_is() {
 const MOST_LINES: usize = 900;
 
 const LONG_FILES: &[(&str, &str)] = &[];
+
+/// Files that a folder may hold before its `mod.rs` has to say what each is.
+const FEW: usize = 5;
+
+/// Folders of which each file is one of a kind, and its name says which.
+const OF_A_KIND: &[(&str, &str)] = &[
+    ("cli/", "commands"),
+    ("cli/ledger/", "commands of `lictor ledger`"),
+    ("lint/rules/", "rules, listed below the head"),
+];
+
+#[test]
+fn a_module_with_a_folder_is_its_mod_file_and_names_the_files_in_it() {
+    let mut wrong = Vec::new();
+    for file in sources() {
+        let Some(folder) = file.name.strip_suffix("mod.rs") else {
+            continue;
+        };
+        let files: BTreeSet<&str> = sources()
+            .iter()
+            .filter_map(|other| other.name.strip_prefix(folder)?.split('/').next())
+            .map(|name| name.strip_suffix(".rs").unwrap_or(name))
+            .filter(|name| !["mod", "tests"].contains(name))
+            .collect();
+        if folder.is_empty() || files.len() <= FEW || OF_A_KIND.iter().any(|(of, _)| *of == folder)
+        {
+            continue;
+        }
+        let head: String = file
+            .text
+            .lines()
+            .take_while(|line| line.starts_with("//!"))
+            .collect();
+        for name in files {
+            if ![
+                format!("`{name}`"),
+                format!("`{name}.rs`"),
+                format!("`{name}/`"),
+            ]
+            .iter()
+            .any(|named| head.contains(named.as_str()))
+            {
+                wrong.push(format!(
+                    "src/{}:1: the table at the head does not say what `{name}` is",
+                    file.name
+                ));
+            }
+        }
+    }
+    for file in sources().iter().filter(|file| file.name.contains('/')) {
+        let folder = format!("{}/", file.name.strip_suffix(".rs").unwrap());
+        if !file.name.ends_with("mod.rs")
+            && sources()
+                .iter()
+                .any(|other| other.name.starts_with(&folder))
+        {
+            wrong.push(format!("src/{}:1: move it to `{folder}mod.rs`", file.name));
+        }
+    }
+    none(&wrong);
+}
 
 #[test]
 fn no_file_holds_more_than_one_idea() {

@@ -28,6 +28,10 @@
 //! the strongest tree that works, with init waiting in it, and answers. Then the decision is recorded. Then the host
 //! sends the command and its descriptors; init starts it; the helper waits for its end or for the
 //! deadline, sees to it that nothing is left, and tells.
+//!
+//! | file | |
+//! |---|---|
+//! | `signals`, `ssh_config` | signals that end lictor; the user's settings of ssh in a run |
 
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
