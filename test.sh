@@ -91,6 +91,7 @@ fi
 step "formatting"
 cargo fmt --check
 (cd fuzz && cargo fmt --check)
+(cd examples/executor-ssh && cargo fmt --check)
 
 step "lints"
 cargo clippy --locked --all-targets --all-features -- -D warnings
@@ -138,3 +139,8 @@ fi
 
 step "tests"
 cargo test --locked --all-features
+
+if ! $quick; then
+    step "an executor of another package, over an sshd on loopback"
+    (cd examples/executor-ssh && cargo test --locked)
+fi
