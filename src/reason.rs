@@ -123,6 +123,8 @@ reasons! {
     ApprovalRefused = "APPROVAL_REFUSED",
     /// The rules that allow the request contradict each other in how it is to be run.
     LimitsConflict = "LIMITS_CONFLICT",
+    /// A long run is asked for with a longer lease than the rules permit.
+    LeaseTooLong = "LEASE_TOO_LONG",
 
     // The disk.
     /// The program was not found in the policy's `program_path`.

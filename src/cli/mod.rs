@@ -26,6 +26,7 @@ mod init;
 mod ledger;
 mod lint;
 mod list;
+mod long;
 mod offers;
 mod other_terms;
 mod person;
@@ -37,6 +38,7 @@ mod revoke;
 mod run;
 mod schema;
 mod sealed;
+mod start;
 mod suggest;
 mod surroundings;
 mod test;
@@ -73,7 +75,7 @@ Exit codes:
   2  could not decide or be done, or the answer could not be written; nothing was allowed
   3  a person has to be asked
   4  unknown: a cap was reached
-`run` ends with the command's own code, or with
+`run` ends with the command's own code, `start` with 0 when the command runs, or both with
   123  a limit other than time ended the command
   124  timed out
   125  lictor failed, the outcome is not recorded, or processes may be left
@@ -123,6 +125,15 @@ enum Command {
     Explain(explain::Explain),
     /// Decide a request, record it, run it contained, record how it ended
     Run(run::Run),
+    /// Start a long run, contained and recorded as by `run`: it ends with its lease, by `stop`, or with its owner
+    Start(Box<start::Start>),
+    /// Print the output of a long run, and with `-f` what comes
+    Logs(long::Logs),
+    /// End a long run, and tell how it ended; one that has ended is told again
+    Stop(long::Stop),
+    /// List long runs: which go on, until when, and how the others ended
+    #[command(visible_alias = "runs")]
+    ListRuns(long::ListRuns),
     /// Answer a coding agent's hook: a message on standard input, the answer in the agent's form
     Hook(hook::Hook),
     /// Grant what a request is missing: who, why, until when, how often, signed or not
@@ -217,7 +228,7 @@ fn command(words: &[OsString], is_run: &Cell<bool>) -> Exit {
             return print::end(exit, false);
         }
     };
-    is_run.set(matches!(cli.command, Command::Run(_)));
+    is_run.set(matches!(cli.command, Command::Run(_) | Command::Start(_)));
     cli.global.color.apply();
     let unsealed = match cli.global.sealed {
         true => sealed::broken(&cli, words),
@@ -260,6 +271,10 @@ fn done(cli: Cli) -> Result<Exit, Failure> {
         Command::Check(command) => check::main(command, global),
         Command::Explain(command) => explain::main(command, global),
         Command::Run(command) => run::main(command, global),
+        Command::Start(command) => start::main(*command, global),
+        Command::Logs(command) => long::logs(&command, global),
+        Command::Stop(command) => long::stop(&command, global),
+        Command::ListRuns(_) => long::list(global),
         Command::Hook(command) => Ok(hook::main(&command, global)),
         Command::Approve(command) => approve::main(*command, global),
         Command::Approvals(command) => approvals::main(&command, global),

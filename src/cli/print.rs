@@ -218,6 +218,12 @@ fn remembered<T>(stream: Stream, write: impl FnOnce() -> io::Result<T>) -> io::R
     done
 }
 
+/// Writes output of a command to standard output as it is: what acts on a terminal is the caller's to escape.
+pub(super) fn passed_through(bytes: &[u8]) -> io::Result<()> {
+    Answers.write_all(bytes)?;
+    Answers.flush()
+}
+
 /// The name of a stream, as messages have it.
 pub(super) fn name_of(stream: Stream) -> &'static str {
     match stream {

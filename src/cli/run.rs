@@ -64,7 +64,7 @@ impl Run {
 }
 
 /// The executors of this program, with the helper of the local one started: that takes as long as reading the policy.
-fn executors(wanted: Option<&str>) -> Executors {
+pub(super) fn executors(wanted: Option<&str>) -> Executors {
     let local = Posix::new();
     if wanted.is_none() {
         local.start_helper_ahead();
@@ -122,10 +122,20 @@ pub(super) fn main(command: Run, global: &Global) -> Result<Exit, Failure> {
         }
         _ => Ok(()),
     };
-    if global.json {
-        print_json(&to_json(&governor, &ran));
+    report(&ran, &governor, global.json);
+    if let Err(failure) = kept {
+        failure.print();
+        return Ok(Exit::Command(125));
+    }
+    Ok(exit(&ran))
+}
+
+/// Says what came of a request to run.
+pub(super) fn report(ran: &Ran, governor: &Governor, as_json: bool) {
+    if as_json {
+        print_json(&to_json(governor, ran));
     } else {
-        tell(&ran, &governor);
+        tell(ran, governor);
     }
     if let Some(error) = &ran.unrecorded_because {
         let what = if ran.evidence.is_some() {
@@ -136,17 +146,17 @@ pub(super) fn main(command: Run, global: &Global) -> Result<Exit, Failure> {
         message!("lictor: the {what} is not recorded: {error}");
         discover::tell_ledger(governor.ledger_path());
     }
-    if let Err(failure) = kept {
-        failure.print();
-        return Ok(Exit::Command(125));
-    }
-    Ok(match &ran.evidence {
+}
+
+/// The exit code of a request to run.
+pub(super) fn exit(ran: &Ran) -> Exit {
+    match &ran.evidence {
         Some(evidence) => Exit::of_run(evidence, ran.recorded),
         None => match cancelled_by() {
             Some(signal) => Exit::Signal(signal),
             None => Exit::of_refusal(&ran.decision),
         },
-    })
+    }
 }
 
 fn unwritten(path: &Path, why: &dyn std::fmt::Display) -> Failure {

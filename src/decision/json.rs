@@ -151,7 +151,7 @@ fn finding(finding: &Finding) -> Json {
 
 fn limits(limits: &Limits) -> Json {
     let ms = |time: std::time::Duration| u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
-    json!({
+    let mut json = json!({
         "timeout_ms": ms(limits.timeout),
         "grace_ms": ms(limits.grace),
         "output_bytes": limits.output_bytes,
@@ -162,7 +162,11 @@ fn limits(limits: &Limits) -> Json {
         "open_files": limits.open_files,
         "file_size_bytes": limits.file_size_bytes,
         "stdin_bytes": limits.stdin_bytes,
-    })
+    });
+    if let (Json::Object(fields), Some(lease)) = (&mut json, limits.lease) {
+        fields.insert("lease_ms".to_owned(), json!(ms(lease)));
+    }
+    json
 }
 
 fn containment(terms: &Terms) -> &'static str {

@@ -6,6 +6,7 @@
 use std::time::Duration;
 
 use super::call::Misfit;
+use super::{Decision, Effect};
 use crate::policy::model::{Confine, StatedEnv, StatedTerms};
 use crate::policy::terms::{Containment, Leaks, Limits, ReportKind, ReportTrouble, StopSignal};
 use crate::policy::{CompiledPolicy, CompiledRule, RuleId};
@@ -56,6 +57,40 @@ impl Terms {
     }
 }
 
+impl Decision {
+    /// A run that is bounded by a lease: what is `wanted`, else as long as the rules permit. No lease may be longer.
+    #[must_use]
+    #[cfg_attr(
+        not(feature = "run"),
+        expect(dead_code, reason = "only what runs is long")
+    )]
+    pub(crate) fn leased(mut self, wanted: Option<Duration>) -> Decision {
+        let Some(plan) = self.plan.as_mut().filter(|_| self.effect == Effect::Allow) else {
+            return self;
+        };
+        let limits = &mut plan.terms.limits;
+        let most = limits.lease.unwrap_or(limits.timeout);
+        let lease = wanted.unwrap_or(most);
+        if lease <= most {
+            limits.timeout = lease;
+            return self;
+        }
+        let key = if limits.lease.is_some() {
+            "lease"
+        } else {
+            "timeout"
+        };
+        let message = format!("a lease of {lease:?} is asked for, and `{key}` permits {most:?}");
+        let instead = format!(
+            "ask for `--lease {}s`, or leave it out; a rule permits more with `limits: {{lease: …}}`",
+            most.as_secs()
+        );
+        let mut denied = self.denied(Reason::LeaseTooLong, message);
+        denied.instead = Some(instead);
+        denied
+    }
+}
+
 /// Combines what the applying rules state. Different answers where there is no strictest are a denial.
 pub(super) fn combine(
     policy: &CompiledPolicy,
@@ -73,6 +108,7 @@ pub(super) fn combine(
         timeout: least
             .of(|stated| stated.limits.timeout)
             .unwrap_or(built_in.timeout),
+        lease: lease(&rules, defaults),
         grace: least
             .of(|stated| stated.limits.grace)
             .unwrap_or(built_in.grace),
@@ -135,6 +171,13 @@ pub(super) fn unenforceable(
         states.unwrap_or_else(|| "`defaults` state".to_owned())
     );
     Some(Misfit::new(Reason::ConfineNotEnforceable, message))
+}
+
+/// A run is long only where each rule that allows it says so, or the defaults do.
+fn lease(rules: &[&CompiledRule], defaults: &StatedTerms) -> Option<Duration> {
+    let stated = |rule: &&CompiledRule| rule.terms.limits.lease.or(defaults.limits.lease);
+    let leases: Option<Vec<Duration>> = rules.iter().map(stated).collect();
+    leases?.into_iter().min()
 }
 
 struct Least<'a> {

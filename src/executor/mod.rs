@@ -133,13 +133,14 @@ pub use capture::Capture;
 pub use dry_run::DryRun;
 #[cfg(feature = "cli")]
 pub(crate) use git::file_at;
-#[cfg(target_os = "linux")]
-pub use posix::{LimitTrial, Posix, Trial, cancel_on_signals, init};
 #[cfg(all(target_os = "linux", feature = "cli"))]
 pub(crate) use posix::{
-    cancelled_by, die_of, has_input, outlive_file_limits, read_input, times_continued,
+    Holder, Started, Starter, Watched, be_detached, cancelled_by, detach, die_of, has_input,
+    holder, outlive_file_limits, read_input, session_of_terminal, take, times_continued,
     wait_writable, was_closed, write_briefly,
 };
+#[cfg(target_os = "linux")]
+pub use posix::{LimitTrial, Posix, Trial, cancel_on_signals, init};
 pub use registry::{ExecutorError, Executors};
 pub use signing::CommandHolder;
 
@@ -251,6 +252,7 @@ impl Prepared {
             let why = format!("path `{changed}` was exchanged after it had been decided");
             return Evidence::spawn_failed(self.containment().clone(), why);
         }
+        observer.admitted(command.job());
         let mut evidence = self.start(command.job(), observer);
         for changed in command.changed_paths(When::AfterExit) {
             evidence
@@ -293,6 +295,14 @@ impl Prepared {
 /// }
 /// ```
 pub trait Observer {
+    /// The run is admitted: its start is on record, and the command of `job` is about to be started.
+    fn admitted(&mut self, job: &Job) {
+        let _ = job;
+    }
+
+    /// The command runs. A backend calls it when it knows that; one that never does tells nobody before the end.
+    fn started(&mut self) {}
+
     /// The command wrote `bytes`. Called as they arrive; until it returns nothing more is read and no cancellation
     /// passed on, but the clock goes on.
     fn output(&mut self, stream: Stream, bytes: &[u8]) {

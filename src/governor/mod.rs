@@ -24,6 +24,8 @@ mod asks;
 mod calls;
 mod grants;
 mod load;
+#[cfg(feature = "cli")]
+pub(crate) mod long;
 mod offers;
 mod recover;
 mod report;
@@ -36,6 +38,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use crate::decision::{Context, Decision, Effect, Request};
 use crate::evidence::{Containment, Event, Evidence};
 use crate::executor::{Executor, ExecutorError, Executors, Observer, PrepareError, Prepared};
+#[cfg(feature = "cli")]
+use crate::log::{Draft, Kind};
 use crate::path::CanonicalPath;
 use crate::policy::CompiledPolicy;
 use crate::policy::model::ApprovalKind;
@@ -106,6 +110,25 @@ pub struct Ran {
     pub unrecorded_because: Option<LedgerError>,
     /// The first and last entry about it.
     pub entries: Option<(u64, u64)>,
+}
+
+/// How a command is run, besides what the policy says.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Manner {
+    /// Where its report is read from, if not from its output.
+    pub(crate) report_file: Option<Vec<u8>>,
+    /// It is bounded by a lease.
+    pub(crate) long: Option<Long>,
+    /// It gets a terminal of its own.
+    pub(crate) terminal: bool,
+}
+
+/// What makes a run a long one.
+#[derive(Clone, Debug)]
+pub(crate) struct Long {
+    pub(crate) name: String,
+    /// As long as the policy permits, if nothing is said.
+    pub(crate) lease: Option<std::time::Duration>,
 }
 
 /// Whether the disk is asked too.
@@ -256,7 +279,7 @@ impl Governor {
         }
         match on_disk {
             OnDisk::No => decision,
-            OnDisk::Yes => match self.resolve(decision, &context) {
+            OnDisk::Yes => match self.resolve(decision, &context, &Manner::default()) {
                 Resolved::Command(command) => match self.prepare(command.job()) {
                     Ok(_) => Resolved::Command(command).into_decision(),
                     Err(error) => Resolved::Command(command)
@@ -320,10 +343,26 @@ impl Governor {
         report_file: Option<&[u8]>,
         observer: &mut dyn Observer,
     ) -> Ran {
+        let manner = Manner {
+            report_file: report_file.map(<[u8]>::to_vec),
+            ..Manner::default()
+        };
+        self.run_as(request, context, &manner, observer)
+    }
+
+    /// The same, in this manner.
+    #[must_use]
+    pub(crate) fn run_as(
+        &self,
+        request: &Request,
+        context: &Context,
+        manner: &Manner,
+        observer: &mut dyn Observer,
+    ) -> Ran {
         let mut gone = Vec::new();
         loop {
             let granted = self.granted(request, context, &gone);
-            match self.attempt(&granted, report_file, observer) {
+            match self.attempt(&granted, manner, observer) {
                 Ok(ran) => return ran,
                 Err(ids) => gone.extend(ids),
             }
@@ -335,10 +374,15 @@ impl Governor {
     fn attempt(
         &self,
         granted: &Granted,
-        report_file: Option<&[u8]>,
+        manner: &Manner,
         observer: &mut dyn Observer,
     ) -> Result<Ran, Vec<String>> {
-        let command = match self.resolve(granted.decision.clone(), &granted.context) {
+        let decision = granted.decision.clone();
+        let decision = match &manner.long {
+            Some(long) => decision.leased(long.lease),
+            None => decision,
+        };
+        let command = match self.resolve(decision, &granted.context, manner) {
             Resolved::Command(command) => command,
             Resolved::HostActs(decision) => {
                 let message = "the tool has no program: lictor decides and records, the host acts";
@@ -346,6 +390,7 @@ impl Governor {
             }
             Resolved::Denied(decision) => return Ok(self.refused(decision)),
         };
+        let report_file = manner.report_file.as_deref();
         let mut report = match report::Source::new(self.policy(), &command, report_file) {
             Ok(report) => report,
             Err(why) => {
@@ -442,7 +487,7 @@ impl Governor {
         }
     }
 
-    fn resolve(&self, decision: Decision, context: &Context) -> Resolved {
+    fn resolve(&self, decision: Decision, context: &Context, manner: &Manner) -> Resolved {
         if decision.effect() != Effect::Allow {
             return Resolved::Denied(decision);
         }
@@ -456,6 +501,8 @@ impl Governor {
             environment: std::env::vars_os().collect(),
             hidden: vec![self.loaded.ledger.clone()],
             read_only: self.loaded.files.clone(),
+            name: manner.long.as_ref().map(|long| long.name.clone()),
+            terminal: manner.terminal,
         };
         let policy = &self.loaded.policy;
         match resolve_for(policy, decision, context, workspace, &host, &|name| {
@@ -484,6 +531,20 @@ impl Governor {
                 directory: directory.as_str().to_owned(),
             }),
         }
+    }
+
+    /// Opens the ledger, if it is not open yet.
+    #[cfg(feature = "cli")]
+    pub(crate) fn open_ledger(&self) -> Result<(), LedgerError> {
+        self.ledger().map(|_| ())
+    }
+
+    /// Records that the supervisor of a long run was found to be gone. With it goes that the run is lost.
+    #[cfg(feature = "cli")]
+    pub(crate) fn record_lost(&self, name: &str) -> Result<(), LedgerError> {
+        let what = format!("the supervisor of long run `{name}` is gone");
+        let draft = Draft::new(Kind::Observed).with("what", what);
+        self.ledger()?.commit_last(vec![draft]).map(|_| ())
     }
 
     fn ledger(&self) -> Result<Arc<Ledger>, LedgerError> {

@@ -10,7 +10,7 @@ use crate::executor::{CancelToken, Flow, Observer, Stream};
 use crate::path::CanonicalPath;
 use crate::policy::CompiledPolicy;
 use crate::policy::terms::{ReportKind, ReportTrouble};
-use crate::resolve::{Command, Written};
+use crate::resolve::{Command, Job, Written};
 
 /// Where the report of a run is to be found.
 pub(super) struct Source {
@@ -122,6 +122,14 @@ pub(super) struct Watching<'o> {
 }
 
 impl Observer for Watching<'_> {
+    fn admitted(&mut self, job: &Job) {
+        self.observer.admitted(job);
+    }
+
+    fn started(&mut self) {
+        self.observer.started();
+    }
+
     fn output(&mut self, stream: Stream, bytes: &[u8]) {
         if let From::Output(reading) = &mut self.source.from {
             match stream {

@@ -495,6 +495,7 @@ impl Merging<'_> {
     fn terms(&mut self, own: &mut StatedTerms, parent: StatedTerms) {
         let StatedLimits {
             timeout,
+            lease,
             grace,
             output_bytes,
             keep,
@@ -507,6 +508,7 @@ impl Merging<'_> {
         } = parent.limits;
         let limits = &mut own.limits;
         lower(&mut limits.timeout, timeout);
+        lower(&mut limits.lease, lease);
         lower(&mut limits.grace, grace);
         lower(&mut limits.output_bytes, output_bytes);
         limits.keep = limits.keep.or(keep);

@@ -530,6 +530,7 @@ pub(crate) struct StatedTerms {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct StatedLimits {
     pub(crate) timeout: Option<Duration>,
+    pub(crate) lease: Option<Duration>,
     pub(crate) grace: Option<Duration>,
     pub(crate) output_bytes: Option<u64>,
     pub(crate) keep: Option<Keep>,

@@ -32,6 +32,8 @@ pub const DEFAULT_OUTPUT_BYTES: u64 = 50 * 1024;
 pub struct Limits {
     /// After this the run is stopped.
     pub timeout: Duration,
+    /// The longest lease of a long run (`lictor start`), whose timeout it is. Where none is stated, `timeout` holds for it, too.
+    pub lease: Option<Duration>,
     /// Time between the stop signal and `SIGKILL`.
     pub grace: Duration,
     /// Bytes kept of each output stream; all of it is drained, counted and hashed.
@@ -65,6 +67,7 @@ impl Default for Limits {
     fn default() -> Limits {
         Limits {
             timeout: DEFAULT_TIMEOUT,
+            lease: None,
             grace: DEFAULT_GRACE,
             output_bytes: DEFAULT_OUTPUT_BYTES,
             keep: Keep::HeadTail,

@@ -45,7 +45,7 @@ impl Owner {
         let pid = std::process::id();
         Owner {
             pid,
-            start: start_time(pid).unwrap_or(0),
+            start: stat(pid).map_or(0, |(_, start)| start),
             pidns: namespace("pid"),
             timens: namespace("time"),
             mark,
@@ -82,8 +82,10 @@ impl Owner {
         if self.start == 0 || !is_same(&self.timens, &now.timens) {
             return Seen::Unknown;
         }
-        match start_time(self.pid) {
-            Some(start) if start != self.start => Seen::Gone,
+        match stat(self.pid) {
+            Some((_, start)) if start != self.start => Seen::Gone,
+            // It has ended, and nobody has waited for it; or only its first thread has.
+            Some(('Z', _)) => Seen::Unknown,
             Some(_) => Seen::Alive,
             None => Seen::Unknown,
         }
@@ -123,22 +125,51 @@ fn namespace(kind: &str) -> String {
         .to_owned()
 }
 
-/// Field 22 of `/proc/PID/stat`. The second field holds the program's name, which may hold anything, so
-/// counting starts behind its last `)`.
-fn start_time(pid: u32) -> Option<u64> {
+/// Fields 3 and 22 of `/proc/PID/stat`: the state and the start time. The second field holds the program's name, which
+/// may hold anything, so counting starts behind its last `)`.
+fn stat(pid: u32) -> Option<(char, u64)> {
     let stat = read_small(&format!("/proc/{pid}/stat")).ok()?;
     let stat = String::from_utf8_lossy(&stat);
-    stat.rsplit_once(')')?
-        .1
-        .split_ascii_whitespace()
-        .nth(19)?
-        .parse()
-        .ok()
+    let (_, behind) = stat.rsplit_once(')')?;
+    let mut fields = behind.split_ascii_whitespace();
+    let state = fields.next()?.chars().next()?;
+    Some((state, fields.nth(18)?.parse().ok()?))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "a process that has ended, for this test"
+    )]
+    fn a_process_that_has_ended_is_gone_though_nobody_waited_for_it() {
+        use std::io::Read as _;
+        use std::process::{Command, Stdio};
+        let mut child = Command::new("true").stdout(Stdio::piped()).spawn().unwrap();
+        let (pid, here) = (child.id(), Observer::here());
+        // Its output is closed a moment before it has ended.
+        child
+            .stdout
+            .take()
+            .unwrap()
+            .read_to_end(&mut Vec::new())
+            .unwrap();
+        while stat(pid).unwrap().0 != 'Z' {}
+        let start = stat(pid).unwrap().1;
+        let owner = Owner {
+            pid,
+            start,
+            ..Owner::this(None)
+        };
+        assert!(!owner.is_gone(&here.boot, &here, None));
+        assert!(!owner.is_gone(&here.boot, &here, Some(true)));
+        assert!(owner.is_gone(&here.boot, &here, Some(false)));
+        child.wait().unwrap();
+        assert!(owner.is_gone(&here.boot, &here, None));
+    }
 
     #[test]
     fn a_process_is_gone_only_where_that_is_certain() {

@@ -201,10 +201,16 @@ impl Ledger {
                 },
             );
         let executor = elsewhere.and_then(|elsewhere| serde_json::to_value(elsewhere).ok());
-        let draft = match executor {
+        let mut draft = match executor {
             Some(executor) => draft.with("executor", executor),
             None => draft,
         };
+        if let Some(name) = &job.name {
+            draft = draft.with("name", name.as_str());
+        }
+        if job.terminal {
+            draft = draft.with("terminal", true);
+        }
         self.owner_fields()
             .into_iter()
             .fold(draft, |draft, (key, value)| draft.with(&key, value))

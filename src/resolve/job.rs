@@ -47,6 +47,11 @@ pub struct Job {
     pub hidden: Vec<PathBuf>,
     /// Files the command must not change, where that can be enforced: the policy.
     pub read_only: Vec<PathBuf>,
+    /// The name of a long run, by which a person stops it.
+    pub name: Option<String>,
+    /// The command gets a terminal of its own, as its standard streams and as the one that controls it. A backend that has
+    /// none to give does not start it.
+    pub terminal: bool,
 }
 
 impl Job {
@@ -72,6 +77,8 @@ impl Job {
             report: None,
             hidden: Vec::new(),
             read_only: Vec::new(),
+            name: None,
+            terminal: false,
         })
     }
 }

@@ -109,6 +109,10 @@ pub struct Host {
     pub hidden: Vec<PathBuf>,
     /// Files that a run must not change.
     pub read_only: Vec<PathBuf>,
+    /// The name of a long run.
+    pub name: Option<String>,
+    /// The run gets a terminal of its own.
+    pub terminal: bool,
 }
 
 /// A command that was decided, and that the disk agrees with. Holding one proves both.
@@ -651,6 +655,8 @@ impl Asking<'_> {
             report: plan.terms.report,
             hidden: host.hidden.clone(),
             read_only: host.read_only.clone(),
+            name: host.name.clone(),
+            terminal: host.terminal,
         })
     }
 }

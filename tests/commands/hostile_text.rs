@@ -157,6 +157,14 @@ const LINES: &[&str] = &[
     "refuse --why X --who X -- wc drafts/a.md",
     "refuse --why X --for X -- X",
     "revoke X --why X",
+    "start --name X -- cat docs/a.md",
+    "start --name web -- X",
+    "start --name web -- cat docs/secret/a",
+    "start --name web --owner-pid X -- cat docs/a.md",
+    "list-runs",
+    "logs X",
+    "stop long",
+    "stop X",
     "lint",
     "lint X",
     "lint Y",
@@ -319,6 +327,14 @@ fn record(place: &Place, ledger: &Path) {
         text.push_str(&forged);
     }
     std::fs::write(&segment, text).unwrap();
+    // A long run, of which everything is such text.
+    let run = ledger.join("running/long");
+    std::fs::create_dir_all(&run).unwrap();
+    std::fs::write(run.join("lock"), "").unwrap();
+    std::fs::write(run.join("out-00000000000000000000"), HOSTILE).unwrap();
+    let about = r#"{"v":1,"name":T,"run":T,"argv":[T],"actor":T,"pid":1,"started":T,"lease_ms":1,"until":T,"grace_ms":1,"owner_pid":1,
+        "ended":{"at":T,"status":T,"exit_code":1,"signal":1,"duration_ms":1,"recorded":true,"clean":true,"events":[{"what":T,"about":T}]}}"#;
+    std::fs::write(run.join("run"), about.replace('T', &quoted())).unwrap();
 }
 
 /// The odd characters and forged lines of a text, and what an escape sequence of a value looks like.

@@ -14,6 +14,7 @@
 mod support;
 
 mod executors;
+mod long_runs;
 mod recovered;
 mod reported;
 mod reports;

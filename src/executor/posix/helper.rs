@@ -15,6 +15,7 @@ use nix::sys::resource::{UsageWho, getrusage};
 use rustix::event::{PollFd, PollFlags};
 use rustix::process::{Pid, PidfdFlags, getpid, getppid, pidfd_open};
 
+use super::alarm::Alarm;
 use super::containment::{self, Tree};
 use super::limits::CpuWatch;
 use super::payload::Descriptors;
@@ -77,11 +78,15 @@ fn be_helper() -> io::Result<()> {
         tree.take_down();
         return host.send(&FromHelper::NotStarted(error.to_string()), &[]);
     }
+    let alarm = Alarm::set(order.timeout);
+    // A host that is gone is noticed below.
+    let _ = host.send(&FromHelper::Started, &[]);
     let run = Run {
         host: &host,
         host_process: host_process.as_ref(),
         order: &order,
         started,
+        alarm: &alarm,
     };
     let told = match run.supervise(&mut tree) {
         Some(finished) => host.send(&FromHelper::Finished(Box::new(finished)), &[]),
@@ -114,6 +119,7 @@ struct Run<'a> {
     host_process: Option<&'a OwnedFd>,
     order: &'a Order,
     started: Instant,
+    alarm: &'a Alarm,
 }
 
 impl Run<'_> {
@@ -153,6 +159,9 @@ impl Run<'_> {
                     }
                 }
             }
+            if !ending.is_ending() && self.alarm.has_rung() {
+                ending.stop(StopReason::Timeout, now, tree);
+            }
             if !ending.is_ending() && cpu.is_due(now) && cpu.is_more_than_allowed(now, tree.cpu()) {
                 limit = Some("cpu".to_owned());
                 ending.stop(StopReason::Limit, now, tree);
@@ -176,6 +185,7 @@ impl Run<'_> {
         let parts = ending.into_parts();
         let mut events: Vec<Event> = parts.unseen().into_iter().collect();
         events.extend(tree.lost_init(&parts.stop));
+        events.extend(self.alarm.slept());
         if let Some(exceeded) = tree.limit_exceeded() {
             limit = Some(exceeded.to_owned());
         }
@@ -231,6 +241,10 @@ impl Run<'_> {
             until = Some(until.map_or(again, |until| until.min(again)));
         }
         let mut fds = tree.fds();
+        // What has rung stays readable.
+        if let Some(alarm) = self.alarm.as_fd().filter(|_| !ending.is_ending()) {
+            fds.push(PollFd::from_borrowed_fd(alarm, PollFlags::IN));
+        }
         if !host_is_gone {
             fds.push(PollFd::from_borrowed_fd(self.host.as_fd(), PollFlags::IN));
             if let Some(host) = self.host_process {

@@ -103,11 +103,13 @@ pub(super) fn prepare(
             limit: limit.name(),
             because,
         }),
-        Ok(Some((FromHelper::NotStarted(_) | FromHelper::Finished(_), _)) | None) | Err(_) => {
-            Err(no_helper(
-                "it ended without an answer: the program has to call `lictor::executor::init()` first in `main`",
-            ))
-        }
+        Ok(
+            Some((FromHelper::Started | FromHelper::NotStarted(_) | FromHelper::Finished(_), _))
+            | None,
+        )
+        | Err(_) => Err(no_helper(
+            "it ended without an answer: the program has to call `lictor::executor::init()` first in `main`",
+        )),
     }
 }
 
@@ -249,6 +251,10 @@ fn follow(
             return match channel.receive::<FromHelper>() {
                 Ok(Some((FromHelper::Finished(finished), _))) => Told::Finished(finished),
                 Ok(Some((FromHelper::NotStarted(why), _))) => Told::NotStarted(why),
+                Ok(Some((FromHelper::Started, _))) => {
+                    observer.started();
+                    continue;
+                }
                 Ok(Some(_)) => continue,
                 Ok(None) | Err(_) => Told::HelperLost("the helper ended before its run"),
             };

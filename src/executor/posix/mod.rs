@@ -19,6 +19,8 @@
 //! | `limits` | limits other than time |
 //! | `input` | reads what the command is to be given as standard input |
 //! | `streams` | drains the output |
+//! | `alarm` | the time of a run, that of sleep included |
+//! | `detached` | a supervisor that outlives the program that starts it |
 //! | `tree` | reads `/proc` |
 //! | `wire` | what host, helper and init say to each other |
 //! | `poll` | waiting |
@@ -43,8 +45,11 @@ use super::{Capabilities, Directory, Executor, Job, PrepareError, Ready};
 use crate::evidence::Level;
 use crate::policy::terms::{Containment as Wanted, Limits};
 
+mod alarm;
 mod cgroup;
 mod containment;
+#[cfg(feature = "cli")]
+mod detached;
 mod helper;
 mod host;
 mod init;
@@ -65,6 +70,10 @@ mod terminal;
 mod tree;
 mod wire;
 
+#[cfg(feature = "cli")]
+pub(crate) use detached::{
+    Holder, Started, Starter, Watched, be_detached, detach, holder, session_of_terminal, take,
+};
 #[cfg(feature = "cli")]
 pub(crate) use input::read_input;
 #[cfg(feature = "cli")]

@@ -490,6 +490,19 @@ pub(super) fn take_stdin() -> io::Result<OwnedFd> {
     Ok(own)
 }
 
+/// Puts `/dev/null` in the place of descriptors 1 and 2.
+#[cfg(feature = "cli")]
+pub(super) fn leave_output() -> io::Result<()> {
+    let null = std::fs::OpenOptions::new().write(true).open("/dev/null")?;
+    for target in [1, 2] {
+        // SAFETY: as in `set_stdio`.
+        if unsafe { libc::dup2(null.as_raw_fd(), target) } < 0 {
+            return Err(io::Error::last_os_error());
+        }
+    }
+    Ok(())
+}
+
 /// Closes descriptors 0 to 2.
 pub(super) fn close_stdio() {
     for fd in 0..3 {

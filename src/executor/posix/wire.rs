@@ -141,6 +141,8 @@ pub(super) enum FromHelper {
     NoLevel(Vec<String>),
     /// It cannot be built: a limit cannot be enforced.
     NoLimit { limit: Limit, because: String },
+    /// The command runs.
+    Started,
     /// The command could not be started.
     NotStarted(String),
     /// The run is over, and all that could be done about its processes is done.

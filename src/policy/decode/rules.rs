@@ -326,6 +326,7 @@ impl Decoder {
     fn limits(&mut self, node: &Node) -> Option<StatedLimits> {
         let keys = &[
             "timeout",
+            "lease",
             "grace",
             "output",
             "keep",
@@ -337,16 +338,20 @@ impl Decoder {
             "stdin",
         ];
         let fields = self.fields(node, "`limits`", keys)?;
-        let timeout = self.optional(&fields, "timeout", Self::duration);
-        if let (Some(value), Some(node)) = (timeout, fields.get("timeout"))
-            && value > MAX_TIMEOUT
-        {
-            self.invalid(
-                node.at,
-                "a timeout of more than 24h",
-                "24h is the longest a run may take",
-            );
-        }
+        let mut time = |key: &str| {
+            let value = self.optional(&fields, key, Self::duration);
+            if let (Some(value), Some(node)) = (value, fields.get(key))
+                && value > MAX_TIMEOUT
+            {
+                self.invalid(
+                    node.at,
+                    format!("a {key} of more than 24h"),
+                    "24h is the longest a run may take",
+                );
+            }
+            value
+        };
+        let (timeout, lease) = (time("timeout"), time("lease"));
         let keeps = [
             ("head", Keep::Head),
             ("tail", Keep::Tail),
@@ -354,6 +359,7 @@ impl Decoder {
         ];
         Some(StatedLimits {
             timeout,
+            lease,
             grace: self.optional(&fields, "grace", Self::duration),
             output_bytes: self.optional(&fields, "output", Self::size),
             keep: self.word(&fields, "keep", keeps),
