@@ -9,6 +9,7 @@
 //! | `load` | a policy from the disk |
 //! | `grants`, `approve`, `offers`, `asks` | grants at work, granting, what a person is offered, and what is waiting |
 //! | `calls` | the tools of an agent |
+//! | `long` | long runs by name: which go on, their output, how they ended |
 //! | `recover` | what became of runs elsewhere whose owner died |
 //! | `report`, `way_out`, `signers` | the report of a run, advice for a denied request, who signs the ledger |
 
