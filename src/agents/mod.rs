@@ -13,7 +13,7 @@
 //! | `claude_code`, `codex`, … | an agent: its tools, its fields, its answers |
 //! | `agy`, `copilot`, `cursor`, `gemini`, `opencode` | the protocols of these agents |
 //! | `names` | a pattern of a shell text as names |
-//! | `edit` | an item put into settings, of which every other byte stays |
+//! | `edit` | an item put into settings, whose other values, order and comments stay |
 //! | `installed` | what settings say of the hook |
 //! | `json` | bytes as a JSON object, read strictly |
 //! | `message` | what a message says |

@@ -189,7 +189,7 @@ impl Agent {
                     let item = entry(hooked, event);
                     let keys = [*under, event.name];
                     let is_ours = |item: &Json| self.calls(item, hooked.program);
-                    text = edit::put(&text, self.setup.has_comments, &keys, &item, is_ours)?;
+                    text = edit::put(&text, self.setup.has_comments, keys, &item, is_ours)?;
                 }
                 Ok(text)
             }
