@@ -98,7 +98,9 @@ cargo clippy --locked --all-targets --all-features -- -D warnings
 
 step "features: deciding alone, running without the program"
 cargo clippy --locked --no-default-features -- -D warnings
-cargo clippy --locked --no-default-features --features run -- -D warnings
+for feature in run contract cli; do
+    cargo clippy --locked --no-default-features --features "$feature" -- -D warnings
+done
 
 step "documentation"
 RUSTDOCFLAGS="-D warnings" cargo doc --locked --no-deps --all-features --quiet

@@ -13,7 +13,7 @@ use std::time::Duration;
 use super::approvals::{COLUMNS, line, offered, question};
 use super::approve::{failure, short};
 use super::exit::Exit;
-use super::print::Answers;
+use super::print::{self, Answers};
 use super::{Failure, Global, person};
 use crate::decision::extent::Width;
 use crate::governor::{AskState, AskView, Governor, Offer, Offers, What, Wish, offer_of};
@@ -35,7 +35,7 @@ pub(super) fn main(governor: &Governor, global: &Global) -> Result<Exit, Failure
             "`--watch` is for a person; other programs read `lictor approvals --json`",
         ));
     }
-    if !std::io::stdin().is_terminal() || !std::io::stdout().is_terminal() {
+    if !std::io::stdin().is_terminal() || !print::answers_are_watched() {
         return Err(Failure::new(
             "`--watch` takes answers from a person's terminal, and standard input or output is none\n  \
              help: other programs read `lictor approvals --json`",

@@ -247,6 +247,11 @@ pub(super) fn dropped(stream: Stream, count: usize) {
     }
 }
 
+/// Returns true if answers go to a terminal.
+pub(super) fn answers_are_watched() -> bool {
+    io::stdout().is_terminal()
+}
+
 /// Returns true if messages go to a terminal.
 pub(super) fn is_watched() -> bool {
     io::stderr().is_terminal()

@@ -145,6 +145,7 @@ impl Evidence {
     /// This evidence, held against the containment that was `promised` when the run was prepared. Where less is
     /// reported, an event [`CONTAINMENT_WEAKER`] says so, no proof counts, and the run has [failed](Evidence::proof_failed).
     #[must_use]
+    #[cfg(feature = "run")]
     pub(crate) fn held_to(mut self, promised: &Containment) -> Evidence {
         if self.has_run() && !self.containment.level.keeps(&promised.level) {
             let about = format!(

@@ -120,8 +120,6 @@ pub(crate) struct Manner {
     pub(crate) report_file: Option<Vec<u8>>,
     /// It is bounded by a lease.
     pub(crate) long: Option<Long>,
-    /// It gets a terminal of its own.
-    pub(crate) terminal: bool,
 }
 
 /// What makes a run a long one.
@@ -503,7 +501,6 @@ impl Governor {
             hidden: vec![self.loaded.ledger.clone()],
             read_only: self.loaded.files.clone(),
             name: manner.long.as_ref().map(|long| long.name.clone()),
-            terminal: manner.terminal,
         };
         let policy = &self.loaded.policy;
         match resolve_for(policy, decision, context, workspace, &host, &|name| {

@@ -208,9 +208,6 @@ impl Ledger {
         if let Some(name) = &job.name {
             draft = draft.with("name", name.as_str());
         }
-        if job.terminal {
-            draft = draft.with("terminal", true);
-        }
         self.owner_fields()
             .into_iter()
             .fold(draft, |draft, (key, value)| draft.with(&key, value))

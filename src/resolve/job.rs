@@ -49,9 +49,6 @@ pub struct Job {
     pub read_only: Vec<PathBuf>,
     /// The name of a long run, by which a person stops it.
     pub name: Option<String>,
-    /// The command gets a terminal of its own, as its standard streams and as the one that controls it. A backend that has
-    /// none to give does not start it.
-    pub terminal: bool,
 }
 
 impl Job {
@@ -78,7 +75,6 @@ impl Job {
             hidden: Vec::new(),
             read_only: Vec::new(),
             name: None,
-            terminal: false,
         })
     }
 }

@@ -111,8 +111,6 @@ pub struct Host {
     pub read_only: Vec<PathBuf>,
     /// The name of a long run.
     pub name: Option<String>,
-    /// The run gets a terminal of its own.
-    pub terminal: bool,
 }
 
 /// A command that was decided, and that the disk agrees with. Holding one proves both.
@@ -656,7 +654,6 @@ impl Asking<'_> {
             hidden: host.hidden.clone(),
             read_only: host.read_only.clone(),
             name: host.name.clone(),
-            terminal: host.terminal,
         })
     }
 }

@@ -5,6 +5,7 @@ use std::io::Write as _;
 use std::os::unix::fs::PermissionsExt as _;
 use std::process::{Command, Stdio};
 
+use crate::support::need;
 use crate::support::program::Place;
 use serde_json::{Value as Json, json};
 
@@ -320,7 +321,7 @@ fn a_pattern_is_the_names_that_three_shells_put_in_its_place() {
         let ours = printed("sh", words);
         for shell in ["bash", "dash", "zsh"] {
             if Command::new(shell).args(["-c", ":"]).status().is_err() {
-                eprintln!("not run: {shell} is not installed");
+                need::lacks("shells", format!("{shell} is not installed"));
                 continue;
             }
             assert_eq!(printed(shell, pattern), ours, "{shell}: {pattern}");
