@@ -1,6 +1,5 @@
 //! Coding agents in front of the program: their messages, and the agents themselves.
 #![expect(
-    clippy::arithmetic_side_effects,
     clippy::disallowed_methods,
     clippy::indexing_slicing,
     clippy::panic,

@@ -2,6 +2,7 @@
 //!
 //! `tests/data/agents/NAME/*.json` holds messages as agents send them, with the version and the expected answer.
 
+use crate::support::random::Random;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
@@ -768,18 +769,6 @@ fn a_rewritten_command_is_run_by_lictor_and_says_what_the_command_says() {
         message.to_string().as_bytes(),
     );
     assert!(blocked("agy", &output).starts_with("HOOK_CANNOT_ENFORCE"));
-}
-
-/// Numbers that look random and are the same each time.
-struct Random(u64);
-
-impl Random {
-    fn below(&mut self, most: usize) -> usize {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        usize::try_from(self.0 >> 11).unwrap() % most
-    }
 }
 
 /// A message with one thing changed: bytes, or a value of its tree.

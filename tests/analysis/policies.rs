@@ -457,7 +457,7 @@ rules:
   - {{id: keep, deny: filesystem.write_file, touching: {{path: kept}}}}
 {rules}"
             );
-            CompiledPolicy::from_yaml(&text).unwrap_or_else(|errors| panic!("{errors}\n{text}"))
+            crate::support::compiled(&text)
         };
         let found = diff(&policy(""), &policy(rules), &Budget::default());
         assert_eq!(found.unknown, [], "{rules}");

@@ -11,7 +11,7 @@ use lictor::reason::Reason::{self, *};
 
 fn policy(text: &str) -> CompiledPolicy {
     let text = format!("version: 1\nname: answers\n{text}");
-    CompiledPolicy::from_yaml(&text).unwrap_or_else(|errors| panic!("{text}\n{errors}"))
+    crate::support::compiled(&text)
 }
 
 fn decided(policy: &CompiledPolicy, line: &str) -> Decision {

@@ -1,6 +1,7 @@
 //! Documents: what loads is read as the same values by other YAML readers, and no text makes anything panic.
 
 use crate::support::need;
+use crate::support::random::Random;
 use std::fmt::Write as _;
 use std::io::Write as _;
 use std::process::{Command, Stdio};
@@ -9,26 +10,6 @@ use lictor::lint::{self, Level, Report, render};
 use lictor::policy::CompiledPolicy;
 use lictor::testing::documents::read;
 use serde_json::Value as Json;
-
-/// Numbers that look random and are the same each time.
-struct Random(u64);
-
-impl Random {
-    fn below(&mut self, most: usize) -> usize {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        usize::try_from(self.0 >> 11).unwrap_or(0) % most
-    }
-
-    fn one<'a>(&mut self, of: &[&'a str]) -> &'a str {
-        of[self.below(of.len())]
-    }
-
-    fn chance(&mut self, one_in: usize) -> bool {
-        self.below(one_in) == 0
-    }
-}
 
 /// Words that some reader takes for something else, and ordinary ones.
 const WORDS: &[&str] = &[

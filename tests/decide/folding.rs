@@ -1,6 +1,7 @@
 //! What keeps out holds for every name that a file system may take for the one it speaks about; what lets in
 //! stays exact.
 
+use crate::support::random::Random;
 use lictor::analysis::cells::Analysis;
 use lictor::analysis::{Answer, Budget, Witness};
 use lictor::decision::{Context, Effect, Request, decide};
@@ -23,7 +24,7 @@ rules:
   - {{id: d, deny: \"*\", touching: denied}}
 "
     );
-    CompiledPolicy::from_yaml(&text).unwrap_or_else(|errors| panic!("{text}\n{errors}"))
+    crate::support::compiled(&text)
 }
 
 fn answer(policy: &CompiledPolicy, action: &str, path: &str) -> Option<Reason> {
@@ -158,44 +159,32 @@ const PIECES: &[&str] = &[
     "st", "A", ".", "x",
 ];
 
-/// Numbers that look random and are the same each time.
-struct Random(u64);
-
-impl Random {
-    fn below(&mut self, most: usize) -> usize {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        usize::try_from(self.0 >> 11).unwrap_or(0) % most
-    }
-
-    fn text(&mut self, wild: bool) -> String {
-        let mut text = String::new();
-        for nth in 0..=self.below(3) {
-            if nth > 0 && self.below(3) == 0 {
-                text.push('/');
-            }
-            text.push_str(PIECES[self.below(PIECES.len())]);
-            if wild && self.below(4) == 0 {
-                text.push_str(["*", "?", "[a-s]", "{fi,ß}"][self.below(4)]);
-            }
+fn random_text(random: &mut Random, wild: bool) -> String {
+    let mut text = String::new();
+    for nth in 0..=random.below(3) {
+        if nth > 0 && random.below(3) == 0 {
+            text.push('/');
         }
-        text
+        text.push_str(PIECES[random.below(PIECES.len())]);
+        if wild && random.below(4) == 0 {
+            text.push_str(["*", "?", "[a-s]", "{fi,ß}"][random.below(4)]);
+        }
     }
+    text
 }
 
 #[test]
 fn the_index_matches_as_the_patterns_do_and_widening_only_adds() {
     let mut random = Random(5);
     for _ in 0..300 {
-        let texts: Vec<String> = (0..20).map(|_| random.text(true)).collect();
+        let texts: Vec<String> = (0..20).map(|_| random_text(&mut random, true)).collect();
         let patterns: Vec<Pattern> = texts
             .iter()
             .filter_map(|text| Pattern::parse(text).ok())
             .collect();
         let index = Index::build_folded(patterns.iter().zip(0..));
         for _ in 0..40 {
-            let path = random.text(false);
+            let path = random_text(&mut random, false);
             let mut found = Vec::new();
             index.visit(&path, &mut |number| found.push(number));
             found.sort_unstable();
@@ -214,8 +203,7 @@ fn the_index_matches_as_the_patterns_do_and_widening_only_adds() {
 }
 
 fn prove(text: &str) -> (CompiledPolicy, Vec<Answer<Witness>>) {
-    let policy =
-        CompiledPolicy::from_yaml(text).unwrap_or_else(|errors| panic!("{text}\n{errors}"));
+    let policy = crate::support::compiled(text);
     let proofs = Analysis::of(&policy).prove(&Budget::default());
     (
         policy,

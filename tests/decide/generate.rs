@@ -1,6 +1,7 @@
 //! `lictor test --generate`: tests for what a policy's own do not show. Each passes, says why, and is put where
 //! the document has room for it, whatever its layout; what no test can show is told.
 
+use crate::support::compiled;
 use std::collections::BTreeSet;
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
@@ -11,13 +12,7 @@ use lictor::decision::decide;
 use lictor::lint::coverage::Coverage;
 use lictor::lint::generate::{Generated, generate};
 use lictor::lint::{self, Options, Unknown, fix, policy_tests};
-use lictor::policy::CompiledPolicy;
 use proptest::prelude::*;
-
-#[track_caller]
-fn compiled(text: &str) -> CompiledPolicy {
-    CompiledPolicy::from_yaml(text).unwrap_or_else(|errors| panic!("{errors}\n{text}"))
-}
 
 fn generated(text: &str) -> Generated {
     generate(&compiled(text), &Options::default())

@@ -29,7 +29,7 @@ use request::{Ask, Given};
 #[track_caller]
 fn compiled(policy: &Policy) -> CompiledPolicy {
     let yaml = policy.yaml();
-    CompiledPolicy::from_yaml(&yaml).unwrap_or_else(|errors| panic!("{errors}\n{yaml}"))
+    crate::support::compiled(&yaml)
 }
 
 /// What two policies decide about the same.

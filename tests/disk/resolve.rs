@@ -567,7 +567,7 @@ rules:
   - {{id: files, allow: \"*\", within: all}}
 {more}"
     );
-    CompiledPolicy::from_yaml(&text).unwrap_or_else(|errors| panic!("{text}\n{errors}"))
+    crate::support::compiled(&text)
 }
 
 fn read(tree: &Tree, policy: &CompiledPolicy, path: &str) -> Result<(), Reason> {

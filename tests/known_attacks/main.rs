@@ -43,7 +43,7 @@ rules:
   - {{id: no-secrets, deny: \"*\", touching: secrets}}
 "
     );
-    CompiledPolicy::from_yaml(&text).unwrap_or_else(|errors| panic!("{text}\n{errors}"))
+    crate::support::compiled(&text)
 }
 
 static POLICY: LazyLock<CompiledPolicy> = LazyLock::new(|| policy("{}"));

@@ -5,14 +5,14 @@
 //! `mac`: it has entries of every kind, of runs that passed, failed, were stopped, killed and lost, of grants, and of
 //! requests that had to be redacted and cut. Every reader prints it as before. Their keys protect nothing.
 
+use super::reading::report_with;
 use std::collections::HashMap;
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
-use lictor::log::verify::{Report, Resume, Verdict, VerifyOptions};
+use lictor::log::verify::{Resume, Verdict, VerifyOptions};
 use lictor::log::{Draft, Kind};
-use lictor::record::verify;
 use lictor::record::{Ledger, Options};
 
 /// Each ledger, its verdict, its entries and how many of them no checkpoint covers.
@@ -46,14 +46,10 @@ fn copy(from: &Path, to: &Path) {
     }
 }
 
-fn verified(dir: &Path, options: &VerifyOptions) -> Report {
-    verify(dir, options, &mut |_, _| {}).unwrap()
-}
-
 #[test]
 fn ledgers_of_before_verify_as_they_did() {
     for (name, verdict, entries, tail) in LEDGERS {
-        let report = verified(&data().join(name), &VerifyOptions::default());
+        let report = report_with(&data().join(name), &VerifyOptions::default());
         let found = (report.verdict, report.entries, report.unsigned_tail);
         assert_eq!(found, (verdict, entries, tail), "{name}: {report:#?}");
         assert!(report.problems.is_empty(), "{name}: {report:#?}");
@@ -67,13 +63,13 @@ fn an_anchor_and_a_state_of_before_still_hold() {
     let state = fs::read_to_string(data().join("rotated.since")).unwrap();
     options.anchors = vec![anchor];
     options.since = Some(Resume::parse(&state).unwrap());
-    let report = verified(&data().join("rotated"), &options);
+    let report = report_with(&data().join("rotated"), &options);
     assert_eq!(
         (report.verdict, report.entries),
         (Verdict::Anchored, 20),
         "{report:#?}"
     );
-    let other = verified(&data().join("segments"), &options);
+    let other = report_with(&data().join("segments"), &options);
     assert!(!other.verdict.is_intact(), "{other:#?}");
 }
 
@@ -90,7 +86,7 @@ fn a_writer_goes_on_in_a_ledger_of_before() {
             ledger.commit(vec![Draft::new(Kind::Observed)]).unwrap();
             ledger.close().unwrap();
         }
-        let report = verified(&dir, &VerifyOptions::default());
+        let report = report_with(&dir, &VerifyOptions::default());
         assert!(report.verdict.is_intact(), "{name}: {report:#?}");
         assert!(report.entries >= entries + 2, "{name}: {report:#?}");
     }
@@ -100,7 +96,7 @@ fn a_writer_goes_on_in_a_ledger_of_before() {
 fn what_was_anchored_of_a_whole_ledger_still_holds() {
     let mut options = VerifyOptions::default();
     options.anchors = vec![fs::read_to_string(data().join("full.anchor")).unwrap()];
-    let report = verified(&data().join("full"), &options);
+    let report = report_with(&data().join("full"), &options);
     assert_eq!((report.verdict, report.open_runs), (Verdict::Anchored, 0));
 }
 
@@ -109,14 +105,14 @@ fn verification_goes_on_from_a_state_of_before() {
     let mut options = VerifyOptions::default();
     options.resumable = true;
     let dir = data().join("full");
-    let now = verified(&dir, &options).resume.unwrap().text();
+    let now = report_with(&dir, &options).resume.unwrap().text();
     let now: serde_json::Value = serde_json::from_str(&now).unwrap();
     let before = fs::read_to_string(data().join("full.since")).unwrap();
     let mut before: serde_json::Value = serde_json::from_str(&before).unwrap();
     // The copies in a repository are other files.
     before["files"] = now["files"].clone();
     options.since = Some(Resume::parse(&before.to_string()).unwrap());
-    let report = verified(&dir, &options);
+    let report = report_with(&dir, &options);
     let found = (report.verdict, report.unread, report.entries);
     assert_eq!(found, (Verdict::Continued, 78, 85), "{report:#?}");
 }

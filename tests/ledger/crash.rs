@@ -1,6 +1,7 @@
 //! What a ledger keeps when its writers die: acknowledged entries are there, nothing is there twice,
 //! torn ends are accounted for, and runs that nobody looks after any more are lost, not forgotten.
 
+use super::reading::{entries, report};
 use std::collections::HashSet;
 use std::fs;
 use std::io::{BufRead, BufReader, Read, Write};
@@ -9,10 +10,9 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdout, Command, Stdio};
 
 use lictor::log::note::peek;
-use lictor::log::read::{Entry, Filter, show};
-use lictor::log::verify::{Report, Verdict, VerifyOptions};
+use lictor::log::read::Entry;
+use lictor::log::verify::Verdict;
 use lictor::log::{Draft, Kind, RunId};
-use lictor::record::verify;
 use lictor::record::{Ledger, Options};
 
 /// Names the directory to a process that this test started as a writer.
@@ -149,18 +149,6 @@ fn acknowledged(output: &str) -> Vec<(u64, u64, u64)> {
     // The last line may be torn by the kill.
     let whole = output.rsplit_once('\n').map_or("", |(whole, _)| whole);
     whole.lines().filter_map(numbers).collect()
-}
-
-fn report(dir: &Path) -> Report {
-    verify(dir, &VerifyOptions::default(), &mut |_, _| {}).unwrap()
-}
-
-fn entries(dir: &Path) -> Vec<Entry> {
-    show(dir, Filter::default())
-        .unwrap()
-        .unwrap()
-        .map(|shown| shown.unwrap().entry.unwrap())
-        .collect()
 }
 
 /// Every acknowledged entry is at its place with its content, and no place and no content is there twice.

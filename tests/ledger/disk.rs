@@ -3,6 +3,7 @@
 //! Mounts are of one thread only and end with it. Where this user cannot make them, a test says so.
 #![cfg(target_os = "linux")]
 
+use super::reading::report;
 use crate::support::need;
 use std::fs;
 use std::io::Write;
@@ -10,17 +11,12 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 
 use lictor::log::note::peek;
-use lictor::log::verify::{Report, Verdict, VerifyOptions};
+use lictor::log::verify::Verdict;
 use lictor::log::{Draft, Kind, RunId};
 use lictor::reason::Reason;
-use lictor::record::verify;
 use lictor::record::{Ledger, LedgerError, Options, Reservation};
 use nix::mount::{MsFlags, mount};
 use nix::sched::{CloneFlags, unshare};
-
-fn report(dir: &Path) -> Report {
-    verify(dir, &VerifyOptions::default(), &mut |_, _| {}).unwrap()
-}
 
 fn start(ledger: &Ledger) -> Result<(RunId, Reservation), LedgerError> {
     let run = RunId::random().unwrap();

@@ -7,6 +7,7 @@
 
 #![cfg(target_os = "linux")]
 
+use super::reading::report;
 use std::collections::HashMap;
 use std::fs;
 use std::io;
@@ -19,10 +20,9 @@ use lictor::log::holder::{KeyHolder, SignError, SignatureBytes};
 use lictor::log::note::{self, Signer, Verifier};
 use lictor::log::read::{Filter, show};
 use lictor::log::store::{SideFile, Store, segment_name};
-use lictor::log::verify::{Report, VerifyOptions};
 use lictor::log::{Draft, Kind, LogError, RunId};
 use lictor::reason::Reason;
-use lictor::record::{Ledger, LedgerError, Options, Reservation, verify};
+use lictor::record::{Ledger, LedgerError, Options, Reservation};
 
 /// A file: what is in it, and how much of that survives.
 #[derive(Clone, Debug, Default)]
@@ -268,10 +268,6 @@ fn after_crash(disk: &Disk, thousandths: usize, dir: &Path) {
     for path in [dir, &dir.join("segments")] {
         fs::set_permissions(path, fs::Permissions::from_mode(0o700)).unwrap();
     }
-}
-
-fn report(dir: &Path) -> Report {
-    verify(dir, &VerifyOptions::default(), &mut |_, _| {}).unwrap()
 }
 
 fn options() -> Options {

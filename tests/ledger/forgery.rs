@@ -2,6 +2,7 @@
 //! anew, first lines forged, keys exchanged, files replaced by others. Each attempt gets the verdict that
 //! it deserves, and neither verification nor the next writer takes it for the ledger.
 
+use super::reading::{in_segments_of, report_with};
 use crate::support::need;
 use std::fs;
 use std::os::unix::fs::{OpenOptionsExt, PermissionsExt, symlink};
@@ -14,7 +15,6 @@ use lictor::log::proof::prove;
 use lictor::log::read::{Filter, show};
 use lictor::log::verify::{Grade, Report, Resume, Verdict, VerifyOptions};
 use lictor::log::{Draft, Kind, RunId};
-use lictor::record::verify;
 use lictor::record::{Ledger, Options};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
@@ -66,7 +66,7 @@ impl Fixture {
     }
 
     fn verify_with(&self, options: &VerifyOptions) -> Report {
-        verify(&self.root(), options, &mut |_, _| {}).unwrap()
+        report_with(&self.root(), options)
     }
 
     fn against(&self, anchor: &str) -> Report {
@@ -808,7 +808,7 @@ fn a_clock_that_went_back_is_recorded_and_warned_about_and_order_is_by_number() 
 /// A closed ledger of several files and an anchor of it, and a state that was made when the files had settled: right
 /// after a change nobody can tell by a file's times if it is changed again.
 fn settled() -> (Fixture, String, Resume) {
-    let fixture = Fixture::new(40, &short());
+    let fixture = Fixture::new(40, &in_segments_of(4000));
     assert!(fixture.segment(2).exists());
     let anchor = fs::read_to_string(fixture.root().join("checkpoint")).unwrap();
     let started = std::time::Instant::now();
@@ -823,12 +823,6 @@ fn settled() -> (Fixture, String, Resume) {
     }
 }
 
-fn short() -> Options {
-    let mut options = Options::default();
-    options.log.segment_bytes = 4000;
-    options
-}
-
 fn since_state(fixture: &Fixture, anchors: Vec<String>) -> String {
     let mut options = VerifyOptions::default();
     options.resumable = true;
@@ -840,7 +834,7 @@ fn since_state(fixture: &Fixture, anchors: Vec<String>) -> String {
 fn a_verification_that_goes_on_says_what_it_did_not_read_and_does_not_call_it_anchored() {
     let (fixture, anchor, state) = settled();
     for entries in [0, 0, 0, 1, 30] {
-        fixture.write(100..100 + entries, &short());
+        fixture.write(100..100 + entries, &in_segments_of(4000));
         let report = fixture.verify_with(&since(&state, vec![anchor.clone()]));
         assert_eq!(report.verdict, Verdict::Continued, "{report:#?}");
         assert!(report.unread > 0 && report.unread < state.entries());
@@ -894,7 +888,7 @@ fn whatever_is_done_to_a_file_that_was_verified_before_is_found_by_the_next_veri
                 );
             }
             // Also after somebody recorded more.
-            if let Ok(ledger) = Ledger::open(&fixture.root(), &short()) {
+            if let Ok(ledger) = Ledger::open(&fixture.root(), &in_segments_of(4000)) {
                 ledger.commit(vec![Draft::new(Kind::Observed)]).unwrap();
                 drop(ledger);
             }

@@ -22,6 +22,7 @@ mod faults;
 mod forgery;
 mod grants;
 mod proofs;
+mod reading;
 mod record;
 mod recorded;
 mod runs;

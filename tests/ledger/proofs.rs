@@ -1,46 +1,24 @@
 //! What can be shown about a ledger elsewhere: proofs of single entries, the tree as tiles, checkpoints to
 //! keep, a change of keys, and verification that goes on where it ended.
 
+use super::reading::{in_segments_of, lines, report_with};
 use std::fs;
 use std::path::Path;
 
 use lictor::log::merkle::{leaf_hash, node_hash};
 use lictor::log::note;
 use lictor::log::proof::{ProofError, check_proof, checkpoint, export, keys, prove};
-use lictor::log::verify::{Grade, Report, Resume, Verdict, VerifyOptions};
+use lictor::log::verify::{Grade, Resume, Verdict, VerifyOptions};
 use lictor::log::{Draft, Kind};
-use lictor::record::verify;
 use lictor::record::{Ledger, Options};
 
 fn write(dir: &Path, entries: u64) {
-    let mut options = Options::default();
-    options.log.segment_bytes = 40_000;
-    let ledger = Ledger::open(dir, &options).unwrap();
+    let ledger = Ledger::open(dir, &in_segments_of(40_000)).unwrap();
     let drafts = (0..entries)
         .map(|n| Draft::new(Kind::Observed).with("n", n))
         .collect();
     ledger.commit(drafts).unwrap();
     ledger.close().unwrap();
-}
-
-fn report(dir: &Path, options: &VerifyOptions) -> Report {
-    verify(dir, options, &mut |_, _| {}).unwrap()
-}
-
-fn lines(dir: &Path) -> Vec<Vec<u8>> {
-    let mut segments: Vec<_> = fs::read_dir(dir.join("segments"))
-        .unwrap()
-        .map(|entry| entry.unwrap().path())
-        .collect();
-    segments.sort();
-    let bytes: Vec<u8> = segments
-        .iter()
-        .flat_map(|path| fs::read(path).unwrap())
-        .collect();
-    bytes
-        .split_inclusive(|byte| *byte == b'\n')
-        .map(<[u8]>::to_vec)
-        .collect()
 }
 
 #[test]
@@ -177,15 +155,15 @@ fn the_key_can_be_changed_again_and_again_and_old_anchors_still_count() {
         // A process that was there before goes on with the new key.
         other.commit(vec![Draft::new(Kind::Observed)]).unwrap();
         let mut options = VerifyOptions::default();
-        let plain = report(dir.path(), &options);
+        let plain = report_with(dir.path(), &options);
         assert_eq!(plain.verdict, Verdict::Signed, "{plain:#?}");
         options.anchors = vec![anchor.clone()];
-        assert_eq!(report(dir.path(), &options).verdict, Verdict::Anchored);
+        assert_eq!(report_with(dir.path(), &options).verdict, Verdict::Anchored);
         assert_eq!(keys(dir.path()).unwrap().len(), round + 1);
     }
     other.close().unwrap();
     assert_eq!(
-        report(dir.path(), &VerifyOptions::default()).unsigned_tail,
+        report_with(dir.path(), &VerifyOptions::default()).unsigned_tail,
         0
     );
     // Without the old key's signature a new key is nobody's.
@@ -202,7 +180,7 @@ fn an_anchor_is_recorded_and_covers_its_own_record() {
     drop(ledger);
     let mut options = VerifyOptions::default();
     options.anchors = vec![anchor];
-    let report = report(dir.path(), &options);
+    let report = report_with(dir.path(), &options);
     assert_eq!(
         (report.verdict, report.unsigned_tail),
         (Verdict::Anchored, 0),
@@ -223,8 +201,8 @@ fn verification_goes_on_where_it_ended_and_finds_what_happened_to_the_old_part()
     since.resumable = true;
     for entries in [20, 200, 0, 300] {
         write(dir.path(), entries);
-        let whole = report(dir.path(), &VerifyOptions::default());
-        let part = report(dir.path(), &since);
+        let whole = report_with(dir.path(), &VerifyOptions::default());
+        let part = report_with(dir.path(), &since);
         assert_eq!(
             (part.verdict, part.entries, &part.root),
             (whole.verdict, whole.entries, &whole.root),
@@ -241,10 +219,10 @@ fn verification_goes_on_where_it_ended_and_finds_what_happened_to_the_old_part()
     // The same number of entries, written anew.
     fs::remove_dir_all(dir.path()).unwrap();
     write(dir.path(), 700);
-    assert!(!report(dir.path(), &since).verdict.is_intact());
+    assert!(!report_with(dir.path(), &since).verdict.is_intact());
     fs::remove_dir_all(dir.path()).unwrap();
     write(dir.path(), 3);
-    assert_eq!(report(dir.path(), &since).verdict, Verdict::RolledBack);
+    assert_eq!(report_with(dir.path(), &since).verdict, Verdict::RolledBack);
 }
 
 #[test]

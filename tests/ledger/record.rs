@@ -2,6 +2,7 @@
 //! hold anything but a ledger: nothing false, in bounded time and memory.
 #![cfg(target_os = "linux")]
 
+use super::reading::{entries, report};
 use crate::support::need;
 use crate::support::ordinary;
 use crate::support::program;
@@ -14,7 +15,7 @@ use std::time::{Duration, Instant};
 use crate::support::program::Place;
 use lictor::log::proof::{ProofError, check_proof, entry, keys, prove};
 use lictor::log::read::{Filter, show};
-use lictor::log::verify::{Report, Resume, Verdict, VerifyOptions};
+use lictor::log::verify::{Resume, Verdict, VerifyOptions};
 use lictor::log::{Draft, Kind, RunId};
 use lictor::record::stats::Stats;
 use lictor::record::verify;
@@ -33,14 +34,9 @@ rules:
   - {id: r, allow: sh.run, within: all}
 ";
 
-fn verified(dir: &Path) -> Report {
-    verify(dir, &VerifyOptions::default(), &mut |_, _| {}).unwrap()
-}
-
 fn kinds(dir: &Path) -> Vec<(Kind, String)> {
-    let entries = show(dir, Filter::default()).unwrap().unwrap();
-    entries
-        .map(|shown| shown.unwrap().entry.unwrap())
+    entries(dir)
+        .into_iter()
         .map(|entry| {
             let status = entry.value()["status"].as_str().unwrap_or("").to_owned();
             (entry.kind, status)
@@ -110,10 +106,10 @@ fn a_run_that_goes_on_is_not_lost_whatever_namespaces_it_has() {
         place.lictor(check).end();
         let lost = kinds(&ledger).contains(&(Kind::Outcome, "LOST".to_owned()));
         assert!(!lost, "{outer:?}");
-        assert_eq!(verified(&ledger).open_runs, 1);
+        assert_eq!(report(&ledger).open_runs, 1);
         place.write("go", "");
         assert_eq!(child.wait().unwrap().code(), Some(7), "{outer:?}");
-        let report = verified(&ledger);
+        let report = report(&ledger);
         assert_eq!((report.verdict, report.open_runs), (Verdict::Signed, 0));
     }
 }
@@ -139,7 +135,7 @@ fn a_run_whose_owner_was_killed_is_lost_whatever_namespaces_it_had() {
             }
             assert!(started.elapsed() < Duration::from_secs(20), "{outer:?}");
         }
-        assert_eq!(verified(&ledger).open_runs, 0);
+        assert_eq!(report(&ledger).open_runs, 0);
     }
 }
 
@@ -302,7 +298,7 @@ fn junk_is_found_in_little_time_and_memory_however_much_of_it_there_is() {
         file.write_all(line.repeat((8 << 20) / line.len()).as_bytes())
             .unwrap();
         let (before, started) = (peak(), Instant::now());
-        let report = verified(&dir);
+        let report = report(&dir);
         assert!(started.elapsed() < Duration::from_secs(20), "{line:?}");
         assert!(
             peak() - before < 100 << 10,

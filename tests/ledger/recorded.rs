@@ -1,7 +1,6 @@
 //! Whatever is asked, bytes included, becomes one line of the ledger that says it again.
 
-use std::fs;
-use std::path::Path;
+use super::reading::lines;
 
 use lictor::decision::{Context, Request, Value, decide};
 use lictor::policy::CompiledPolicy;
@@ -16,25 +15,6 @@ use: lictor/files@1
 scopes: {scope: \"scope/**\"}
 rules: [{id: all, allow: \"filesystem.*\", within: scope}]
 ";
-
-/// The lines of all files below, as bytes.
-fn lines(directory: &Path) -> Vec<Vec<u8>> {
-    let mut found = Vec::new();
-    for entry in fs::read_dir(directory).unwrap() {
-        let path = entry.unwrap().path();
-        if path.is_dir() {
-            found.extend(lines(&path));
-        } else if path.extension().is_some_and(|kind| kind == "jsonl") {
-            let bytes = fs::read(&path).unwrap();
-            found.extend(
-                bytes
-                    .split_inclusive(|byte| *byte == b'\n')
-                    .map(<[u8]>::to_vec),
-            );
-        }
-    }
-    found
-}
 
 fn bytes(value: &Json) -> Vec<u8> {
     match value {

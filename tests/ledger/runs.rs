@@ -1,14 +1,14 @@
 //! What the record of real runs holds: every kind of entry where it belongs, no secret, no value of the
 //! environment, outputs by digest. And what a run sees of the record: nothing.
 
+use super::reading::{entries, report};
 use std::fs;
 use std::path::{Path, PathBuf};
 
 use lictor::log::Kind;
-use lictor::log::read::{Entry, Filter, show};
-use lictor::log::verify::{Report, Verdict, VerifyOptions};
+use lictor::log::read::Entry;
+use lictor::log::verify::Verdict;
 use lictor::record::kept_output;
-use lictor::record::verify;
 use serde_json::{Value as Json, json};
 
 use crate::support::program::{Answer, Place};
@@ -41,15 +41,6 @@ fn run(place: &Place, script: &str) -> Answer {
         .env("COUNCIL", "yes")
         .env("PASSED_ON", "value-of-the-environment")
         .end()
-}
-
-fn report(place: &Place) -> Report {
-    verify(&place.ledger(), &VerifyOptions::default(), &mut |_, _| {}).unwrap()
-}
-
-fn entries(place: &Place) -> Vec<Entry> {
-    let shown = show(&place.ledger(), Filter::default()).unwrap().unwrap();
-    shown.map(|shown| shown.unwrap().entry.unwrap()).collect()
 }
 
 #[track_caller]
@@ -87,7 +78,7 @@ fn a_run_that_was_stopped_says_why_by_which_signals_and_what_was_there() {
     let place = place();
     let answer = run(&place, "trap '' TERM; sleep 100; sleep 100");
     assert_eq!(answer.code, Some(124), "{answer:?}");
-    let entries = entries(&place);
+    let entries = entries(&place.ledger());
     let kinds: Vec<&str> = entries.iter().map(|entry| entry.kind.name()).collect();
     assert_eq!(
         kinds,
@@ -114,7 +105,7 @@ fn a_run_that_was_stopped_says_why_by_which_signals_and_what_was_there() {
     assert!(stop["tree"].to_string().contains("sleep 100"), "{stop}");
     assert_eq!(outcome["status"], "TIMEOUT");
     assert_eq!(stop["run"], outcome["run"]);
-    let report = report(&place);
+    let report = report(&place.ledger());
     assert_eq!(
         (report.verdict, report.open_runs),
         (Verdict::Signed, 0),
@@ -127,7 +118,7 @@ fn a_run_that_ends_by_itself_has_no_stop_and_its_approval_and_policy_are_recorde
     let place = place();
     let answer = run(&place, "exit 3");
     assert_eq!(answer.code, Some(3), "{answer:?}");
-    let entries = entries(&place);
+    let entries = entries(&place.ledger());
     assert!(entries.iter().all(|entry| entry.kind != Kind::Stop));
     let approval = one(&entries, Kind::Approval);
     assert_eq!(
@@ -172,7 +163,10 @@ fn a_policy_is_recorded_when_it_begins_to_decide_and_again_after_another_has() {
         place.write("lictor.yaml", policy);
         assert_eq!(run(&place, "true").code, Some(0));
     }
-    let kinds: Vec<Kind> = entries(&place).iter().map(|entry| entry.kind).collect();
+    let kinds: Vec<Kind> = entries(&place.ledger())
+        .iter()
+        .map(|entry| entry.kind)
+        .collect();
     let recorded = kinds
         .split(|kind| *kind == Kind::Outcome)
         .map(|run| run.contains(&Kind::Policy));
@@ -186,7 +180,7 @@ fn a_policy_is_recorded_when_it_begins_to_decide_and_again_after_another_has() {
 fn outputs_are_kept_under_their_digest_and_can_be_erased() {
     let place = place();
     run(&place, "printf 'one\\ntwo\\n'; printf '\\377' >&2");
-    let outcome = one(&entries(&place), Kind::Outcome);
+    let outcome = one(&entries(&place.ledger()), Kind::Outcome);
     for (stream, bytes) in [("stdout", &b"one\ntwo\n"[..]), ("stderr", b"\xff")] {
         let kept = &outcome[stream]["kept"];
         assert_eq!(kept["sha256"], outcome[stream]["sha256"]);
@@ -201,11 +195,11 @@ fn outputs_are_kept_under_their_digest_and_can_be_erased() {
         assert!(kept_output(&place.ledger(), digest).unwrap().is_none());
     }
     fs::remove_dir_all(place.ledger().join("blobs")).unwrap();
-    assert_eq!(report(&place).verdict, Verdict::Signed);
+    assert_eq!(report(&place.ledger()).verdict, Verdict::Signed);
     // The next run makes the directory again.
     run(&place, "echo three");
     assert_eq!(files(&place.ledger().join("blobs")).len(), 2);
-    assert_eq!(report(&place).verdict, Verdict::Signed);
+    assert_eq!(report(&place.ledger()).verdict, Verdict::Signed);
 }
 
 #[test]
@@ -217,7 +211,7 @@ fn secrets_in_outputs_arguments_and_test_reports_are_nowhere_in_the_record() {
     assert_eq!(answer.code, Some(0), "{answer:?}");
     check_nowhere(&place, "pass-word");
     check_nowhere(&place, "hunter22");
-    let outcome = one(&entries(&place), Kind::Outcome);
+    let outcome = one(&entries(&place.ledger()), Kind::Outcome);
     let kept = &outcome["stdout"]["kept"];
     assert_eq!(kept["redacted"], true);
     assert_ne!(kept["sha256"], outcome["stdout"]["sha256"]);
@@ -227,7 +221,7 @@ fn secrets_in_outputs_arguments_and_test_reports_are_nowhere_in_the_record() {
         text.starts_with("before\n[redacted ") && text.ends_with("]\nafter\n"),
         "{text}"
     );
-    assert_eq!(report(&place).verdict, Verdict::Signed);
+    assert_eq!(report(&place.ledger()).verdict, Verdict::Signed);
 }
 
 #[test]
@@ -239,12 +233,12 @@ fn how_a_run_ended_is_recorded_though_its_output_cannot_be_kept() {
     std::os::unix::fs::symlink("/tmp", &blobs).unwrap();
     let answer = run(&place, "echo lost");
     assert_eq!(answer.code, Some(0), "{answer:?}");
-    let entries = entries(&place);
+    let entries = entries(&place.ledger());
     let outcome = entries.iter().rfind(|entry| entry.kind == Kind::Outcome);
     let outcome = outcome.unwrap().value();
     assert_eq!(outcome["status"], "PASS");
     assert!(outcome["stdout"]["kept"]["error"].is_string(), "{outcome}");
-    assert_eq!(report(&place).verdict, Verdict::Signed);
+    assert_eq!(report(&place.ledger()).verdict, Verdict::Signed);
 }
 
 #[test]
@@ -297,7 +291,7 @@ fn an_outcome_that_cannot_be_recorded_is_told_and_ends_with_125_and_the_next_wri
     assert_eq!(answer.json()["evidence"]["status"], "PASS");
     fs::remove_file(place.ledger().join("second name")).unwrap();
     run(&place, "true");
-    let entries = entries(&place);
+    let entries = entries(&place.ledger());
     let lost = entries.iter().filter(|entry| entry.kind == Kind::Outcome);
     assert_eq!(
         lost.filter(|entry| entry.value()["status"] == "LOST")
@@ -306,7 +300,7 @@ fn an_outcome_that_cannot_be_recorded_is_told_and_ends_with_125_and_the_next_wri
     );
     let gap = one(&entries, Kind::Gap);
     assert!(gap["lost"][0]["why"].is_string(), "{gap}");
-    assert_eq!(report(&place).verdict, Verdict::Signed);
+    assert_eq!(report(&place.ledger()).verdict, Verdict::Signed);
 }
 
 #[test]

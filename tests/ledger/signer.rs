@@ -1,6 +1,7 @@
 //! Keys that are held elsewhere: by a program, behind a socket, by anything else that signs. What they
 //! sign counts as if the key lay beside the ledger; what they do not sign stays, unsigned, and is said to be.
 
+use super::reading::report;
 use crate::support::need;
 use crate::support::program;
 use std::fs;
@@ -18,7 +19,7 @@ use lictor::executor::CommandHolder;
 use lictor::log::LogError;
 use lictor::log::holder::{KeyHolder, SignError, SignatureBytes, SocketHolder};
 use lictor::log::note::{Signer, Verifier};
-use lictor::log::verify::{Report, Verdict, VerifyOptions};
+use lictor::log::verify::{Verdict, VerifyOptions};
 use lictor::log::{Draft, Kind};
 use lictor::record::verify;
 use lictor::record::{Ledger, LedgerError, Options};
@@ -68,10 +69,6 @@ fn write(dir: &Path, options: &Options, entries: u64) -> Result<(), LedgerError>
         ledger.commit(vec![Draft::new(Kind::Observed).with("n", n)])?;
     }
     ledger.close()
-}
-
-fn report(dir: &Path) -> Report {
-    verify(dir, &VerifyOptions::default(), &mut |_, _| {}).unwrap()
 }
 
 #[track_caller]

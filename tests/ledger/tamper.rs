@@ -1,6 +1,7 @@
 //! What verification finds when somebody has changed a ledger: each byte flipped, lines dropped,
 //! doubled, swapped, the end cut off, files exchanged. It says where, and never that all is well.
 
+use super::reading::{in_segments_of, report, split};
 use std::fs;
 use std::os::unix::fs::{FileExt, PermissionsExt};
 use std::path::{Path, PathBuf};
@@ -57,10 +58,7 @@ impl Fixture {
     }
 
     fn lines(&self) -> Vec<Vec<u8>> {
-        self.read()
-            .split_inclusive(|byte| *byte == b'\n')
-            .map(<[u8]>::to_vec)
-            .collect()
+        split(&self.read())
     }
 
     /// Flips one bit of a segment's byte; the same again restores it.
@@ -80,7 +78,7 @@ impl Fixture {
     }
 
     fn verify(&self) -> Report {
-        verify_dir(&self.root())
+        report(&self.root())
     }
 }
 
@@ -88,10 +86,6 @@ fn unsigned() -> Options {
     let mut options = Options::default();
     options.log.sign = false;
     options
-}
-
-fn verify_dir(dir: &Path) -> Report {
-    verify(dir, &VerifyOptions::default(), &mut |_, _| {}).unwrap()
 }
 
 /// Runs that were allowed, started and ended, one entry at a time, until there are `entries` of them.
@@ -613,7 +607,7 @@ impl Base {
         let place = tempfile::tempdir().unwrap();
         let dir = place.path();
         let write = |runs| {
-            let ledger = Ledger::open(dir, &short()).unwrap();
+            let ledger = Ledger::open(dir, &in_segments_of(1200)).unwrap();
             fill(&ledger, runs);
             ledger.close().unwrap();
             fs::read_to_string(dir.join("checkpoint")).unwrap()
@@ -635,12 +629,6 @@ impl Base {
             files,
         }
     }
-}
-
-fn short() -> Options {
-    let mut options = Options::default();
-    options.log.segment_bytes = 1200;
-    options
 }
 
 fn read_files(dir: &Path) -> Files {
@@ -669,11 +657,6 @@ fn write_files(dir: &Path, files: &Files) {
 fn segment_names(files: &Files) -> Vec<String> {
     let names = files.keys().filter(|name| name.starts_with(SEGMENTS));
     names.cloned().collect()
-}
-
-fn split(bytes: &[u8]) -> Vec<Vec<u8>> {
-    let lines = bytes.split_inclusive(|byte| *byte == b'\n');
-    lines.map(<[u8]>::to_vec).collect()
 }
 
 fn lines_of(files: &Files) -> Vec<Vec<u8>> {
@@ -913,12 +896,12 @@ fn check_case(
     }
     // The next writer makes it no better, and says what it found.
     let before = &reports[0];
-    let Ok(ledger) = Ledger::open(dir, &short()) else {
+    let Ok(ledger) = Ledger::open(dir, &in_segments_of(1200)) else {
         return;
     };
     ledger.commit(vec![Draft::new(Kind::Observed)]).unwrap();
     ledger.close().unwrap();
-    let after = verify_dir(dir);
+    let after = report(dir);
     if before.verdict == Verdict::Missing {
         let said = after.warnings.iter().any(|text| text.contains("`state`"));
         assert!(said, "{what}: {after:#?}");

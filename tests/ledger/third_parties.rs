@@ -4,6 +4,7 @@
 //! What has to be installed is named by the environment (`LICTOR_TEST_GO`, `LICTOR_TEST_PYTHON`,
 //! `LICTOR_TEST_JQ`; `test.sh` does it), and without it the tests say that they did not run.
 
+use super::reading::segments;
 use crate::support::need;
 use std::ffi::{OsStr, OsString};
 use std::fs;
@@ -270,13 +271,6 @@ fn a_verifier_from_pypi_accepts_the_export_makes_the_same_proofs_and_refuses_cha
     fs::write(&tile, bytes).unwrap();
     let refused = run(&key(ledger.path()), out.path(), &[]);
     assert!(!refused.status.success(), "{refused:?}");
-}
-
-fn segments(dir: &Path) -> Vec<PathBuf> {
-    let mut segments = Vec::new();
-    files(&dir.join("segments"), &mut segments);
-    segments.sort();
-    segments
 }
 
 #[test]
