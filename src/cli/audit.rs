@@ -12,6 +12,7 @@ use super::{Failure, Global, discover, print_json};
 use crate::agents::Agent;
 use crate::agents::permissions::{self, Finding, Kind, Rule, TESTED};
 use crate::resolve::Below;
+use crate::text::one_line;
 
 const ABOUT: &str = "\
 The rules of all files are taken together, as the agent takes them. Each line that is shown was held against a model of how Claude
@@ -135,13 +136,13 @@ fn print(read: &[String], rules: usize, found: &[Finding]) {
         };
         answer!(
             "{}: {} `{}` {what}: {}",
-            rule.file,
+            one_line(&rule.file),
             rule.effect.name(),
-            rule.text,
-            finding.message
+            one_line(&rule.text),
+            one_line(&finding.message)
         );
         for line in &finding.witnesses {
-            answer!("    {line}");
+            answer!("    {}", one_line(line));
         }
     }
     answer!(

@@ -17,7 +17,7 @@ use crate::executor::Holder;
 use crate::governor::Governor;
 use crate::governor::long::output::{Piece, Reader};
 use crate::governor::long::{self, Ended, Found, Runs};
-use crate::text::shell;
+use crate::text::{one_line, shell};
 
 #[derive(Args, Debug)]
 #[command(after_help = LOGS_EXAMPLES)]
@@ -209,7 +209,7 @@ pub(super) fn stop(command: &Stop, global: &Global) -> Result<Exit, Failure> {
     let is_good = found.about.ended.as_ref().is_some_and(is_good);
     match global.json {
         true => print_json(&to_json(&found)),
-        false => answer!("{}", ending(&found)),
+        false => answer!("{}", one_line(&ending(&found))),
     }
     Ok(if is_good { Exit::Good } else { Exit::Bad })
 }
@@ -228,7 +228,7 @@ pub(super) fn list(global: &Global) -> Result<Exit, Failure> {
         let about = &found.about;
         let words = about.argv.iter().map(|word| shell(word.as_bytes()));
         let words: Vec<String> = words.collect();
-        answer!("{}: {}", ending(found), words.join(" "));
+        answer!("{}: {}", one_line(&ending(found)), words.join(" "));
     }
     Ok(Exit::Good)
 }

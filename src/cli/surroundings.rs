@@ -6,6 +6,7 @@
 use std::os::unix::fs::MetadataExt;
 use std::path::{Component, Path, PathBuf};
 
+use crate::executor::Executors;
 use crate::governor::{LoadedPolicy, user_id};
 use crate::lint::{Kind, OpenGrant, Readable, Surroundings, Writable};
 use crate::log::place;
@@ -28,6 +29,7 @@ pub(super) struct Disk {
     ledger: Option<String>,
     ledger_path: PathBuf,
     grants: Vec<OpenGrant>,
+    executors: Vec<String>,
     compiled: CompiledPolicy,
     /// The workspace; none if it cannot be opened, which a run would say.
     opened: Option<Workspace>,
@@ -51,6 +53,7 @@ impl Disk {
             compiled: loaded.policy.clone(),
             ledger_path: loaded.ledger.clone(),
             grants: grants(loaded),
+            executors: Executors::shipped().names().map(str::to_owned).collect(),
         }
     }
 }
@@ -102,6 +105,10 @@ impl Surroundings for Disk {
 
     fn grants(&self) -> &[OpenGrant] {
         &self.grants
+    }
+
+    fn executors(&self) -> Option<&[String]> {
+        Some(&self.executors)
     }
 
     fn untrusted_program(&self, program: &str) -> Option<String> {

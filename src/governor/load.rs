@@ -255,12 +255,9 @@ pub fn load_default(directory: &Path, state: &Path) -> Result<LoadedPolicy, Load
     Ok(disk.located(policy, Vec::new()))
 }
 
-/// One byte more than a policy may have, so that the parser sees that there is too much and says so.
-const MOST_BYTES: usize = MAX_DOCUMENT_BYTES + 1;
-
-/// Reads a regular file of about the size that a policy may have.
+/// Reads a regular file of at most the size that a policy may have.
 fn read(path: &Path) -> Result<String, String> {
-    text(read_file(path, MOST_BYTES)?)
+    text(read_file(path, MAX_DOCUMENT_BYTES)?)
 }
 
 /// Reads a document to look at, which also may come from standard input (`-`) or from a descriptor that this process
@@ -278,7 +275,7 @@ fn read_document(path: &Path, directory: &Path) -> Result<(String, Option<PathBu
         return Ok((read(&file)?, Some(file)));
     };
     let opened = std::fs::File::open(stream).map_err(|error| error.to_string())?;
-    Ok((text(read_bounded(opened, MOST_BYTES)?)?, None))
+    Ok((text(read_bounded(opened, MAX_DOCUMENT_BYTES)?)?, None))
 }
 
 /// Name of a document in messages.

@@ -130,6 +130,11 @@ pub trait Surroundings {
         &[]
     }
 
+    /// The names of the executors that the program has which would run what this policy allows.
+    fn executors(&self) -> Option<&[String]> {
+        None
+    }
+
     /// Why the program that a tool starts is not trusted, as a run would say it.
     fn untrusted_program(&self, program: &str) -> Option<String> {
         let _ = program;

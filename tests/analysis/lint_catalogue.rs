@@ -12,6 +12,7 @@ struct Project {
     names: Vec<(String, Kind)>,
     /// The ledger is one that the user who lints can sign for: below `/srv`, it is another user's.
     own_key: bool,
+    executors: Vec<String>,
 }
 
 impl Project {
@@ -27,6 +28,7 @@ impl Project {
         Project {
             names: names.map(|(name, kind)| (name.to_owned(), kind)).into(),
             own_key: !policy.contains("path: /srv/"),
+            executors: ["local", "dry-run"].map(str::to_owned).into(),
         }
     }
 }
@@ -44,6 +46,9 @@ impl Surroundings for Project {
     }
     fn policy_file(&self) -> Option<&str> {
         Some("lictor.yaml")
+    }
+    fn executors(&self) -> Option<&[String]> {
+        Some(&self.executors)
     }
 }
 

@@ -108,7 +108,7 @@ fn what_keeps_a_hook_from_holding_is_told() {
         (
             "{\n  \"hooks\"",
             "{\n  // mine\n  \"hooks\"",
-            "line 2, column 3: a comment",
+            "line 2 column 3",
         ),
         (
             "\"timeout\": 10,\n            \"onFailure\"",

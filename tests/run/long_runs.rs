@@ -10,8 +10,8 @@ use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
 use std::process::{Child, ChildStdout, Command, Stdio};
 
-use crate::support::ordinary;
 use crate::support::program::{Answer, Place};
+use crate::support::{need, ordinary};
 use serde_json::Value as Json;
 
 /// Every script may run, for 20 s, and for an hour as a long run.
@@ -121,11 +121,10 @@ fn events(found: &Json) -> Vec<&str> {
         .collect()
 }
 
-#[expect(clippy::print_stderr, reason = "a test says what it leaves out")]
 fn has_python() -> bool {
     let has = Path::new("/usr/bin/python3").exists();
     if !has {
-        eprintln!("not run: there is no /usr/bin/python3");
+        need::lacks("python3", "there is no /usr/bin/python3");
     }
     has
 }

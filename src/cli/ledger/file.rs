@@ -82,7 +82,7 @@ pub(super) fn takes_export(out: &Path, ledger: &Path) -> Result<(), Failure> {
     }
 }
 
-fn failed(path: &Path, why: &dyn Display) -> Failure {
+pub(super) fn failed(path: &Path, why: &dyn Display) -> Failure {
     Failure::new(format!("`{}` cannot be written: {why}", named(path)))
 }
 

@@ -4,12 +4,11 @@
 
 use std::io::{self, BufWriter, Write};
 use std::ops::ControlFlow;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use serde_json::json;
 
-use super::file::NewFile;
-use super::named;
+use super::file::{NewFile, failed};
 use crate::cli::print::Answers;
 use crate::cli::{Failure, json_line};
 use crate::log::read::Shown;
@@ -61,7 +60,8 @@ impl Form {
 /// Where lines go.
 pub(super) struct Out {
     to: BufWriter<Box<dyn Write>>,
-    name: String,
+    /// The file; none for standard output.
+    file: Option<PathBuf>,
 }
 
 impl Out {
@@ -70,13 +70,13 @@ impl Out {
         let Some(path) = file else {
             return Ok(Out {
                 to: BufWriter::new(Box::new(Answers)),
-                name: "standard output".to_owned(),
+                file: None,
             });
         };
         let file = NewFile::create(path, ledger)?.open(0o600)?;
         Ok(Out {
             to: BufWriter::new(Box::new(file)),
-            name: format!("`{}`", named(path)),
+            file: Some(path.to_owned()),
         })
     }
 
@@ -95,15 +95,16 @@ impl Out {
         self.told(flushed)
     }
 
-    /// A reader that went away has seen enough; a full disk has not.
+    /// A reader that went away has seen enough; a full disk has not. Faults of standard output are reported at the end of
+    /// the program, in one place for all commands.
     fn told(&self, result: io::Result<()>) -> Result<ControlFlow<()>, Failure> {
         match result {
             Ok(()) => Ok(ControlFlow::Continue(())),
             Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(ControlFlow::Break(())),
-            Err(error) => Err(Failure::new(format!(
-                "{} cannot be written: {error}",
-                self.name
-            ))),
+            Err(error) => match &self.file {
+                Some(file) => Err(failed(file, &error)),
+                None => Ok(ControlFlow::Break(())),
+            },
         }
     }
 }

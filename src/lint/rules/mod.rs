@@ -46,6 +46,7 @@ mod unconfined;
 mod unenforceable_confine;
 mod unequal_limits;
 mod unknown;
+mod unknown_executor;
 mod unsigned_grant;
 mod untested_rule;
 mod unused_definition;
@@ -97,6 +98,7 @@ pub(super) static ALL: &[&Rule] = &[
     &containment_optional::CONTAINMENT_OPTIONAL,
     &unconfined::UNCONFINED,
     &unenforceable_confine::UNENFORCEABLE_CONFINE,
+    &unknown_executor::UNKNOWN_EXECUTOR,
     &tree_unstated::TREE_UNSTATED,
     &creates_unstated::CREATES_UNSTATED,
     &unsigned_grant::UNSIGNED_GRANT,
