@@ -802,7 +802,7 @@ fn a_denied_file_is_found_and_named_whichever_program_would_read_it() {
         "rg KEY src",
         "rg KEY .",
         "rg KEY",
-        "rg -g *.rs KEY src",
+        "rg -g *env KEY src",
         "grep -rn KEY src",
         "grep -rn KEY src/",
         "git add .",
@@ -814,6 +814,8 @@ fn a_denied_file_is_found_and_named_whichever_program_would_read_it() {
     ] {
         assert!(named(argv(line)), "{line}");
     }
+    // No name that the pattern matches is a secret's.
+    assert!(!named(argv("rg -g *.rs KEY src")));
     let grep = |path: &str| Request::named("filesystem", "search").with_arg("path", path);
     assert!(named(grep("src")));
     // Without a path it is the workspace.
