@@ -1,4 +1,4 @@
-//! What one name of a path is asked: does it match this segment, is it one that no path may hold.
+//! Questions to one name of a path: does it match this segment, is it one that no path may hold.
 
 #![forbid(unsafe_code)]
 
@@ -11,9 +11,9 @@ use crate::policy::glob::{Case, Segment};
 /// One question about a name.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) enum Atom {
-    /// Whether it matches a segment, which is not `**`.
+    /// The name matches a segment, which is not `**`.
     Named(Segment, Case),
-    /// Whether no path may hold it.
+    /// No path may hold the name.
     Odd(Arc<Odd>),
 }
 

@@ -1,4 +1,4 @@
-//! How much work a question may take, counted in steps and bytes; time is the caller's to measure.
+//! Bounds on the work of a question, counted in steps and bytes; time is the caller's to measure.
 
 #![forbid(unsafe_code)]
 
@@ -7,7 +7,7 @@ use std::fmt;
 
 use super::name_classes::Memory;
 
-/// What bounds a run of questions. One that reaches a bound is answered with
+/// Bounds of a run of questions. A question that reaches one is answered with
 /// [`Answer::Unknown`](super::Answer::Unknown).
 ///
 /// A step is one move of an automaton, a fraction of a microsecond. The default is 200,000 steps for
@@ -89,7 +89,7 @@ impl<'a> Budget<'a> {
         self.taken.get()
     }
 
-    /// What one question may take of it.
+    /// The part of it that one question may take.
     pub(super) fn meter(&self) -> Meter<'_, 'a> {
         Meter {
             budget: self,
@@ -138,7 +138,7 @@ impl fmt::Display for Cap {
     }
 }
 
-/// What one question has taken of a budget.
+/// The part of a budget that one question has taken.
 pub(super) struct Meter<'m, 'a> {
     budget: &'m Budget<'a>,
     steps: Cell<u64>,
@@ -165,7 +165,7 @@ impl Meter<'_, '_> {
         Ok(())
     }
 
-    /// What all questions of the budget have found of names.
+    /// Names found by all questions of the budget.
     pub(super) fn letters(&self) -> &Memory {
         &self.budget.letters
     }

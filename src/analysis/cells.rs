@@ -1,5 +1,5 @@
-//! What a policy says, cell by cell: one argument of one action, one kind of actor, one set of granted
-//! approvals; and there, which paths are allowed, asked for, denied.
+//! A policy cell by cell: one argument of one action, one kind of actor, one set of granted approvals; and
+//! there, which paths are allowed, asked for, denied.
 
 #![forbid(unsafe_code)]
 
@@ -62,7 +62,7 @@ pub struct Analysis {
 /// The situations of an action, or why they cannot be looked at.
 type Situations = Result<Arc<[Situation]>, Cap>;
 
-/// What was computed before.
+/// Results that were computed before.
 #[derive(Debug, Default)]
 struct Known {
     /// By tool and action.
@@ -107,7 +107,7 @@ impl Cell {
         self.argument.as_deref()
     }
 
-    /// What the tool does with the path.
+    /// The tool's use of the path.
     #[must_use]
     pub fn access(&self) -> Option<Access> {
         self.access
@@ -185,7 +185,7 @@ impl Analysis {
         analysis
     }
 
-    /// The same policy, at that time.
+    /// Analyses the policy at that time.
     #[must_use]
     pub fn at(self, now: jiff::Timestamp) -> Analysis {
         Analysis {
@@ -293,7 +293,7 @@ impl Analysis {
         numbered
     }
 
-    /// What is remembered is never half-written, so that a lock whose holder panicked is as good.
+    /// The results are never half-written, so that a lock whose holder panicked is as good.
     fn known(&self) -> MutexGuard<'_, Known> {
         self.known.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -390,7 +390,7 @@ impl Analysis {
         }))
     }
 
-    /// What the rules say about the paths of a cell, each as a set.
+    /// The rules' judgement of the paths of a cell, each as a set.
     pub(super) fn judged(&self, cell: &Cell, context: &Context) -> Arc<Judged> {
         let key = (cell.number, cell.argument.clone(), format!("{context:?}"));
         if let Some(known) = self.known().judged.get(&key) {
@@ -520,8 +520,8 @@ pub(super) fn union_of(rules: &[(RuleId, Formula)]) -> Formula {
 }
 
 impl Judged {
-    /// What of it can matter inside a set: rules of which it is plain that they speak of none of its paths
-    /// are left away.
+    /// The part of it that can matter inside a set: rules that plainly speak of none of its paths are left
+    /// out.
     pub(super) fn near(&self, set: &Formula) -> Judged {
         let mut places: Vec<Entry> = match prefixes(set) {
             Some(prefixes) => {
@@ -558,7 +558,7 @@ impl Judged {
         near
     }
 
-    /// The same without a rule. What conflicts is to be looked for again.
+    /// A copy without a rule. Conflicts have to be looked for again.
     pub(super) fn without(&self, rule: RuleId) -> Judged {
         let mut without = self.clone();
         for list in without.lists_mut() {
@@ -617,12 +617,12 @@ impl Judged {
             .flat_map(|(kind, list)| list.iter().map(move |entry| (kind, entry)))
     }
 
-    /// What no deny keeps out.
+    /// Paths that no deny keeps out.
     fn not_denied(&self) -> Formula {
         union_of(&self.denies).not()
     }
 
-    /// What is neither denied nor asked for nor in conflict: there an allow that applies decides.
+    /// Paths that are neither denied nor asked for nor in conflict: there an allow that applies decides.
     pub(super) fn open(&self) -> Formula {
         Formula::all([
             self.not_denied(),

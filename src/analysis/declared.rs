@@ -1,5 +1,4 @@
-//! What two policies say besides rules: settings that hold for every request, and how tools are
-//! declared.
+//! Parts of two policies besides rules: settings that hold for every request, and declarations of tools.
 
 #![forbid(unsafe_code)]
 

@@ -16,7 +16,7 @@ use crate::policy::{CompiledPolicy, RuleId};
 
 pub use super::declared::Setting;
 
-/// What differs between two policies.
+/// Differences between two policies.
 #[derive(Clone, Debug, Default)]
 #[non_exhaustive]
 pub struct Diff {
@@ -25,7 +25,7 @@ pub struct Diff {
     pub changes: Vec<Change>,
     /// Settings that differ and may change how any request is decided.
     pub settings: Vec<Setting>,
-    /// What kept some of it from being compared; empty if everything was.
+    /// Bounds that kept some of it from being compared; empty if everything was.
     pub unknown: Vec<Cap>,
 }
 
@@ -33,7 +33,7 @@ pub struct Diff {
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Change {
-    /// What becomes of it.
+    /// Kind of the change.
     pub kind: Kind,
     /// The tool.
     pub tool: String,
@@ -43,7 +43,7 @@ pub struct Change {
     pub argument: Option<String>,
     /// A request of the region, with the decision of the first policy.
     pub before: Witness,
-    /// The same request, with the decision of the second policy.
+    /// The request with the decision of the second policy.
     pub after: Witness,
 }
 
@@ -59,7 +59,7 @@ impl Change {
     }
 }
 
-/// What becomes of a region.
+/// Kind of change of a region.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize)]
 #[serde(rename_all = "kebab-case")]
 #[non_exhaustive]
@@ -86,8 +86,8 @@ impl Kind {
 }
 
 impl Diff {
-    /// Whether the policies decide alike: proved, refuted, or unknown. Where only settings differ there
-    /// is no change to show.
+    /// The answer to whether the policies decide alike: proved, refuted, or unknown. Where only settings
+    /// differ there is no change to show.
     pub fn answer(&self) -> Answer<Option<&Change>> {
         match (self.changes.first(), self.unknown.first()) {
             (Some(change), _) => Answer::Fails(Some(change)),
@@ -97,8 +97,8 @@ impl Diff {
         }
     }
 
-    /// What the second policy allows and the first does not, in a few words; none if it is proved that there
-    /// is nothing. The settings that are a child's own do not count.
+    /// Summary of the requests that the second policy allows and the first does not; none if it is proved
+    /// that there are none. The settings that are a child's own do not count.
     #[cfg(feature = "run")]
     pub(crate) fn what_is_new(&self) -> Option<String> {
         if let Some(change) = self.changes.iter().find(|change| change.kind.may_allow()) {
@@ -121,7 +121,7 @@ impl Diff {
         Some(format!("that could not be decided: {cap}"))
     }
 
-    /// Whether everything the second policy allows was allowed by the first, on the same declarations of
+    /// Proves that everything the second policy allows was allowed by the first, on the same declarations of
     /// tools and the same settings but those of the ledger.
     pub fn allows_nothing_new(&self) -> Answer<Option<&Change>> {
         let may_allow = |setting: &Setting| !setting.key.starts_with("ledger.");
@@ -231,7 +231,7 @@ struct Comparing<'a> {
     terms: [Vec<usize>; 2],
     budget: &'a Budget<'a>,
     found: Diff,
-    /// What was told already: kind, tool, action, rule.
+    /// Changes that were reported already: kind, tool, action, rule.
     told: HashSet<(Kind, String, String, String)>,
 }
 
@@ -302,7 +302,7 @@ impl<'a> View<'a> {
             .chain(&judged.ungranted)
     }
 
-    /// What the view says, to be compared.
+    /// The parts of the view, for comparison.
     fn parts(&self) -> [Formula; 2] {
         [self.allow.clone(), self.ask.clone()]
     }
@@ -645,9 +645,9 @@ impl<'a> Comparing<'a> {
 /// The first kind of entry of [`Judged::entries`] that allows.
 const FIRST_ALLOW: u8 = 2;
 
-/// Whether a policy decides everything in the cells of a rule as it would without the rule; else a request
-/// that it decides otherwise. The policy without the rule is only computed: the request is decided by the
-/// policy itself, and the other answer by the patterns that hold its path.
+/// Proves that a policy decides everything in the cells of a rule as it would without the rule, or finds a
+/// request that it decides otherwise. The policy without the rule is only computed: the request is decided by
+/// the policy itself, and the other answer by the patterns that hold its path.
 pub(super) fn is_needless(analysis: &Analysis, id: RuleId, budget: &Budget<'_>) -> Answer<Witness> {
     let Some(rule) = analysis.policy().rule(id) else {
         return Answer::Holds;

@@ -12,7 +12,7 @@ use crate::decision::Effect;
 use crate::policy::model::RuleEffect;
 use crate::policy::{CompiledRule, RuleId};
 
-/// How a rule is shown, the clearest way first.
+/// Way in which a rule is shown, the clearest first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Way {
     /// It alone decides; a deny keeps out what some rule would allow.
@@ -26,9 +26,9 @@ enum Way {
 const WAYS: [Way; 3] = [Way::Alone, Way::WithOthers, Way::Anyhow];
 
 impl Analysis {
-    /// Whether a rule has a part in no decision at all; else a request that it decides: alone if there
-    /// is one, and a deny one that would otherwise be allowed if there is one. Of a rule that does not
-    /// exist it holds.
+    /// Proves that a rule has a part in no decision at all, or finds a request that it decides: alone if
+    /// there is one, and a deny one that would otherwise be allowed if there is one. The claim holds for a
+    /// rule that does not exist.
     ///
     /// ```
     /// use lictor::analysis::Budget;
@@ -98,9 +98,9 @@ impl Analysis {
         last
     }
 
-    /// Whether every path of an argument that a set does not hold is allowed or asked about, to the actors
-    /// that `rule` is for; else a request for one that is denied: because no rule speaks of it, if there is
-    /// one. The argument is one of an action that the rule names.
+    /// Proves that every path of an argument that a set does not hold is allowed or asked about, to the
+    /// actors that `rule` is for, or finds a request for one that is denied: because no rule speaks of it, if
+    /// there is one. The argument is one of an action that the rule names.
     pub fn open_outside(
         &self,
         rule: &str,

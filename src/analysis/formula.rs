@@ -14,13 +14,13 @@ use crate::policy::glob::{Case, Pattern};
 pub(super) enum Formula {
     /// All paths, or none.
     Const(bool),
-    /// What a leaf holds.
+    /// Paths in a leaf.
     In(Leaf),
-    /// What it does not hold.
+    /// Paths outside of a leaf.
     Out(Leaf),
-    /// What all of them hold.
+    /// Paths in all of them.
     All(Vec<Formula>),
-    /// What any of them holds.
+    /// Paths in any of them.
     Any(Vec<Formula>),
 }
 
@@ -29,7 +29,7 @@ pub(super) enum Formula {
 pub(super) enum Leaf {
     /// Inside some pattern and outside of others.
     Scope(Arc<Scope>),
-    /// What a request can name.
+    /// Paths that a request can name.
     Canonical(Arc<Canonical>),
 }
 
@@ -167,7 +167,7 @@ impl Formula {
     }
 }
 
-/// How often one formula is gone through with what its own parts say.
+/// Number of times that one formula is simplified by its own parts.
 const ROUNDS: usize = 4;
 
 impl Formula {
@@ -192,8 +192,8 @@ impl Formula {
         }
     }
 
-    /// The same set, with what the parts of a conjunction say put into its other parts: what is inside a
-    /// scope is not outside of it. Of two policies that are nearly the same this leaves nearly nothing.
+    /// The set simplified by putting what the parts of a conjunction say into its other parts: a path inside
+    /// a scope is not outside of it. Of two policies that are nearly the same this leaves nearly nothing.
     pub(super) fn propagated(self) -> Formula {
         let mut formula = self;
         for _ in 0..ROUNDS {

@@ -1,4 +1,4 @@
-//! What a policy claims of itself in `invariants`, proved.
+//! Proofs of a policy's `invariants`.
 
 #![forbid(unsafe_code)]
 
@@ -9,7 +9,7 @@ use crate::policy::glob::Case;
 use crate::policy::model::{Access, ActionPattern, Invariant};
 use crate::policy::{Place, Span};
 
-/// What became of one invariant.
+/// Proof of one invariant.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Proof {
@@ -17,11 +17,11 @@ pub struct Proof {
     pub id: String,
     /// Where it stands.
     pub at: Place,
-    /// The same, as a span of the text.
+    /// Its place as a span of the text.
     pub span: Span,
-    /// What it claims, in one line.
+    /// Its claim, in one line.
     pub claim: String,
-    /// Whether it is so.
+    /// The answer to it.
     pub answer: Answer<Witness>,
 }
 
@@ -92,7 +92,7 @@ impl Analysis {
     }
 }
 
-/// What an invariant says, in one line.
+/// The claim of an invariant, in one line.
 fn claim(stated: &Invariant) -> String {
     let listed = |words: Vec<String>| words.join(", ");
     let actions = stated.actions.iter().map(|(action, _)| match action {

@@ -61,7 +61,7 @@ pub use witness::Witness;
 #[cfg(feature = "run")]
 pub(crate) use trees::{covers_tree, lets_write_below};
 
-/// What became of a claim. There is no fourth answer, and the third is never the first.
+/// Answer to a claim. There is no fourth one, and the third is never the first.
 ///
 /// ```
 /// use lictor::analysis::Answer;
@@ -90,7 +90,7 @@ impl<W> Answer<W> {
         matches!(self, Answer::Holds)
     }
 
-    /// What shows that the claim is wrong, if it is known to be.
+    /// The witness against the claim, if it is known to be wrong.
     pub fn witness(&self) -> Option<&W> {
         match self {
             Answer::Fails(witness) => Some(witness),
@@ -106,7 +106,7 @@ impl<W> Answer<W> {
         }
     }
 
-    /// The same answer, with another witness.
+    /// Replaces the witness.
     pub fn map<V>(self, to: impl FnOnce(W) -> V) -> Answer<V> {
         match self {
             Answer::Holds => Answer::Holds,

@@ -24,7 +24,7 @@ use crate::policy::glob::{Case, Segment};
 /// An atom that matters, and how.
 pub(super) type Wanted = (AtomId, Sides);
 
-/// What names can answer.
+/// Answers that names can give.
 #[derive(Debug)]
 pub(super) struct Letters {
     /// The most ordinary ones first. Their atoms are numbered as the question was.
@@ -33,8 +33,8 @@ pub(super) struct Letters {
     pub(super) doubtful: bool,
 }
 
-/// What questions before have found, of which the next ones make use: mostly they ask about the same
-/// patterns, with other plain names beside them.
+/// Results of earlier questions, of which the next ones make use: mostly they ask about the same patterns,
+/// with other plain names beside them.
 #[derive(Debug, Default)]
 pub(super) struct Memory {
     known: RefCell<HashMap<Query, Rc<Remembered>>>,
@@ -54,7 +54,8 @@ struct Query {
 struct Remembered {
     names: Vec<Vec<u8>>,
     doubtful: bool,
-    /// What it took. It is counted again each time, so that no answer depends on the questions before.
+    /// Steps that it took. They are counted again each time, so that no answer depends on the questions
+    /// before.
     steps: u64,
 }
 
@@ -228,7 +229,7 @@ impl<'a> Sorted<'a> {
             && known.hurts.iter().all(|nth| group.atoms.contains(nth))
     }
 
-    /// What the deciding code says about a name.
+    /// Judgement of the deciding code on a name.
     fn judged(&self, text: &[u8]) -> Name {
         let mut holds: Vec<usize> = Vec::new();
         if let Ok(text) = std::str::from_utf8(text) {
@@ -254,8 +255,8 @@ impl<'a> Sorted<'a> {
 
     /// Searches for names that no atom spells out: of a group, or else of none.
     ///
-    /// What was found for the same patterns before, with fewer names left out, is as good if none of the
-    /// names is one to leave out here: the best of all are the best of some.
+    /// Reuses a search over the same patterns that excluded fewer names: if none of its results is excluded
+    /// here, they are also the best results of this search.
     fn search(
         &self,
         group: Option<&Folded>,
@@ -307,7 +308,7 @@ impl<'a> Sorted<'a> {
         Ok(())
     }
 
-    /// What a search depends on besides names that are left out.
+    /// Inputs of a search besides names that are left out.
     fn query(&self, group: Option<&Folded>, needs_help: bool, alphabet: Alphabet) -> Query {
         let hash = |(atom, _): &(Atom, Sides)| {
             let mut hasher = DefaultHasher::new();

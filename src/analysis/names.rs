@@ -12,7 +12,7 @@ use super::budget::{Cap, Meter};
 use super::nfa::{Nfa, State, States, Token};
 use crate::policy::casefold::key;
 
-/// What it means that an atom matches.
+/// Meaning of a match of an atom.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(super) struct Sides {
     pub(super) helps: bool,
@@ -44,7 +44,7 @@ pub(super) fn keep(best: &mut Vec<Name>, name: Name) {
     }
 }
 
-/// What is looked for.
+/// A name to look for.
 pub(super) struct Search<'a> {
     pub(super) nfa: &'a Nfa,
     /// One for each atom of the automaton.
@@ -56,14 +56,14 @@ pub(super) struct Search<'a> {
     pub(super) excluded: &'a Excluded,
 }
 
-/// Whether a name that was found is one.
+/// Verdict on a name that was found.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Seen {
     /// It is as the automaton says.
     Fine,
-    /// It is not, and the search is not to be believed.
+    /// It is not as the automaton says, and the search is not to be believed.
     Otherwise,
-    /// It is not, and others may be.
+    /// It is not as the automaton says, and others may be.
     Skip,
 }
 

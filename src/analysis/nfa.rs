@@ -67,7 +67,7 @@ impl Token {
     }
 }
 
-/// What an edge takes.
+/// Input of an edge.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(super) enum Label {
     /// This character.

@@ -5,7 +5,7 @@
 use super::atoms::Atom;
 use crate::policy::glob::{Case, Piece, Segment};
 
-/// How odd a name looks; the least odd is shown.
+/// Oddity of a name; the least odd one is shown.
 pub(super) fn oddity(name: &[u8]) -> (bool, usize, usize) {
     let is_plain =
         |byte: &&u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"._-".contains(byte);

@@ -47,13 +47,13 @@ impl PathSet {
         Formula::Const(true).into()
     }
 
-    /// What a pattern matches: [`Case::Exact`] as a grant does, [`Case::Folded`] as a denial does.
+    /// Paths that a pattern matches: [`Case::Exact`] as a grant does, [`Case::Folded`] as a denial does.
     #[must_use]
     pub fn of(pattern: &Pattern, case: Case) -> PathSet {
         PathSet::scope([pattern.clone()], [], case)
     }
 
-    /// What some of `include` matches and none of `exclude` does. Exclusions are exact in either case,
+    /// Paths that some of `include` matches and none of `exclude` does. Exclusions are exact in either case,
     /// as those of a scope are.
     #[must_use]
     pub fn scope(
@@ -72,25 +72,25 @@ impl PathSet {
         PathSet::of(&Pattern::below(path), Case::Exact)
     }
 
-    /// What either set holds.
+    /// Paths in either set.
     #[must_use]
     pub fn or(self, other: PathSet) -> PathSet {
         Formula::any([self.formula, other.formula]).into()
     }
 
-    /// What both hold.
+    /// Paths in both sets.
     #[must_use]
     pub fn and(self, other: PathSet) -> PathSet {
         Formula::all([self.formula, other.formula]).into()
     }
 
-    /// What this holds and the other does not.
+    /// Paths in this set and not in the other.
     #[must_use]
     pub fn without(self, other: PathSet) -> PathSet {
         Formula::all([self.formula, other.formula.not()]).into()
     }
 
-    /// What any of the sets holds.
+    /// Paths in any of the sets.
     #[must_use]
     pub fn any(sets: impl IntoIterator<Item = PathSet>) -> PathSet {
         Formula::any(sets.into_iter().map(|set| set.formula)).into()
@@ -148,7 +148,7 @@ impl Space {
         }
     }
 
-    /// Whether the set is empty; else its shortest path, made of ordinary names where there are some.
+    /// Proves that the set is empty, or finds its shortest path, made of ordinary names where there are some.
     /// A name from a disk that is not UTF-8 is written with U+FFFD for each byte that is no text.
     pub fn is_empty(&self, set: &PathSet, budget: &Budget<'_>) -> Answer<String> {
         let formula = Formula::all([self.bounds.clone(), set.formula.clone()]);
@@ -159,17 +159,17 @@ impl Space {
         }
     }
 
-    /// Whether `whole` holds all of `part`; else the shortest path of `part` that it lacks.
+    /// Proves that `whole` holds all of `part`, or finds the shortest path of `part` that it lacks.
     pub fn covers(&self, whole: &PathSet, part: &PathSet, budget: &Budget<'_>) -> Answer<String> {
         self.is_empty(&part.clone().without(whole.clone()), budget)
     }
 
-    /// Whether the sets have no path in common; else the shortest one that they have.
+    /// Proves that the sets have no path in common, or finds the shortest one that they have.
     pub fn are_disjoint(&self, a: &PathSet, b: &PathSet, budget: &Budget<'_>) -> Answer<String> {
         self.is_empty(&a.clone().and(b.clone()), budget)
     }
 
-    /// Whether the sets hold the same paths; else the shortest path that only one of them holds, and
+    /// Proves that the sets hold the same paths, or finds the shortest path that only one of them holds, and
     /// which of them.
     pub fn are_equal(
         &self,

@@ -1,5 +1,4 @@
-//! What one rule lets through: whether some of these paths are allowed because of it, whatever else the
-//! policy says.
+//! Reach of one rule: is one of these paths allowed because of it, whatever else the policy says?
 
 #![forbid(unsafe_code)]
 
@@ -19,9 +18,9 @@ impl Analysis {
         })
     }
 
-    /// Whether an allow rule lets none of these paths through: what it is about of them is denied, or asked
-    /// about, or allowed without it. Else a request that is allowed because of the rule, with what the rule
-    /// itself needs granted and nothing more.
+    /// Proves that an allow rule lets none of these paths through: those that it is about are denied, or
+    /// asked about, or allowed without it. Or finds a request that is allowed because of the rule, with the
+    /// approvals that the rule itself needs granted and nothing more.
     ///
     /// ```
     /// use lictor::analysis::cells::Analysis;
@@ -105,8 +104,8 @@ impl Analysis {
             .is_some_and(|(_, rule)| self.of_rule(cell, rule).may_meet(&paths.formula))
     }
 
-    /// What deny rules keep everybody out of, for one argument of one action: those of them that speak of no
-    /// place in particular. What is in it needs no further question.
+    /// Paths that deny rules keep everybody out of, for one argument of one action: those of the rules that
+    /// speak of no place in particular. Paths in it need no further question.
     pub(crate) fn kept_out_everywhere(&self, cell: &Cell) -> PathSet {
         let denies = self
             .rules_about(cell)

@@ -22,8 +22,8 @@ pub(super) struct Odd {
     within: Option<Switches>,
 }
 
-/// How much is foreseen. What is rarely met costs the automaton most of its size, so that a search
-/// begins without it and is repeated with all where it mattered.
+/// Number of cases that are foreseen. Those that are rarely met cost the automaton most of its size, so that
+/// a search begins without them and is repeated with all where it mattered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) enum Depth {
     /// Characters, edges, dots.
@@ -117,7 +117,7 @@ impl Odd {
     }
 }
 
-/// What a token is asked.
+/// Test of a token.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(super) enum Test {
     Any,

@@ -14,9 +14,9 @@ use crate::policy::model::RuleEffect;
 use crate::policy::{CompiledRule, RuleId};
 
 impl Analysis {
-    /// Whether an allow rule can never be a reason to allow, because denies and asks that nothing
-    /// lifts cover all of it; else a request that it allows. Rules are named by their id; of one that
-    /// does not exist, or does not allow, it holds.
+    /// Proves that an allow rule can never be a reason to allow, because denies and asks that nothing lifts
+    /// cover all of it, or finds a request that it allows. Rules are named by their id; the claim holds for
+    /// one that does not exist, or does not allow.
     ///
     /// ```
     /// use lictor::analysis::Budget;
@@ -92,8 +92,8 @@ impl Analysis {
         told.into_iter().map(|rule| rule.id.clone()).collect()
     }
 
-    /// Whether a deny or ask rule meets nothing that any rule allows; else a request that it keeps out
-    /// and that some rule would allow.
+    /// Proves that a deny or ask rule meets nothing that any rule allows, or finds a request that it keeps
+    /// out and that some rule would allow.
     pub fn meets_no_allow(&self, rule: &str, budget: &Budget<'_>) -> Answer<Witness> {
         self.each(rule, budget, &mut |_, rule, cell, situation| {
             let granted = match rule.effect {
@@ -115,8 +115,8 @@ impl Analysis {
         })
     }
 
-    /// Whether the policy without the rule decides everything as the policy does: effect, limits,
-    /// approvals; else a request that is decided otherwise, with the decision of the policy itself.
+    /// Proves that the policy without the rule decides everything as the policy does: effect, limits,
+    /// approvals; or finds a request that is decided otherwise, with the decision of the policy itself.
     pub fn is_redundant(&self, rule: &str, budget: &Budget<'_>) -> Answer<Witness> {
         match self.rule_named(rule) {
             Some((id, _)) => is_needless(self, id, budget),
@@ -124,7 +124,7 @@ impl Analysis {
         }
     }
 
-    /// Whether no path of any action is one that both rules speak about to one actor; else a request
+    /// Proves that no path of any action is one that both rules speak about to one actor, or finds a request
     /// for one.
     pub fn are_apart(&self, a: &str, b: &str, budget: &Budget<'_>) -> Answer<Witness> {
         let Some((_, other)) = self.rule_named(b) else {
@@ -140,8 +140,8 @@ impl Analysis {
         })
     }
 
-    /// Whether rule `outer` speaks about every path, action and actor that `inner` speaks about; else a
-    /// request that only `inner` is about.
+    /// Proves that rule `outer` speaks about every path, action and actor that `inner` speaks about, or finds
+    /// a request that only `inner` is about.
     pub fn is_inside(&self, inner: &str, outer: &str, budget: &Budget<'_>) -> Answer<Witness> {
         let other = self.rule_named(outer);
         self.each(inner, budget, &mut |_, rule, cell, situation| {
@@ -160,16 +160,15 @@ impl Analysis {
         })
     }
 
-    /// Whether no path of these is ever allowed to an action, whoever asks and whatever is granted;
-    /// else a request that is allowed. The action is written as in a rule: `tool.action`, `tool.*`,
-    /// `*`.
+    /// Proves that no path of these is ever allowed to an action, whoever asks and whatever is granted, or
+    /// finds a request that is allowed. The action is written as in a rule: `tool.action`, `tool.*`, `*`.
     pub fn never(&self, action: &str, paths: &PathSet, budget: &Budget<'_>) -> Answer<Witness> {
         let wanted = |cell: &Cell| is_named(cell, action);
         self.never_in(&wanted, &paths.formula, budget)
     }
 
-    /// Whether all paths of these are always allowed to an action, to anybody and with nothing granted;
-    /// else a request that is not. The directory that a command starts in is not asked about.
+    /// Proves that all paths of these are always allowed to an action, to anybody and with nothing granted,
+    /// or finds a request that is not. The directory that a command starts in is not asked about.
     pub fn always(&self, action: &str, paths: &PathSet, budget: &Budget<'_>) -> Answer<Witness> {
         let wanted = |cell: &Cell| is_named(cell, action);
         self.always_in(&wanted, &paths.formula, budget)

@@ -16,7 +16,7 @@ use super::names::{Name, Sides};
 use super::tree::{Guard, Node, Places, Slot, SlotId, Tree};
 use crate::path::MAX_SEGMENTS;
 
-/// What a search came to.
+/// Result of a search.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Found {
     /// The names of a path; none for the workspace.
@@ -128,7 +128,7 @@ impl Walk<'_> {
         Ok(None)
     }
 
-    /// What is left of a node where the slots stand like this.
+    /// The rest of a node where the slots stand like this.
     fn state(
         &self,
         node: &Rc<Node>,

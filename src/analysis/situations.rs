@@ -1,5 +1,5 @@
-//! What a decision can depend on besides the request: one context for each kind of actor, each set of
-//! approvals and each time that the rules about an action tell apart.
+//! Contexts of a decision besides the request: one for each kind of actor, each set of approvals and each
+//! time that the rules about an action distinguish.
 
 #![forbid(unsafe_code)]
 

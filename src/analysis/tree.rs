@@ -19,7 +19,7 @@ use crate::path::{MAX_SEGMENTS, Switches, Unicode};
 use crate::policy::casefold::key;
 use crate::policy::glob::{Case, Pattern, Piece, Segment};
 
-/// What of a formula is open.
+/// The open part of a formula.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) enum Node {
     Const(bool),
@@ -36,7 +36,7 @@ pub(super) type SlotId = usize;
 /// Places in a pattern; the lowest bit is its beginning.
 pub(super) type Places = u128;
 
-/// What a name has to be for one place to follow another.
+/// Condition on a name for one place to follow another.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Guard {
     Any,
@@ -59,7 +59,7 @@ pub(super) struct Slot {
 }
 
 impl Slot {
-    /// What leads on from some places.
+    /// Edges that lead on from some places.
     pub(super) fn moves(&self, places: Places) -> impl Iterator<Item = (Guard, Places)> + '_ {
         Bits(places).flat_map(|place| {
             let (first, end) = self.edge_of_place.get(place).copied().unwrap_or_default();
@@ -76,7 +76,7 @@ impl Slot {
         self.accepts & places != 0
     }
 
-    /// Whether it is decided that it matches, or that it does not.
+    /// Its value, if it is decided that it matches, or that it does not.
     pub(super) fn is_decided(&self, places: Places) -> Option<bool> {
         match (places & self.absorbs, places) {
             (_, 0) => Some(false),
@@ -233,7 +233,7 @@ struct Builder {
     known: HashMap<(bool, Case, Pattern), SlotId>,
     atoms: Atoms,
     frame: Option<Vec<Pattern>>,
-    /// What requests can name at all, if the formula says so.
+    /// Paths that requests can name at all, if the formula says so.
     within: Option<Switches>,
     /// A path that no request can name is looked for.
     odd: bool,
@@ -411,7 +411,7 @@ fn any(parts: Vec<Rc<Node>>) -> Rc<Node> {
 }
 
 impl Node {
-    /// What is left of it once some slots are decided.
+    /// The rest of it once some slots are decided.
     pub(super) fn simplified(
         self: &Rc<Node>,
         decided: &impl Fn(SlotId) -> Option<bool>,

@@ -1,4 +1,4 @@
-//! Whether what some rules allow is everything below a directory, whatever a disk holds there.
+//! Trees of directories: do some rules allow everything below one, whatever a disk holds there?
 
 #![forbid(unsafe_code)]
 
@@ -44,8 +44,8 @@ pub(crate) fn covers_tree(
     Space::of_disk().covers(&allowed, &PathSet::below(root), &budget)
 }
 
-/// Whether no request may write at or below a directory, whoever asks and whatever is granted first; else a
-/// path there that one may.
+/// Proves that no request may write at or below a directory, whoever asks and whatever is granted first, or
+/// finds a path there that one may.
 pub(crate) fn lets_write_below(policy: &CompiledPolicy, root: &CanonicalPath) -> Answer<String> {
     let analysis = Analysis::of(policy);
     let budget = Budget::default().with_steps(STEPS);
@@ -98,7 +98,7 @@ fn is_denied_below(
     })
 }
 
-/// What of a scope can lie at or below a directory.
+/// The part of a scope that can lie at or below a directory.
 fn within(policy: &CompiledPolicy, scope: ScopeId, root: &CanonicalPath) -> Option<Formula> {
     let scope = policy.scopes().get(usize::try_from(scope.0).ok()?)?;
     let below = |patterns: &[Pattern]| -> Vec<Pattern> {

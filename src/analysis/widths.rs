@@ -1,5 +1,5 @@
-//! How much one approval can be for: the kinds of requests, wider than the one that is asked for, of which every one is
-//! allowed with it.
+//! Extents of one approval: the kinds of requests, wider than the one that is asked for, of which every one
+//! is allowed with it.
 //!
 //! A width is offered only where that is proved. What denies, what other rules ask about, and what an invariant says never
 //! happens is taken out of it; where the rest cannot be said by patterns, it is not offered, and the reason is given.
@@ -25,9 +25,9 @@ use crate::text::escaped;
 #[derive(Clone, Copy)]
 #[non_exhaustive]
 pub struct Question<'a> {
-    /// What is asked for.
+    /// The request.
     pub request: &'a Request,
-    /// What its decision depends on.
+    /// The context of its decision.
     pub context: &'a Context,
     /// The approval that is missing.
     pub approval: &'a str,
@@ -376,7 +376,8 @@ impl With<'_> {
         Ok(Places::new(texts(&within), texts(&except)))
     }
 
-    /// What is wanted, as far as it can be said by patterns of which the rules allow everything but what is excluded.
+    /// The wanted paths, as far as patterns can express them of which the rules allow everything but the
+    /// exclusions.
     fn said(
         &self,
         cell: &Cell,

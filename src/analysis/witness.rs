@@ -21,7 +21,7 @@ use crate::policy::model::{Absent, Action, Argument, ArgumentKind, Spelling, Too
 pub struct Witness {
     /// The request; it names its actor.
     pub request: Request,
-    /// What is granted, and what time it is.
+    /// Granted approvals, and the time.
     pub context: Context,
     /// The argument whose path shows it; none if the action takes no path.
     pub argument: Option<String>,
@@ -34,7 +34,7 @@ pub struct Witness {
 }
 
 impl Witness {
-    /// The same request, decided by another policy.
+    /// The request, decided by another policy.
     #[must_use]
     pub fn decided_by(&self, policy: &CompiledPolicy) -> Witness {
         Witness {
@@ -91,7 +91,7 @@ fn given_json(context: &Context) -> Json {
     json!({"env": env, "approved": approved, "at": context.now().map(|now| now.to_string())})
 }
 
-/// What the decision about a witness has to be.
+/// Required decision about a witness.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Expected {
     Is(Effect),
@@ -124,10 +124,10 @@ pub(super) struct Claim<'a> {
 /// Paths that are tried before it is given up to make a request of one.
 const ATTEMPTS: usize = 4;
 
-/// The same for paths that are ruled out with everything below them.
+/// Maximum number of paths that are ruled out with everything below them.
 const MOST_RULED_OUT: usize = 64;
 
-/// What other arguments of a request keep it from being.
+/// Reason why other arguments keep a request from existing.
 enum NoRequest {
     /// Another argument has no path that is allowed: no request like it is ever allowed.
     Never,
@@ -139,7 +139,7 @@ enum NoRequest {
 }
 
 impl Claim<'_> {
-    /// Whether no request shows the contrary; else one that does, decided.
+    /// Proves that no request shows the contrary, or finds one that does, decided.
     pub(super) fn proved(&self, budget: &Budget<'_>) -> Answer<Witness> {
         if self.empty.is_plainly_empty() {
             return Answer::Holds;

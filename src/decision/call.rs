@@ -266,7 +266,7 @@ impl Call {
         Ok(self)
     }
 
-    /// Whether each positional value would be read back as the argument it was given for. Arguments by
+    /// Checks that each positional value would be read back as the argument it was given for. Arguments by
     /// name can leave one out in front of another; rendered, the second would stand in the first's place.
     fn positions_hold(&self, tool: &Tool, action: &Action) -> Result<(), Misfit> {
         for parts in positional_groups(action) {

@@ -17,16 +17,16 @@ use crate::policy::glob::{Case, Pattern};
 /// The most patterns that an extent may hold of one kind for one argument: more than anybody reads.
 pub const MAX_PATTERNS: usize = 32;
 
-/// How much an approval is for.
+/// Width of an approval.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 #[expect(clippy::exhaustive_enums, reason = "every front end shows these three")]
 pub enum Width {
     /// Exactly one request.
     Exact,
-    /// The same command on the same paths: some or all of them, in any order, and what lies below directories among them.
+    /// One command on some or all of its paths, in any order, and on what lies below directories among them.
     Paths,
-    /// The same action, with any arguments that it takes, below the directory.
+    /// One action, with any arguments that it takes, below the directory.
     Below,
 }
 
@@ -133,7 +133,7 @@ pub struct Places {
 }
 
 impl Places {
-    /// What `within` matches, but for what `except` does.
+    /// Paths that `within` matches, without those that `except` does.
     #[must_use]
     pub fn new(within: Vec<String>, except: Vec<String>) -> Places {
         Places { within, except }
@@ -146,7 +146,7 @@ impl Places {
             .is_some_and(|places| places.hold(path.as_ref()) == Some(true))
     }
 
-    /// The same, read for many paths; none if something in it is no pattern.
+    /// The patterns read, for many paths; none if one of them is no pattern.
     pub(crate) fn read(&self) -> Option<ReadPlaces> {
         Some(ReadPlaces {
             within: self.inside()?,
@@ -214,7 +214,7 @@ impl Extent {
             && exact.paths().iter().all(is_inside)
     }
 
-    /// How wide it is.
+    /// Its width.
     #[must_use]
     pub fn width(&self) -> Width {
         match self.args {

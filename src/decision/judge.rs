@@ -547,7 +547,7 @@ impl About<'_> {
         }
     }
 
-    /// What the action writes whose names nobody can tell.
+    /// Description of the files that the action writes whose names nobody can tell.
     fn unnamed(&self) -> Option<&str> {
         self.policy
             .declared(self.tool, self.action)?

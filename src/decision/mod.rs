@@ -275,14 +275,14 @@ pub struct PolicyRef {
     pub sha256: String,
 }
 
-/// Whether the disk was asked.
+/// State of the disk's part in a decision.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum Disk {
-    /// It was not.
+    /// The disk was not asked.
     NotConsulted,
-    /// It was, and what it says fits the decision.
+    /// The disk was asked, and its answers fit the decision.
     Agrees,
 }
 
@@ -785,7 +785,7 @@ impl Decision {
         &self.policy
     }
 
-    /// Whether the disk was asked.
+    /// State of the disk's part in the decision.
     #[must_use]
     pub fn disk(&self) -> Disk {
         self.disk

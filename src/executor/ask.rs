@@ -11,7 +11,7 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-/// What a program answered.
+/// Answer of a program.
 #[derive(Debug)]
 pub(crate) struct Answer {
     /// None if a signal ended it.

@@ -121,7 +121,7 @@ impl CancelToken {
 /// Longest single wait: a `poll` takes no more than some weeks.
 const MOST: Duration = Duration::from_secs(24 * 60 * 60);
 
-/// How often a token without a descriptor is looked at.
+/// Interval at which a token without a descriptor is looked at.
 pub(super) const LOOK_AGAIN: Duration = Duration::from_millis(50);
 
 impl Default for CancelToken {

@@ -67,7 +67,7 @@ impl Capture {
         self.tail.extend(to_tail);
     }
 
-    /// What is known of the stream. `held_open`: somebody could still write to it.
+    /// Evidence of the stream. `held_open`: somebody could still write to it.
     #[must_use]
     pub fn finish(self, held_open: bool) -> Output {
         let Capture {
@@ -110,8 +110,8 @@ impl Capture {
     }
 }
 
-/// How many line feeds there are. In blocks whose count fits a byte, which the compiler turns into
-/// vector code; a plain count is five times slower with overflow checks.
+/// Number of line feeds. Counted in blocks whose count fits a byte, which the compiler turns into vector
+/// code; a plain count is five times slower with overflow checks.
 fn line_feeds(bytes: &[u8]) -> u64 {
     bytes.chunks(255).fold(0, |total: u64, block| {
         let count = block.iter().fold(0u8, |count, byte| {
@@ -126,7 +126,8 @@ fn marker(left_out: u64) -> String {
     format!("[... {left_out} bytes left out ...]\n")
 }
 
-/// How much of `head` ends with a whole character. Bytes that are not UTF-8 count as characters.
+/// Length of the part of `head` that ends with a whole character. Bytes that are not UTF-8 count as
+/// characters.
 fn whole_characters_end(head: &[u8]) -> usize {
     (1..=3)
         .filter_map(|back| head.len().checked_sub(back))

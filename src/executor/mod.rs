@@ -146,7 +146,7 @@ pub use signing::CommandHolder;
 
 /// Something that can run commands. The [module](self) says how to write one.
 pub trait Executor: fmt::Debug + Send + Sync {
-    /// What this backend can do, as far as it knows without building anything.
+    /// Capabilities of this backend, as far as it knows them without building anything.
     fn capabilities(&self) -> Capabilities;
 
     /// Builds all that a run of `job` needs but the command itself. Dropping what comes back
@@ -164,9 +164,9 @@ pub trait Executor: fmt::Debug + Send + Sync {
         Lookup::OnThisDisk
     }
 
-    /// What became of `run`, which this backend started, now that the process that waited for it is gone. Asked before the next
-    /// run, and by `Governor::recover`, on a thread of its own: an answer that takes longer than some seconds is asked for again
-    /// the next time.
+    /// End of `run`, which this backend started, now that the process that waited for it is gone. Asked
+    /// before the next run, and by `Governor::recover`, on a thread of its own: an answer that takes longer
+    /// than some seconds is asked for again the next time.
     ///
     /// Without this nobody knows. That is right where a run ends with the process that started it.
     fn recover(&self, run: RunId) -> Recovery {
@@ -175,7 +175,7 @@ pub trait Executor: fmt::Debug + Send + Sync {
     }
 }
 
-/// What became of a run whose owner is gone.
+/// State of a run whose owner is gone.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Recovery {
@@ -189,7 +189,7 @@ pub enum Recovery {
 
 /// All that one run needs but its command, built by [`Executor::prepare`]. Dropping it takes down what is left of it.
 pub trait Ready: fmt::Debug + Send {
-    /// How the run will be kept together. `empty_proof` is the proof that will be sought.
+    /// Containment that the run will have. `empty_proof` is the proof that will be sought.
     fn containment(&self) -> &Containment;
 
     /// Starts the command of `job`, which is the one that this was prepared for, waits for its end, and sees to it that
@@ -230,7 +230,7 @@ impl Prepared {
         Ok(Prepared { job, ready })
     }
 
-    /// How the run will be kept together. `empty_proof` is the proof that will be sought.
+    /// Containment that the run will have. `empty_proof` is the proof that will be sought.
     #[must_use]
     pub fn containment(&self) -> &Containment {
         self.ready.containment()
@@ -339,7 +339,7 @@ pub trait Observer {
         Vec::new()
     }
 
-    /// What can cancel this run. Asked once, before the command starts.
+    /// Token that can cancel this run. Asked once, before the command starts.
     fn cancellation(&self) -> Option<CancelToken> {
         None
     }
@@ -373,7 +373,7 @@ pub enum Stream {
     Stderr,
 }
 
-/// What a backend can do on this machine.
+/// Capabilities of a backend on this machine.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Capabilities {
@@ -409,7 +409,7 @@ pub enum PrepareError {
     /// The machine refused something that every run needs.
     #[error("nothing can be run here: {what}: {because}")]
     Machine {
-        /// What was refused.
+        /// The thing that was refused.
         what: &'static str,
         /// Why.
         because: String,

@@ -20,10 +20,10 @@ use crate::record::{Grant, Ledger, LedgerError};
 use crate::resolve::{WorkspaceError, user_id};
 use crate::text::escaped;
 
-/// How long a grant of one request, or of a rule, counts if nobody says.
+/// Time for which a grant of one request, or of a rule, counts by default.
 pub const DEFAULT_AGE: Duration = Duration::from_secs(8 * 3600);
 
-/// How often and for how long a grant counts if nobody says: the wider it is, the shorter.
+/// Number of uses and time of a grant by default: the wider it is, the shorter.
 #[must_use]
 pub fn usual(width: Width) -> (u64, Duration) {
     match width {
@@ -33,7 +33,7 @@ pub fn usual(width: Width) -> (u64, Duration) {
     }
 }
 
-/// What is to be granted.
+/// A grant that somebody wants to make.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Wish {
@@ -43,27 +43,27 @@ pub struct Wish {
     pub approval: Option<String>,
     /// Why.
     pub why: String,
-    /// How much it is for, if it is for a request.
+    /// Its width, if it is for a request.
     pub width: Width,
-    /// How often it may be used; none: as [`usual`] says, or as often as the policy lets it.
+    /// Number of uses; none: as [`usual`] says, or as often as the policy lets it.
     pub uses: Option<u64>,
     /// Until when it counts; none: as [`usual`] says, or as long as the policy lets it.
     pub until: Option<Timestamp>,
     /// The only actor that may use it; none: any.
     pub actor: Option<String>,
-    /// What whoever grants it is called.
+    /// Name of the person who grants it.
     pub name: Option<String>,
     /// True if it is to count in every workspace with this policy; else in the one that it is made in.
     pub anywhere: bool,
 }
 
-/// What a grant is to cover.
+/// Subject of a grant.
 #[derive(Clone, Debug)]
 #[expect(clippy::exhaustive_enums, reason = "the two forms of a grant")]
 pub enum What {
     /// Exactly this request.
     Request(Request),
-    /// What this rule is about, on paths that one of the patterns matches; without patterns on all.
+    /// The requests of this rule, on paths that one of the patterns matches; without patterns on all.
     Rule {
         /// The id of the rule.
         rule: String,
@@ -90,7 +90,7 @@ impl Wish {
     }
 }
 
-/// What a grant will be for.
+/// Contents of a grant to be.
 struct Drafted<'p> {
     approval: &'p Approval,
     request: Option<ExactRequest>,
@@ -120,7 +120,7 @@ impl<'p> Drafted<'p> {
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Accepted {
-    /// What it says.
+    /// Its text, as values.
     pub terms: GrantTerms,
     /// Fingerprint of the key that signed it.
     pub key: Option<String>,
@@ -144,7 +144,7 @@ pub enum GrantError {
     /// An ask rule that names no approval.
     #[error("{message}, and the rule names no approval that would answer it")]
     NoApproval {
-        /// What asks.
+        /// Message of the rule that asks.
         message: String,
     },
     /// The approval is a switch.
@@ -152,7 +152,7 @@ pub enum GrantError {
     Switch {
         /// The approval.
         name: String,
-        /// How it is given.
+        /// Way in which it is given.
         how: String,
     },
     /// Several approvals are missing.
@@ -178,7 +178,7 @@ pub enum GrantError {
     TooLong {
         /// The approval.
         name: String,
-        /// How long.
+        /// The longest time.
         most: String,
     },
     /// The policy does not let a grant be used so often.
@@ -186,13 +186,13 @@ pub enum GrantError {
     TooMany {
         /// The approval.
         name: String,
-        /// How often.
+        /// The largest number.
         most: u64,
     },
     /// It cannot be approved so widely.
     #[error("no approval of width `{}` is offered: {why}", width.word())]
     NotOffered {
-        /// How widely.
+        /// The width that was asked for.
         width: Width,
         /// Why not.
         why: String,
@@ -232,7 +232,7 @@ pub enum GrantError {
     Known {
         /// Its name.
         id: String,
-        /// What about it.
+        /// The part of it that is wrong.
         what: &'static str,
     },
     /// A person refused exactly this.
@@ -264,7 +264,7 @@ pub enum GrantError {
 }
 
 impl Governor {
-    /// What a grant of `wish` would say: nothing is recorded yet.
+    /// The text of a grant for `wish`: nothing is recorded yet.
     ///
     /// # Errors
     ///
@@ -327,7 +327,8 @@ impl Governor {
         Ok(GrantTerms::parse(&terms.to_text())?)
     }
 
-    /// What a grant for a request is for: for that alone, or for all of its kind. A kind is always one actor's.
+    /// Contents of a grant for a request: for that alone, or for all of its kind. A kind is always one
+    /// actor's.
     fn draft_of(
         &self,
         request: &Request,

@@ -22,16 +22,16 @@ use crate::log::{LogError, RunId};
 use crate::record::{Asks, Grant, LedgerError, RecordedAsk, Refusal, RefusalTerms};
 use crate::resolve::user_id;
 
-/// How long a question waits for its answer.
+/// Time for which a question waits for its answer.
 pub const ASK_WAITS: Duration = Duration::from_secs(8 * 3600);
 
-/// How long a refusal counts if nobody says.
+/// Time for which a refusal counts by default.
 pub const REFUSAL_AGE: Duration = Duration::from_secs(24 * 3600);
 
-/// How far back questions are looked for.
+/// Time back from now in which questions are looked for.
 const LOOK_BACK: Duration = Duration::from_secs(24 * 3600);
 
-/// How a question stands.
+/// State of a question.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 #[non_exhaustive]
@@ -68,13 +68,13 @@ impl AskState {
 pub struct AskView {
     /// Its name: that of its first decision.
     pub id: String,
-    /// How it stands.
+    /// Its state.
     pub state: AskState,
     /// When it was asked first.
     pub first: String,
     /// When it was asked last.
     pub last: String,
-    /// How often.
+    /// Number of times that it was asked.
     pub times: u64,
     /// Until when it waits for an answer.
     pub until: String,
@@ -82,7 +82,7 @@ pub struct AskView {
     pub actor: String,
     /// The request, without its spelling; none if the record does not say, because a secret of it was replaced or it is cut.
     pub request: Option<ExactRequest>,
-    /// What was said to whoever asked.
+    /// Message that the asker got.
     pub message: String,
     /// Which approvals are missing.
     pub approvals: Vec<String>,
@@ -91,7 +91,7 @@ pub struct AskView {
     /// The names of all its decisions.
     #[serde(skip)]
     pub(crate) ids: Vec<String>,
-    /// What is asked for.
+    /// The request.
     #[serde(skip)]
     pub(crate) asked: Option<Request>,
     #[serde(skip)]
@@ -130,7 +130,7 @@ pub struct Inbox {
 }
 
 impl Inbox {
-    /// What the ledger is followed by: it says when to look again.
+    /// The follower of the ledger: it says when to look again.
     pub fn tail(&mut self) -> &mut Tail {
         &mut self.tail
     }
@@ -434,7 +434,7 @@ impl AskView {
         self.id.get(..12).unwrap_or(&self.id)
     }
 
-    /// What is asked for, as it was written; none if the record does not say.
+    /// The request as it was written; none if the record does not say.
     #[must_use]
     pub fn asked(&self) -> Option<&Request> {
         self.asked.as_ref()

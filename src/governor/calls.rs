@@ -25,7 +25,7 @@ pub(crate) enum Part {
     Filter(Request),
 }
 
-/// What was decided about a call.
+/// Decision about a call.
 #[derive(Debug)]
 pub(crate) struct Answered {
     /// The strictest of the parts.

@@ -24,7 +24,7 @@ use crate::record::{Grant, LedgerError, RefusalTerms};
 use crate::resolve::WorkspaceError;
 use crate::text::escaped;
 
-/// How a grant stands.
+/// State of a grant.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 #[non_exhaustive]
@@ -61,19 +61,19 @@ impl Standing {
 pub struct GrantView {
     /// Its name.
     pub grant: String,
-    /// How it stands.
+    /// Its state.
     pub standing: Standing,
     /// Why it does not count.
     pub void_because: Option<String>,
-    /// How often it may be used at most.
+    /// Largest number of uses.
     pub uses: Option<u64>,
-    /// How often it has been.
+    /// Number of uses so far.
     pub spent: u64,
     /// Until when it counts.
     pub until: Option<String>,
     /// Fingerprint of the key that signed it.
     pub key: Option<String>,
-    /// What it says; none if that cannot be read.
+    /// Its contents; none if they cannot be read.
     pub terms: Option<GrantTerms>,
 }
 
@@ -245,7 +245,7 @@ impl Governor {
         terms.misplaced(self.policy(), self.here().ok().as_ref())
     }
 
-    /// How a grant stands under this policy, with the key that signed it or why it does not count.
+    /// State of a grant under this policy, with the key that signed it or why it does not count.
     pub(super) fn standing(
         &self,
         grant: &Grant,

@@ -66,7 +66,7 @@ pub use signers::with_signer;
 
 use grants::Granted;
 
-/// What to do where a tool has no program, so that the answer itself is what is acted on.
+/// Advice where a tool has no program, so that the answer itself is acted on.
 const ASK_SPENDING: &str = "ask again in a way that spends the grant: `lictor check --spend`, right before acting on the answer";
 
 /// One policy, ready to decide and to run.
@@ -97,13 +97,13 @@ pub struct Checked {
     pub unrecorded_because: Option<LedgerError>,
 }
 
-/// What came of a request to run.
+/// Result of a request to run.
 #[derive(Debug)]
 #[non_exhaustive]
 pub struct Ran {
     /// The decision.
     pub decision: Decision,
-    /// What happened; none if nothing was run.
+    /// Evidence of the run; none if nothing was run.
     pub evidence: Option<Evidence>,
     /// True if all of it is on disk.
     pub recorded: bool,
@@ -113,7 +113,7 @@ pub struct Ran {
     pub entries: Option<(u64, u64)>,
 }
 
-/// How a command is run, besides what the policy says.
+/// Manner in which a command is run, besides what the policy says.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Manner {
     /// Where its report is read from, if not from its output.
@@ -122,7 +122,7 @@ pub(crate) struct Manner {
     pub(crate) long: Option<Long>,
 }
 
-/// What makes a run a long one.
+/// Properties of a long run.
 #[derive(Clone, Debug)]
 pub(crate) struct Long {
     pub(crate) name: String,
@@ -130,11 +130,11 @@ pub(crate) struct Long {
     pub(crate) lease: Option<std::time::Duration>,
 }
 
-/// Whether the disk is asked too.
+/// Choice to ask the disk too.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[expect(clippy::exhaustive_enums, reason = "it is asked or not")]
 pub enum OnDisk {
-    /// Only the policy is.
+    /// Only the policy is asked.
     No,
     /// Paths, program and limits are looked at, as before a run.
     Yes,
@@ -232,7 +232,7 @@ impl Governor {
         NewFile::reserve(path, from, &guarded, Existing::Refused)
     }
 
-    /// What decisions depend on besides the policy and the request, as it is now: the time, and the
+    /// Facts that decisions depend on besides the policy and the request, as they are now: the time, and the
     /// environment switches that the policy's approvals name.
     #[must_use]
     pub fn context(&self, actor: &str) -> Context {
@@ -263,7 +263,7 @@ impl Governor {
         }
     }
 
-    /// What decisions depend on, with what the grants of the ledger add for this request.
+    /// Facts that decisions depend on, with what the grants of the ledger add for this request.
     #[must_use]
     pub fn context_with_grants(&self, request: &Request, context: &Context) -> Context {
         self.granted(request, context, &[]).context
@@ -331,8 +331,8 @@ impl Governor {
         self.run_reporting(request, context, None, observer)
     }
 
-    /// The same, with the evidence's report read from `report_file`, in JUnit XML, instead of from the
-    /// output. It has to be one of the paths that the request says are written, or nothing runs; if the
+    /// Runs a request whose evidence has its report read from `report_file`, in JUnit XML, instead of from
+    /// the output. It has to be one of the paths that the request says are written, or nothing runs; if the
     /// run does not write it, there is no report and an event says why.
     #[must_use]
     pub fn run_reporting(
@@ -349,7 +349,7 @@ impl Governor {
         self.run_as(request, context, &manner, observer)
     }
 
-    /// The same, in this manner.
+    /// Runs a request in this manner.
     #[must_use]
     pub(crate) fn run_as(
         &self,
@@ -521,7 +521,7 @@ impl Governor {
         }
     }
 
-    /// What is recorded has to be out of reach of those whom it is about, and the key more so.
+    /// The record has to be out of reach of those whom it is about, and the key more so.
     fn is_out_of_reach(&self) -> Result<(), LedgerError> {
         match &self.exposed {
             None => Ok(()),

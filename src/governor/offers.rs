@@ -1,4 +1,4 @@
-//! What a person is offered who is asked: up to three approvals of growing width, each with what it would cover.
+//! Offers to a person who is asked: up to three approvals of growing width, each with its extent.
 //!
 //! Nothing of this is done when a request is decided: only when somebody looks.
 
@@ -34,7 +34,7 @@ pub struct Offers {
 #[derive(Clone, Debug, Serialize)]
 #[non_exhaustive]
 pub struct Offer {
-    /// How wide it is.
+    /// Its width.
     pub width: Width,
     /// Its number in a list.
     pub number: u8,
@@ -43,9 +43,9 @@ pub struct Offer {
     pub offer: String,
     /// The files that it reaches today; none for exactly one request.
     pub files: Option<Files>,
-    /// What it would say, with `WHY` as its reason.
+    /// Its contents, with `WHY` as its reason.
     pub terms: GrantTerms,
-    /// The same as the text that would be signed and recorded.
+    /// Its contents as the text that would be signed and recorded.
     pub text: String,
 }
 

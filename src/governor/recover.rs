@@ -17,8 +17,8 @@ use crate::executor::{Executor, Recovery};
 use crate::log::RunId;
 use crate::record::{Abandoned, Ledger, LedgerError};
 
-/// How long executors are asked before the governor goes on without their answers. An answer takes one connection to another
-/// machine, which is refused or there within a second or two.
+/// Time that executors have for their answers before the governor goes on without them. An answer takes one
+/// connection to another machine, which is refused or there within a second or two.
 const WAIT: Duration = Duration::from_secs(5);
 
 /// A run whose owner is gone, and what was found out about it.
@@ -29,11 +29,11 @@ pub struct Recovered {
     pub run: RunId,
     /// The name of the executor that was asked.
     pub executor: String,
-    /// What is known.
+    /// State of the run.
     pub found: Found,
 }
 
-/// What is known of a run whose owner is gone.
+/// State of a run whose owner is gone.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Found {

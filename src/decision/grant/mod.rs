@@ -307,9 +307,9 @@ impl GrantTerms {
     ///
     /// # Errors
     ///
-    /// What is wrong with it: an unknown field is, since it might bound what is granted, and so is every
-    /// spelling but that of [`GrantTerms::to_text`]. Else a text could say one thing to whoever reads it
-    /// before signing, and another to a parser: by a name that stands twice, or by what is out of sight.
+    /// It is no grant's text. An unknown field is a mistake, since it might bound what is granted, and so is every
+    /// spelling but that of [`GrantTerms::to_text`]. Else a text could say one thing to whoever reads it before signing,
+    /// and another to a parser: by a name that stands twice, or by what is out of sight.
     pub fn parse(text: &str) -> Result<GrantTerms, GrantUnreadable> {
         let fail = |why: &str| GrantUnreadable {
             why: why.to_owned(),
@@ -378,8 +378,8 @@ impl GrantTerms {
         escaped_json(&json) + "\n"
     }
 
-    /// What the policy lets it be at most: how often it may be used, and until when it counts, in the
-    /// form of [`GrantTerms::until`].
+    /// Bounds that the policy sets: the number of uses, and the time until when it counts, in the form of
+    /// [`GrantTerms::until`].
     ///
     /// None if the approval is not one that can be granted.
     #[must_use]
@@ -529,7 +529,7 @@ impl GrantTerms {
         }
     }
 
-    /// How much it is for.
+    /// Its width.
     #[must_use]
     pub fn width(&self) -> Option<Width> {
         match (&self.request, &self.extent) {
@@ -579,7 +579,7 @@ fn time(text: &str) -> Option<Timestamp> {
 }
 
 impl Decision {
-    /// The same decision, with the grants that it needed and those that did not count.
+    /// Adds the grants that it needed and those that did not count.
     #[must_use]
     #[cfg_attr(
         not(feature = "run"),

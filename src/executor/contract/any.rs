@@ -1,4 +1,4 @@
-//! What holds for every backend, wherever its commands run. They are those of a POSIX shell.
+//! Promises of every backend, wherever its commands run. They are those of a POSIX shell.
 
 #![forbid(unsafe_code)]
 #![expect(

@@ -1,4 +1,5 @@
-//! What holds for a backend whose commands are processes of this machine: it sees them in `/proc`, and counts them.
+//! Promises of a backend whose commands are processes of this machine: it sees them in `/proc`, and counts
+//! them.
 
 #![forbid(unsafe_code)]
 #![expect(

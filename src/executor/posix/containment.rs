@@ -41,7 +41,7 @@ pub(super) struct Tree {
     _mounts: Option<OwnedFd>,
     cgroups: Cgroups,
     reaper: Reaper,
-    /// How the command ended, as init has told.
+    /// End of the command, as init has reported it.
     ended: Option<Ended>,
     most_processes: Option<u64>,
     most_memory: Option<u64>,
@@ -67,13 +67,13 @@ pub(super) struct Init {
     reaped: bool,
 }
 
-/// What a tree is made of while it is not yet known what for.
+/// Parts of a tree that are built before its purpose is known.
 #[derive(Debug, Default)]
 pub(super) struct Begun {
     /// Dropped before what it is in.
     init: Option<Init>,
     cgroups: Cgroups,
-    /// What the run reaches though it should not.
+    /// Things that the run reaches though it should not.
     events: Vec<Event>,
 }
 
@@ -102,7 +102,7 @@ pub(super) fn begin(at_most: Level) -> Begun {
 ///
 /// # Errors
 ///
-/// What to tell the host, if nothing that is acceptable works.
+/// The message for the host, if nothing that is acceptable works.
 pub(super) fn build(prepare: &Prepare, begun: Begun) -> Result<Tree, FromHelper> {
     let reaper = Reaper::new().map_err(|error| FromHelper::NoLevel(vec![error.to_string()]))?;
     let mut degraded = Vec::new();
@@ -399,7 +399,7 @@ impl Drop for Init {
 }
 
 impl Tree {
-    /// What the host is told about the empty tree.
+    /// The report to the host about the empty tree.
     pub(super) fn ready(&self) -> Built {
         let mut containment = Containment::at(self.level);
         containment.degraded_because = self.degraded_because.clone();
@@ -461,7 +461,7 @@ impl Tree {
         }
     }
 
-    /// What to poll for anything that happens in the tree.
+    /// Descriptors to poll for anything that happens in the tree.
     pub(super) fn fds(&self) -> Vec<PollFd<'_>> {
         let mut fds = vec![PollFd::from_borrowed_fd(self.reaper.as_fd(), PollFlags::IN)];
         if let Some(init) = &self.init {
@@ -504,7 +504,7 @@ impl Tree {
         !self.reaper.take_signals().is_empty()
     }
 
-    /// How the command ended.
+    /// End of the command.
     pub(super) fn ended(&self) -> Option<Ended> {
         match &self.init {
             None => self.reaper.ended(),
@@ -527,7 +527,7 @@ impl Tree {
         })
     }
 
-    /// How it is known that nothing is left; nothing if something may be.
+    /// Proof that nothing is left; none if something may be.
     pub(super) fn proof(&self) -> Option<EmptyProof> {
         match (&self.init, self.level) {
             (Some(init), _) => init.reaped.then_some(EmptyProof::InitReaped),
@@ -539,7 +539,7 @@ impl Tree {
         }
     }
 
-    /// How soon it is to be killed again what was killed.
+    /// Time until processes that were killed are killed again.
     pub(super) fn kill_again(&self) -> Duration {
         match self.init {
             Some(_) => RINGING_TIME,
@@ -634,8 +634,8 @@ impl Tree {
     }
 }
 
-/// How soon after a `SIGKILL` to all the next one follows, where one is not enough: what was missed because it was just
-/// being born has to be killed, too.
+/// Time after a `SIGKILL` to all until the next one, where one is not enough: processes that were just being
+/// born were missed, and have to be killed, too.
 const KILL_AGAIN: Duration = Duration::from_millis(1);
 
 /// Rounds of killing before events are looked at again.

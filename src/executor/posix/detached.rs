@@ -25,7 +25,7 @@ use rustix::process::{Flock, FlockType, Pid, PidfdFlags, Signal};
 
 use super::{poll, sys};
 
-/// How a supervisor that was started has answered.
+/// Answer of a supervisor that was started.
 #[derive(Debug)]
 pub(crate) enum Started {
     /// The run goes on, and this is what the supervisor says of it.

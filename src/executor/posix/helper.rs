@@ -262,7 +262,7 @@ enum Heard {
     Gone,
 }
 
-/// What all processes of the run used: all of them have been waited for, by this process or by
+/// Resources that all processes of the run used: all of them have been waited for, by this process or by
 /// others that it has waited for.
 fn resources(peak_processes: Option<u32>) -> Resources {
     let Ok(usage) = getrusage(UsageWho::RUSAGE_CHILDREN) else {

@@ -216,7 +216,7 @@ impl Ready for Helped {
     }
 }
 
-/// What became of a run.
+/// Report on a run.
 enum Told {
     Finished(Box<Finished>),
     NotStarted(String),

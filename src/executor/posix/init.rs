@@ -30,7 +30,7 @@ use super::wire::{Channel, FromInit, Scene, ToInit, write_file};
 use super::{cgroup, poll, sys};
 use crate::evidence::Event;
 
-/// What init is born with. It has its own copy of everything that the helper had.
+/// Input of init. It has its own copy of everything that the helper had.
 #[derive(Debug)]
 pub(super) struct Task {
     /// The other end is the helper's.

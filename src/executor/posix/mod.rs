@@ -106,10 +106,10 @@ pub fn init() {
     INITIALISED.store(true, Ordering::Relaxed);
 }
 
-/// Whether this program, started again, would be a helper.
+/// True if this program, started again, would be a helper.
 static INITIALISED: AtomicBool = AtomicBool::new(false);
 
-/// What a trial of one level showed.
+/// Result of a trial of one level.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Trial {
@@ -119,7 +119,7 @@ pub struct Trial {
     pub error: Option<String>,
 }
 
-/// What a trial of one limit showed.
+/// Result of a trial of one limit.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct LimitTrial {

@@ -14,7 +14,7 @@ use super::cgroup::Cgroups;
 use super::sys::{self, Image};
 use super::wire::Order;
 
-/// What comes beside an order.
+/// Descriptors that come beside an order.
 #[derive(Debug)]
 pub(super) struct Descriptors {
     pub(super) cwd: OwnedFd,
@@ -35,7 +35,7 @@ impl TryFrom<Vec<OwnedFd>> for Descriptors {
     }
 }
 
-/// What depends on how the run is contained.
+/// Settings that depend on the containment of the run.
 #[derive(Debug, Default)]
 pub(super) struct Setting<'a> {
     /// This process has a mount namespace of its own.
@@ -127,7 +127,7 @@ fn limit(resource: Resource, value: u64) -> io::Result<()> {
     Ok(setrlimit(resource, value, value)?)
 }
 
-/// The same directory, in the mount namespace of this process.
+/// Opens the directory in the mount namespace of this process.
 ///
 /// A descriptor keeps the mounts of the namespace it was opened in: from there, `..` leads to what
 /// was covered in this one.

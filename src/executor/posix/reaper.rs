@@ -64,7 +64,7 @@ impl Reaper {
         self.leader
     }
 
-    /// How the command ended.
+    /// End of the command.
     pub(super) fn ended(&self) -> Option<Ended> {
         self.ended
     }

@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicI32, AtomicU32, Ordering};
 use super::sys;
 use crate::executor::CancelToken;
 
-/// What the handler cancels. A handler can be handed nothing, so it looks here.
+/// The token that the handler cancels. A handler can be handed nothing, so it looks here.
 static TOKEN: OnceLock<CancelToken> = OnceLock::new();
 
 /// The first signal that came.

@@ -1,4 +1,4 @@
-//! How a run ends: the deadline, the stop signal, the grace period, `SIGKILL`, the wait for proof.
+//! End of a run: the deadline, the stop signal, the grace period, `SIGKILL`, the wait for proof.
 //!
 //! One state machine for every level of containment. It is told the time and what happened, and it
 //! tells what keeps the processes together ([`Kept`]) what to do. It never waits by itself: whoever
@@ -13,7 +13,7 @@ use super::tree::{self, Stat};
 use crate::evidence::{Event, Process, SignalSent, Stop, StopReason};
 use crate::policy::terms::{StopSignal, StopTarget};
 
-/// What keeps a run's processes together, as the end of a run sees it.
+/// The mechanism that keeps a run's processes together, as the end of a run sees it.
 pub(super) trait Kept {
     /// Stops every process where it is, for `time` at most, so that it can be counted and drawn. Returns true if all
     /// are stopped.
@@ -64,7 +64,7 @@ const SETTLE_TIME: Duration = Duration::from_millis(10);
 /// on its way out takes shorter, and what hides in a chain of forks may take forever.
 const UNSEEN_TIME: Duration = Duration::from_millis(100);
 
-/// How one run ends.
+/// State of the end of one run.
 #[derive(Debug)]
 pub(super) struct Ending {
     started: Instant,
@@ -278,7 +278,7 @@ impl Ending {
         self.phase = Phase::Over;
     }
 
-    /// What goes into the evidence.
+    /// The parts that go into the evidence.
     pub(super) fn into_parts(self) -> EndingParts {
         EndingParts {
             stop: self.stop,
@@ -323,7 +323,7 @@ impl Ending {
     }
 }
 
-/// What the end of a run adds to the evidence.
+/// Parts of the evidence that the end of a run adds.
 #[derive(Debug, Default)]
 pub(super) struct EndingParts {
     pub(super) stop: Stop,

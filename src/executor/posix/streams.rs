@@ -22,7 +22,7 @@ const PIPE_SIZE: usize = 1024 * 1024;
 /// Read at a time. Larger does not get faster, and stays out of the second-level cache.
 const CHUNK: usize = 256 * 1024;
 
-/// How long output is awaited when it is not proven that nobody is left to write it.
+/// Time for which output is awaited when it is not proven that nobody is left to write it.
 const UNPROVEN_DRAIN: Duration = Duration::from_millis(100);
 
 /// Both streams of a run.

@@ -1,4 +1,4 @@
-//! What `/proc` says about processes: who descends from whom, and what each one is doing.
+//! Processes in `/proc`: who descends from whom, and what each one is doing.
 //!
 //! Pictures for the evidence, and candidates for a signal. Nothing here is ever proof that a
 //! process is gone: between two reads everything may have changed.
@@ -45,7 +45,7 @@ const CALM: u32 = 32;
 /// Most tasks that want to run on a machine where a look at some processes is possible at all.
 const BEARABLE: u32 = 300;
 
-/// How soon to find out again if they have become fewer.
+/// Time until the next look at whether they have become fewer.
 const LOOK_AGAIN: Duration = Duration::from_millis(60);
 
 /// Most bytes of a command line once it is escaped, but for the last character.
@@ -110,7 +110,7 @@ impl Stat {
     }
 }
 
-/// What `/proc/PID/stat` says now.
+/// Contents of `/proc/PID/stat` now.
 pub(super) fn stat(pid: i32) -> Option<Stat> {
     let mut text = Vec::with_capacity(512);
     fs::File::open(format!("/proc/{pid}/stat"))

@@ -1,5 +1,5 @@
-//! What host, helper and init say to each other, and how: JSON in frames over a socket pair, with
-//! open descriptors beside it.
+//! Messages between host, helper and init: JSON in frames over a socket pair, with open descriptors beside
+//! it.
 //!
 //! Both ends are the same program of the same build, so there is no version. A frame is written at
 //! once by a peer that is trusted, so reading one may wait for its rest.
@@ -29,7 +29,7 @@ use crate::policy::terms::{Containment as Wanted, Leaks, StopSignal};
 /// From the host to its helper.
 #[derive(Debug, Serialize, Deserialize)]
 pub(super) enum ToHelper {
-    /// What is known before the command is. The first word, so that what takes long can begin.
+    /// Facts that are known before the command is. The first word, so that slow work can begin.
     Begin(Begin),
     /// Build the empty tree.
     Prepare(Prepare),
@@ -48,7 +48,7 @@ pub(super) struct Begin {
     pub(super) at_most: Level,
 }
 
-/// What the empty tree is built from.
+/// Inputs for building the empty tree.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(super) struct Prepare {
     pub(super) at_least: Level,
@@ -190,7 +190,7 @@ pub(super) struct Finished {
     pub(super) resources: Resources,
 }
 
-/// What the command will see, and how many processes it may have.
+/// The command's view of the system, and the number of processes that it may have.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(super) struct Scene {
     pub(super) hidden: Vec<Bytes>,

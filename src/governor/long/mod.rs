@@ -38,7 +38,7 @@ const MAX_NAME: usize = 64;
 #[derive(Clone, Debug)]
 pub(crate) struct Runs(PathBuf);
 
-/// What is known of one.
+/// Description of a long run.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct About {
     pub(crate) v: u32,
@@ -59,7 +59,7 @@ pub(crate) struct About {
     pub(crate) ended: Option<Ended>,
 }
 
-/// How one ended.
+/// End of a long run.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct Ended {
     pub(crate) at: String,
@@ -67,9 +67,9 @@ pub(crate) struct Ended {
     pub(crate) exit_code: Option<i32>,
     pub(crate) signal: Option<i32>,
     pub(crate) duration_ms: u64,
-    /// Whether the end is on record.
+    /// True if the end is on record.
     pub(crate) recorded: bool,
-    /// Whether it could be shown that nothing is left.
+    /// True if it could be shown that nothing is left.
     pub(crate) clean: bool,
     pub(crate) events: Vec<Event>,
 }
@@ -104,7 +104,7 @@ pub(crate) struct Found {
 }
 
 impl Found {
-    /// How it stands, in one word: `RUNNING`, how it ended, or `LOST`.
+    /// Its state in one word: `RUNNING`, the status with which it ended, or `LOST`.
     pub(crate) fn state(&self) -> &str {
         match (&self.supervisor, &self.about.ended) {
             (Some(_), None) => "RUNNING",

@@ -123,7 +123,7 @@ pub(crate) struct Reader {
     file: Option<(u64, File)>,
 }
 
-/// What comes next.
+/// The next part of the output.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Piece {
     /// Output.
