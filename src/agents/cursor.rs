@@ -81,7 +81,7 @@ const TOOLS: &[Known] = &[
     tool("Task", "", Does::Plain("agent", "spawn")),
 ];
 
-/// What the events before a shell command and before a file is read ask for, as tools.
+/// Requests of the events before a shell command and before a file is read, as tools.
 const EVENTS: &[Known] = &[
     tool(
         "beforeShellExecution",

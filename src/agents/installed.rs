@@ -1,4 +1,4 @@
-//! What an agent's settings say of the hook: the command that is called, and what is missing for it to hold.
+//! The hook in an agent's settings: the command that is called, and whatever is missing for it to hold.
 //!
 //! The measure is what `lictor init` would write. Settings that hold as much in another form are taken for that.
 
@@ -15,7 +15,7 @@ use super::setup::{Event, Form, Hooked, commands};
 pub struct Installed {
     /// The program and its arguments.
     pub words: Vec<String>,
-    /// What keeps the hook from being called, or from blocking.
+    /// Faults that keep the hook from being called, or from blocking.
     pub problems: Vec<String>,
 }
 

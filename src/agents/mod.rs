@@ -101,7 +101,7 @@ pub enum OnAsk {
     Never,
 }
 
-/// What an allowed call is answered with.
+/// Answer to an allowed call.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[expect(clippy::exhaustive_enums, reason = "callers choose one")]
 pub enum OnAllow {
@@ -115,11 +115,11 @@ pub enum OnAllow {
     Rewrite(Vec<String>),
 }
 
-/// How an agent is answered.
+/// Settings of the answers to an agent.
 #[derive(Clone, Debug, Default)]
 #[non_exhaustive]
 pub struct Settings {
-    /// What an allowed call is answered with.
+    /// Answer to an allowed call.
     pub on_allow: OnAllow,
     /// Where a question goes, if not where the agent's adapter says.
     pub on_ask: Option<OnAsk>,
@@ -129,7 +129,7 @@ pub struct Settings {
     pub actor: Option<String>,
 }
 
-/// What an adapter has to say in its agent's form.
+/// Answer that an adapter puts into its agent's form.
 #[derive(Clone, Copy, Debug)]
 enum Answer<'a> {
     /// The call may go on, as the agent's own permissions say.
@@ -144,7 +144,7 @@ enum Answer<'a> {
     Deny(&'a str),
 }
 
-/// What is written for the agent.
+/// Output for the agent.
 #[derive(Clone, Debug, Default, PartialEq)]
 #[non_exhaustive]
 pub struct Reply {
@@ -375,7 +375,7 @@ impl Agent {
         }
     }
 
-    /// What names a call in the record, before and after it.
+    /// Fields that name a call in the record, before and after it.
     fn head(&self, message: &Message, tool: &str) -> Map<String, Json> {
         let mut head = Map::new();
         head.insert("agent".to_owned(), json!(self.name));

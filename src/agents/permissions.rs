@@ -3,7 +3,7 @@
 //!
 //! Every line that is handed out as a witness was held against this model; the lines of the tables below were tried with the
 //! program and a scripted model. Before it matches, that version takes a line apart at `&&`, `||`, `;`, `|` and line ends, looks into
-//! groups, loops, `$(…)` and `sh -c`, and takes away variables, quotes and [`WRAPPERS`].
+//! groups, loops, `$(…)` and `sh -c`, and takes away variables, quotes and programs that call another (`WRAPPERS`).
 
 #![forbid(unsafe_code)]
 

@@ -1,4 +1,4 @@
-//! What agents put around a command: a shell that is called with it.
+//! Preambles that agents put around a command: a shell that is called with it.
 //!
 //! Codex and others call `bash -lc 'COMMAND'`; Claude Code writes `-c -l`. The command is read in place of the call,
 //! by the same grammar. A shell that is called in another way is a program like any other, and needs a rule.

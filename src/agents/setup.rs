@@ -20,7 +20,7 @@ pub struct Setup {
     /// The agent understands comments in its JSON.
     pub(super) has_comments: bool,
     pub(super) form: Form,
-    /// What the person has to do or to know then.
+    /// Notes for the person: what is to be done or to be known then.
     pub(super) notes: &'static [&'static str],
     /// Settings that switch all hooks off: a file, and what stands in it then, without blanks.
     pub(super) off: &'static [(Place, &'static str, &'static str)],
@@ -50,7 +50,7 @@ pub enum Sample<'a> {
     Shell(&'a str),
 }
 
-/// How the hook stands in the settings.
+/// Form of the hook in the settings.
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum Form {
@@ -125,7 +125,7 @@ impl Setup {
         self.user
     }
 
-    /// What the person has to do or to know once the hook stands in the settings.
+    /// Notes for the person: what is to be done or to be known once the hook stands in the settings.
     #[must_use]
     pub fn notes(&self) -> &'static [&'static str] {
         self.notes
@@ -143,7 +143,7 @@ impl Setup {
         (self.sample)(cwd, sample)
     }
 
-    /// How the hook stands in the settings.
+    /// Form of the hook in the settings.
     #[must_use]
     pub fn form(&self) -> &Form {
         &self.form

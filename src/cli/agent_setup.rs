@@ -15,7 +15,7 @@ use crate::agents::{Agent, Hooked};
 use crate::resolve::Below;
 use crate::text::shell;
 
-/// What somebody wants installed.
+/// An installation that somebody wants.
 #[derive(Debug)]
 pub(super) struct Wanted<'a> {
     pub(super) agent: &'static Agent,

@@ -84,13 +84,13 @@ pub(super) fn main(command: &Approvals, global: &Global) -> Result<Exit, Failure
     Ok(Exit::Good)
 }
 
-/// What can be approved of a question that waits; none if nothing can be.
+/// Approvals that can be given to a question that waits; none if there is none.
 pub(super) fn offered(governor: &Governor, view: &AskView) -> Option<Result<Offers, GrantError>> {
     let request = view.asked().filter(|_| view.state == AskState::Pending)?;
     Some(offers_of(governor, request, &view.actor))
 }
 
-/// What can be approved of a request of somebody.
+/// Approvals that can be given to a request of somebody.
 pub(super) fn offers_of(
     governor: &Governor,
     request: &Request,

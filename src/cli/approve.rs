@@ -325,7 +325,7 @@ fn tell(
     Exit::Good
 }
 
-/// What a grant says, for people.
+/// Prints a grant for people.
 fn print_terms(terms: &GrantTerms, key: Option<&str>, policy: &CompiledPolicy) {
     let times = match terms.uses {
         1 => "once".to_owned(),

@@ -98,7 +98,7 @@ fn sample(loaded: &LoadedPolicy, actor: &str) -> Vec<String> {
     files.into_iter().step_by(step).collect()
 }
 
-/// How far it has come: `[#####     ]  512 of 1024 requests`.
+/// Progress: `[#####     ]  512 of 1024 requests`.
 fn bar(tried: u64, count: u64) -> String {
     const WIDTH: u64 = 30;
     let done = tried.saturating_mul(WIDTH).checked_div(count);

@@ -56,7 +56,7 @@ impl Given {
         self.env.is_empty() && self.approvals.is_empty() && self.at.is_none()
     }
 
-    /// What is, changed by what is supposed.
+    /// The facts, changed by the assumptions.
     pub(super) fn applied(
         &self,
         policy: &CompiledPolicy,
@@ -130,7 +130,7 @@ pub(super) fn main(command: Check, global: &Global) -> Result<Exit, Failure> {
     Ok(Exit::of_check(&checked.decision))
 }
 
-/// How requests are answered.
+/// Form in which requests are answered.
 struct Answer<'a> {
     governor: &'a Governor,
     context: &'a Context,

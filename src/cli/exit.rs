@@ -9,7 +9,7 @@ use crate::evidence::{Evidence, Status};
 use crate::executor::cancelled_by;
 use crate::reason::Reason;
 
-/// How the program ends.
+/// End of the program.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Exit {
     /// Allowed; clean; passes; intact.

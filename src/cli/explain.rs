@@ -180,7 +180,7 @@ fn print_rules(explanation: &Explanation) {
     );
 }
 
-/// What a rule says, and a mark for those that the decision rests on.
+/// The text of a rule, and a mark for those that the decision rests on.
 fn said(rule: &RuleView, decision: &Decision) -> (char, String) {
     if rule.outcome != RuleOutcome::Applies {
         return (' ', rule.outcome.text());

@@ -16,7 +16,7 @@ use crate::lint::generate::{Generated, Left, generate};
 use crate::lint::policy_tests;
 use crate::text::one_line;
 
-/// What is to be done with the tests.
+/// Use of the tests.
 pub(super) struct Wanted {
     /// Put them into the files; else they are printed.
     pub(super) write: bool,
@@ -25,7 +25,7 @@ pub(super) struct Wanted {
     pub(super) least: u8,
 }
 
-/// What came of one policy.
+/// Result for one policy.
 struct Made<'p> {
     loaded: &'p LoadedPolicy,
     generated: Generated,

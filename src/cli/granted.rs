@@ -1,5 +1,5 @@
-//! What is asked for and what is granted, as a person is shown it: each value quoted as for a shell, one
-//! argument a line if there are several, with the policy and the workspace that it is about.
+//! Requests and grants as a person is shown them: each value quoted as for a shell, one argument a line if
+//! there are several, with the policy and the workspace.
 
 #![forbid(unsafe_code)]
 
@@ -28,7 +28,7 @@ pub(super) fn question(decision: &Decision, governor: &Governor) -> Vec<String> 
     lines.0
 }
 
-/// How to see what else a person can approve, beside the line that approves exactly what is asked for.
+/// Advice on seeing the wider approvals, beside the line that approves exactly the request.
 pub(super) fn wider(decision: &Decision) -> Option<&'static str> {
     let is_granted = |line: &str| line.starts_with("lictor approve ");
     (decision.effect() == Effect::Ask && decision.instead().is_some_and(is_granted))
@@ -52,7 +52,7 @@ pub(super) fn understood(request: &ExactRequest) -> Vec<String> {
     lines.0
 }
 
-/// What a grant covers and who made it. `counts` says how often, and until when.
+/// The extent of a grant and its author. `counts` says how often, and until when.
 pub(super) fn grant(
     terms: &GrantTerms,
     key: Option<&str>,
@@ -102,7 +102,7 @@ pub(super) fn grant(
     lines.0
 }
 
-/// What a kind of requests is.
+/// Description of a kind of requests.
 pub(super) fn kind(extent: &Extent) -> Vec<String> {
     let mut lines = Lines::default();
     lines.extent("covers", extent);

@@ -26,7 +26,7 @@ r N    refuse question N: the reason is asked for
 l      list what waits
 q      end; questions go on waiting";
 
-/// How long to wait at most before looking if a question has expired.
+/// Longest wait before it is looked whether a question has expired.
 const LONGEST_WAIT: Duration = Duration::from_secs(30);
 
 pub(super) fn main(governor: &Governor, global: &Global) -> Result<Exit, Failure> {

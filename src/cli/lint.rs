@@ -214,7 +214,7 @@ fn explain(code: &str) -> Result<Exit, Failure> {
     Ok(Exit::Good)
 }
 
-/// What a policy is looked at with.
+/// Facts beside a policy for its lint.
 struct Around {
     directory: PathBuf,
     /// The ledger, if not the one that the policy names.
@@ -244,7 +244,7 @@ fn look(file: &Path, around: &Around) -> Result<Report, Failure> {
     }
 }
 
-/// How long the first decision by a policy may have to wait for lint.
+/// Longest time that the first decision by a policy may have to wait for lint.
 const SUMMARY_TIME: Duration = Duration::from_millis(100);
 
 /// The most rules of a policy that is looked at when it decides for the first time. A rule of the catalogue may compare
@@ -392,7 +392,7 @@ rules:
             .collect()
     }
 
-    /// What comes of a fix of a file that `meanwhile` happens to between reading and fixing.
+    /// Result of a fix of a file that `meanwhile` happens to between reading and fixing.
     fn fixed_after(meanwhile: impl FnOnce(&Path)) -> (tempfile::TempDir, Result<Report, Failure>) {
         let place = tempfile::tempdir().unwrap();
         let file = place.path().join("lictor.yaml");

@@ -116,7 +116,7 @@ fn known(command: &List, governor: &Governor) -> Result<(), Failure> {
     }
 }
 
-/// How many files of one argument have which verdict.
+/// Number of files of one argument by verdict.
 #[derive(Clone, Debug, Default)]
 struct Count {
     allowed: u64,

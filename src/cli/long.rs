@@ -65,7 +65,7 @@ Examples:
   lictor list-runs
   lictor --json list-runs";
 
-/// How often it is looked for more output.
+/// Interval at which it is looked for more output.
 const LOOK_AGAIN: Duration = Duration::from_millis(50);
 
 /// Time beyond its grace period for a supervisor to end its run and record that: a disk may be slow.
@@ -233,7 +233,7 @@ pub(super) fn list(global: &Global) -> Result<Exit, Failure> {
     Ok(Exit::Good)
 }
 
-/// How a run stands, in one line.
+/// State of a run, in one line.
 fn ending(found: &Found) -> String {
     let about = &found.about;
     let (name, state) = (&about.name, found.state());

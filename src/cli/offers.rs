@@ -25,7 +25,7 @@ pub(super) fn print(offers: &Offers, governor: &Governor, global: &Global) {
     answer!("to approve one: the same line with --why TEXT and --width WIDTH");
 }
 
-/// What all of them are bound to.
+/// Policy and workspace that all of them are bound to.
 pub(super) fn bound_to(governor: &Governor) -> Vec<String> {
     vec![
         format!("policy     {}", granted::shown(governor.policy().name())),

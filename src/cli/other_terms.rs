@@ -11,7 +11,7 @@ use crate::policy::terms::{Containment, StopSignal};
 /// One term that differs: its name, what it was, what it is.
 pub(super) type OtherTerm = (String, String, String);
 
-/// What differs, by comparing the terms themselves. Text of policies is escaped.
+/// Differences of the terms themselves. Text of policies is escaped.
 pub(super) fn other_terms(before: &Decision, after: &Decision) -> Vec<OtherTerm> {
     let (Some(first), Some(second)) = (before.terms(), after.terms()) else {
         return Vec::new();
@@ -65,7 +65,7 @@ fn other<T: PartialEq>(
     (before != after).then(|| (name.to_owned(), escaped(before), escaped(after)))
 }
 
-/// How a value of an enum is written in a policy.
+/// Spelling of an enum's value in a policy.
 fn word(value: &impl serde::Serialize) -> String {
     match serde_json::to_value(value) {
         Ok(Json::String(word)) => word,

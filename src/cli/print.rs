@@ -114,7 +114,7 @@ pub(super) fn usage(error: &clap::Error, has_odd_words: bool) {
     }
 }
 
-/// How the program ends: as its command did, if all that it printed has arrived.
+/// End of the program: as its command ended, if all that it printed has arrived.
 pub(super) fn end(exit: Exit, is_run: bool) -> Exit {
     let _ = Answers.flush();
     let Some(lost) = LOST.get() else {

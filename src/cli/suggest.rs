@@ -79,7 +79,7 @@ pub(super) fn main(_: &Suggest, global: &Global) -> Result<Exit, Failure> {
     Ok(Exit::Good)
 }
 
-/// What the new text decides otherwise than the old one.
+/// Requests that the new text decides otherwise than the old one.
 fn compared(loaded: &LoadedPolicy, file: &Path, text: &str) -> Result<Diff, Failure> {
     let directory = file.parent().unwrap_or(&loaded.workspace);
     let before = load_document(file, directory).map_err(Failure::new)?;

@@ -1,5 +1,5 @@
-//! What lies around a policy, looked up for `lictor lint`: names of the workspace, who may write to the
-//! policy and to the programs that it starts.
+//! Surroundings of a policy, looked up for `lictor lint`: names of the workspace, who may write to the policy
+//! and to the programs that it starts.
 
 #![forbid(unsafe_code)]
 

@@ -36,7 +36,7 @@ pub(super) struct Chain {
     pub(super) keys: Vec<Verifier>,
     /// The key before it, if the next line has to be a checkpoint by which it hands over.
     pub(super) handover: Option<Verifier>,
-    /// How many entries the last checkpoint covers.
+    /// Number of entries that the last checkpoint covers.
     pub(super) signed: u64,
 }
 

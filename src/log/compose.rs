@@ -37,7 +37,7 @@ pub(super) struct Composer<'a> {
     pub(super) ts: String,
     mono_us: u64,
     signed: bool,
-    /// How far the clock on the wall went back since the last entry, until a line says so.
+    /// Time by which the clock on the wall went back since the last entry, until a line says so.
     clock_back_us: Option<i64>,
 }
 

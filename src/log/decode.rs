@@ -43,7 +43,7 @@ pub struct Line<'a> {
     pub mono_us: u64,
     /// Which start of the machine that was.
     pub boot: &'a str,
-    /// What it is about.
+    /// Kind of the entry.
     pub kind: Kind,
     /// The run it belongs to.
     pub run: Option<RunId>,
@@ -92,7 +92,7 @@ impl<'a> Line<'a> {
 pub struct Malformed {
     /// Offset in the line, in bytes.
     pub at: usize,
-    /// What is wrong there.
+    /// Description of the mistake.
     pub what: &'static str,
 }
 
@@ -223,7 +223,7 @@ struct Reader<'a> {
     line: &'a [u8],
     // INVARIANT: at most `line.len()`, so adding a few bytes to it cannot overflow.
     at: usize,
-    /// How many escapes stand before it.
+    /// Number of escapes before it.
     escapes: usize,
     names: &'a mut Names,
 }
@@ -522,7 +522,7 @@ impl<'a> Reader<'a> {
     }
 }
 
-/// How many bytes at the beginning are printable ASCII other than `"` and `\`.
+/// Number of bytes at the beginning that are printable ASCII other than `"` and `\`.
 fn plain_prefix(bytes: &[u8]) -> usize {
     let (words, rest) = bytes.as_chunks::<8>();
     let mut length = 0_usize;
@@ -536,8 +536,8 @@ fn plain_prefix(bytes: &[u8]) -> usize {
     length.saturating_add(rest.iter().take_while(plain).count())
 }
 
-/// How many bytes at the beginning of eight, the first in the lowest bits, are printable ASCII other than `"`
-/// and `\`; eight at a time, because most of a ledger is text.
+/// Number of bytes at the beginning of eight, the first in the lowest bits, that are printable ASCII other
+/// than `"` and `\`; eight at a time, because most of a ledger is text.
 fn plain_bytes(word: u64) -> usize {
     const ONES: u64 = 0x0101_0101_0101_0101;
     const HIGH: u64 = 0x8080_8080_8080_8080;

@@ -16,13 +16,14 @@ use super::note::Checkpoint;
 use super::writer::Writer;
 use super::{LogError, Options, lock};
 
-/// How often a process that goes on asks.
+/// Interval at which a process that goes on asks.
 const INTERVAL: Duration = Duration::from_secs(5);
 
-/// How long a holder that did not sign is left alone.
+/// Time for which a holder that did not sign is left alone.
 const BACK_OFF: Duration = Duration::from_secs(30);
 
-/// How often a checkpoint is asked for again because others wrote in the meantime. The last time they wait.
+/// Number of times that a checkpoint is asked for again because others wrote in the meantime. The last time
+/// they wait.
 const TRIES: u32 = 3;
 
 #[derive(Debug)]

@@ -15,9 +15,9 @@ pub enum LogError {
     /// The machine refused something.
     #[error("cannot {doing}: {}", why.escape_debug())]
     Io {
-        /// What was tried.
+        /// The attempt.
         doing: &'static str,
-        /// What the machine said.
+        /// Error text of the system.
         why: String,
     },
     /// Somebody else held the lock for the whole time.
@@ -37,13 +37,13 @@ pub enum LogError {
         line: u64,
         /// Offset in the file, in bytes.
         byte: u64,
-        /// What is wrong.
+        /// Description of the mistake.
         what: String,
     },
     /// An earlier sync failed, so nobody can say what is on the disk.
     #[error("an earlier write could not be made durable: {}", why.escape_debug())]
     Poisoned {
-        /// What the machine said then.
+        /// Error text of the system then.
         why: String,
     },
     /// The ledger signs, but its key is missing or cannot be used.

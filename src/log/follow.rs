@@ -22,7 +22,7 @@ use super::snapshot::Snapshot;
 /// in batches; a person sees no difference.
 const BETWEEN_LOOKS: Duration = Duration::from_millis(20);
 
-/// How often to look where the kernel does not say when something changes.
+/// Interval between looks where the kernel does not say when something changes.
 const WITHOUT_WATCH: Duration = Duration::from_secs(1);
 
 /// Follows the ledger in `dir` from its beginning on, or from `back` files before its last one.
@@ -87,7 +87,7 @@ pub struct Tail {
     looked: Option<Instant>,
 }
 
-/// What ends a wait besides the ledger.
+/// Ends of a wait besides the ledger.
 #[derive(Clone, Copy, Debug, Default)]
 #[non_exhaustive]
 pub struct Until<'a> {
@@ -108,7 +108,7 @@ pub enum Woken {
 }
 
 impl Tail {
-    /// Whether this is the beginning of the ledger, so that nothing was left out.
+    /// Returns true if this is the beginning of the ledger, so that nothing was left out.
     #[must_use]
     pub fn is_at_beginning(&self) -> bool {
         self.at == Place::default()

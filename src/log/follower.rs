@@ -1,4 +1,4 @@
-//! What somebody keeps of the lines of a log, beside the log itself.
+//! State that somebody keeps of the lines of a log, beside the log itself.
 
 #![forbid(unsafe_code)]
 
@@ -24,7 +24,7 @@ pub trait Follower: fmt::Debug + Send + Sync {
     /// The state, so that the next process need not read all lines.
     fn save(&self) -> Map<String, Value>;
 
-    /// What `save` returned, read again; none if it is not whole.
+    /// Reads the result of `save` again; none if it is not whole.
     fn load(&self, saved: &Map<String, Value>) -> Option<Box<dyn Follower>>;
 
     /// Checks entries that are to be written together at the time `ts`.
@@ -33,13 +33,14 @@ pub trait Follower: fmt::Debug + Send + Sync {
     /// Why they may not be written as things stand.
     fn admits(&self, entries: &[Prepared], ts: &str) -> Result<(), Refusal>;
 
-    /// What is added to the end of a line: JSON fields, each with a comma before it.
+    /// Text at the end of a line: JSON fields, each with a comma before it.
     fn tail(&self, kind: Kind, run: Option<RunId>) -> &'static str;
 
-    /// What the next process has to write before anything else.
+    /// Drafts that the next process has to write before anything else.
     fn opening(&self, store: &dyn Store) -> Vec<Draft>;
 
-    /// How many things were begun and still have to end. Space for their last lines is kept on the disk.
+    /// Number of things that were begun and still have to end. Space for their last lines is kept on the
+    /// disk.
     fn unfinished(&self) -> u64;
 
     /// Itself, for whoever knows its type.
@@ -98,7 +99,7 @@ impl Follower for Unfollowed {
 #[error("{why}: `{}`", what.escape_debug())]
 #[non_exhaustive]
 pub struct Refusal {
-    /// What is wrong: one of a few words that the follower defines.
+    /// The mistake: one of a few words that the follower defines.
     pub why: &'static str,
     /// With what.
     pub what: String,

@@ -34,7 +34,7 @@ pub(super) struct Head {
     pub(super) offset: u64,
     /// Length of the last line, to find it again.
     last_bytes: u64,
-    /// What a crash left behind `offset`.
+    /// Bytes that a crash left behind `offset`.
     pub(super) torn: Option<Torn>,
     /// The number of entries that only somebody with the ledger's key can have written: a code or a checkpoint says so.
     pub(super) trusted: u64,
@@ -280,7 +280,7 @@ struct StateFile {
     last_bytes: u64,
     last_ts: String,
     kept: Kept,
-    /// What the follower saved.
+    /// State that the follower saved.
     #[serde(flatten)]
     follower: Map<String, Value>,
 }

@@ -19,7 +19,7 @@ use data_encoding::BASE64;
 
 use super::note::{Verifier, signed_note};
 
-/// How long a holder is given to sign. A smart card takes tenths of a second, a service in the network less.
+/// Time that a holder has to sign. A smart card takes tenths of a second, a service in the network less.
 pub const SIGN_WAIT: Duration = Duration::from_secs(2);
 
 /// The longest answer that is read, in bytes. A signature line of a note has some 150.

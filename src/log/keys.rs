@@ -47,7 +47,7 @@ impl Keys {
         })
     }
 
-    /// The same on the way to a new signing key.
+    /// The keys on the way to a new signing key.
     pub(super) fn rotated(&self, origin: &str) -> Result<Keys, String> {
         Ok(Keys {
             signer: Some(new_signer(origin)?),
@@ -56,7 +56,7 @@ impl Keys {
         })
     }
 
-    /// The same with the way to the signing key behind it.
+    /// The keys with the way to the signing key behind them.
     pub(super) fn settled(&self) -> Keys {
         Keys {
             previous: None,
@@ -64,7 +64,7 @@ impl Keys {
         }
     }
 
-    /// The same where the signing key is held elsewhere.
+    /// The keys where the signing key is held elsewhere.
     pub(super) fn without_signer(&self) -> Keys {
         Keys {
             signer: None,

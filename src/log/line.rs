@@ -50,7 +50,7 @@ pub const HEAD_NAMES: [&str; 8] = ["v", "seq", "prev", "ts", "mono_us", "boot", 
 /// run was given up, and the code of whoever wrote the line.
 pub const TAIL_NAMES: [&str; 3] = ["clock_back_us", "after_lost", "mac"];
 
-/// What an entry is about. The name is the entry's `type`.
+/// Kind of an entry. The name is the entry's `type`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Kind {
@@ -58,7 +58,7 @@ pub enum Kind {
     Segment,
     /// A policy that decides from here on: its digest, path and files, and what lint says of it.
     Policy,
-    /// What was asked for, and the answer.
+    /// A request, and the answer.
     Decision,
     /// Something was approved: who, how, until when, for exactly what.
     Approval,
@@ -66,7 +66,7 @@ pub enum Kind {
     Start,
     /// A run was stopped: why, with which signals, and its process tree.
     Stop,
-    /// How a run ended.
+    /// The end of a run.
     Outcome,
     /// A signed tree head of all lines before it.
     Checkpoint,
@@ -183,7 +183,7 @@ impl FromStr for RunId {
 #[non_exhaustive]
 pub struct NotARunId;
 
-/// What is to be recorded: the kind, the run it belongs to, and the body in the order of its keys.
+/// An entry to be recorded: the kind, the run it belongs to, and the body in the order of its keys.
 ///
 /// ```
 /// use lictor::log::{Draft, Kind};
@@ -194,13 +194,13 @@ pub struct NotARunId;
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct Draft {
-    /// What it is about.
+    /// Its kind.
     pub kind: Kind,
     /// The run it belongs to.
     pub run: Option<RunId>,
     /// Everything else. None of [`HEAD_NAMES`] may be a key.
     pub body: Map<String, Value>,
-    /// What it uses up, for a [`Follower`](super::Follower) that counts. The body has to say it, too.
+    /// Claims that it uses up, for a [`Follower`](super::Follower) that counts. The body has to say it, too.
     pub claims: Vec<String>,
 }
 
@@ -216,14 +216,14 @@ impl Draft {
         }
     }
 
-    /// The same, belonging to `run`.
+    /// Makes it belong to `run`.
     #[must_use]
     pub fn of(mut self, run: RunId) -> Draft {
         self.run = Some(run);
         self
     }
 
-    /// The same with one more field.
+    /// Adds a field.
     #[must_use]
     pub fn with(mut self, key: &str, value: impl Into<Value>) -> Draft {
         self.body.insert(key.to_owned(), value.into());
@@ -265,7 +265,7 @@ pub trait Cover {
     /// A key of an object, or what stands in its place.
     fn key<'t>(&self, key: &'t str) -> Cow<'t, str>;
 
-    /// What stands in the place of `{"b64": …}`, if the bytes in it hold a secret.
+    /// The replacement for `{"b64": …}`, if the bytes in it hold a secret.
     fn bytes_value(&self, map: &Map<String, Value>) -> Option<Part<'static>>;
 }
 
@@ -292,11 +292,11 @@ impl Cover for Plain {
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Prepared {
-    /// What it is about.
+    /// Its kind.
     pub kind: Kind,
     /// The run it belongs to.
     pub run: Option<RunId>,
-    /// What it uses up.
+    /// Claims that it uses up.
     pub claims: Vec<String>,
     /// `,"key":value` for each field of the body.
     pub(super) tail: Vec<u8>,
@@ -363,7 +363,7 @@ pub enum DraftError {
     },
 }
 
-/// What the ledger itself puts before every body.
+/// Fields that the ledger itself puts before every body.
 #[derive(Clone, Debug)]
 pub(crate) struct Stamp<'a> {
     /// RFC 3339 with microseconds and `Z`.

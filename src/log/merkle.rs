@@ -170,7 +170,7 @@ pub fn consistency_proof<E>(
     Ok(Some(proof))
 }
 
-/// Whether `proof` shows that `leaf` is leaf `index` of the tree with this size and root.
+/// Returns true if `proof` shows that `leaf` is leaf `index` of the tree with this size and root.
 #[must_use]
 pub fn includes(leaf: &Hash, index: u64, size: u64, root: &Hash, proof: &[Hash]) -> bool {
     if index >= size {
@@ -197,7 +197,7 @@ pub fn includes(leaf: &Hash, index: u64, size: u64, root: &Hash, proof: &[Hash])
     last == 0 && hash == *root
 }
 
-/// Whether `proof` shows that the first tree, of size and root `old`, is a beginning of the second.
+/// Returns true if `proof` shows that the first tree, of size and root `old`, is a beginning of the second.
 #[must_use]
 pub fn extends(old: (u64, &Hash), new: (u64, &Hash), proof: &[Hash]) -> bool {
     let ((old_size, old_root), (new_size, new_root)) = (old, new);

@@ -71,14 +71,14 @@ use self::queue::{Batch, Queue};
 use self::store::Store;
 use self::writer::{Opening, Writer, leave_gap};
 
-/// How long a writer waits for the lock before it gives up, and with it the request.
+/// Time for which a writer waits for the lock before it gives up, and with it the request.
 pub const LOCK_WAIT: Duration = Duration::from_secs(1);
 
 /// Size at which a segment ends, in bytes. Small enough to copy and to check one alone, large enough that
 /// a year of a busy machine is a few dozen files.
 pub const DEFAULT_SEGMENT_BYTES: u64 = 64 << 20;
 
-/// How a log is opened.
+/// Options for opening a log.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Options {
@@ -88,15 +88,15 @@ pub struct Options {
     pub segment_bytes: u64,
     /// Name of a new log in its checkpoints: no white space, no `+`. Random if `None`.
     pub origin: Option<String>,
-    /// Whether a new log signs. One that exists goes on as it began.
+    /// True if a new log signs. One that exists goes on as it began.
     pub sign: bool,
-    /// How long to wait for the lock.
+    /// Time to wait for the lock.
     pub lock_wait: Duration,
     /// Who holds the key, if it does not lie beside the log. A log with another key hands over to it.
     pub holder: Option<Arc<dyn KeyHolder>>,
     /// Who held the key before: they sign that they hand over.
     pub earlier_holders: Vec<Arc<dyn KeyHolder>>,
-    /// How long a holder is given to sign.
+    /// Time that a holder has to sign.
     pub sign_wait: Duration,
 }
 
@@ -145,7 +145,7 @@ pub struct Log {
 impl Log {
     /// Opens the log in `store`, or makes it. `follower` has seen nothing yet.
     ///
-    /// What an earlier crash left is accounted for here.
+    /// The remains of an earlier crash are accounted for here.
     ///
     /// # Errors
     /// The store cannot be used, somebody holds the lock, or the log is damaged: shorter than its checkpoint, or with

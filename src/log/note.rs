@@ -23,13 +23,13 @@ const MAX_SIGNATURES: usize = 100;
 /// The byte that stands for Ed25519 before a key.
 const ED25519: u8 = 1;
 
-/// What is signed: how many entries there are, and the root of the tree over them.
+/// A checkpoint: the number of entries, and the root of the tree over them.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Checkpoint {
     /// Which ledger.
     pub origin: String,
-    /// How many entries it covers.
+    /// Number of entries that it covers.
     pub size: u64,
     /// The root of the tree over them.
     pub root: Hash,
@@ -156,7 +156,7 @@ impl Verifier {
         &self.name
     }
 
-    /// Whether this key made `signature` over `text`.
+    /// Returns true if this key made `signature` over `text`.
     #[must_use]
     pub fn signed(&self, text: &str, signature: &[u8; 64]) -> bool {
         let signature = Signature::from_bytes(signature);

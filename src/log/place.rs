@@ -1,4 +1,4 @@
-//! What the place of a ledger is worth: its filesystem, and who can read its key.
+//! Trust in the place of a ledger: its filesystem, and who can read its key.
 //!
 //! A directory goes in, what was found comes out; nothing is changed, and a ledger that is not there yet is
 //! looked at through the directory that it would be made in.
@@ -13,11 +13,11 @@ use serde::Serialize;
 
 use super::store::unsafe_filesystem;
 
-/// What was found about a ledger's directory.
+/// Facts about a ledger's directory.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct Place {
-    /// Whether there is a ledger.
+    /// True if there is a ledger.
     pub exists: bool,
     /// The filesystem of the directory, or of the nearest one above that exists.
     pub filesystem: Filesystem,
@@ -25,7 +25,7 @@ pub struct Place {
     pub key: Option<KeyFile>,
     /// Others than the owner may write in the directory: they could exchange any file in it.
     pub others_may_write: bool,
-    /// Whether this process may write in it.
+    /// True if this process may write in it.
     pub writable: bool,
 }
 
@@ -35,9 +35,9 @@ pub struct Place {
 pub struct Filesystem {
     /// Its name, or its number in hex where this program knows no name.
     pub name: String,
-    /// Whether a ledger is refused there: locks and durability may not be what they seem.
+    /// True if a ledger is refused there: locks and durability may not be what they seem.
     pub refused: bool,
-    /// Whether what it holds is gone when the machine stops.
+    /// True if its contents are gone when the machine stops.
     pub volatile: bool,
 }
 
@@ -49,7 +49,7 @@ pub struct KeyFile {
     pub owner: u32,
     /// Permission bits.
     pub mode: u32,
-    /// Whether this process can read it.
+    /// True if this process can read it.
     pub readable: bool,
 }
 

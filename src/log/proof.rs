@@ -21,7 +21,7 @@ use super::tiles::{Tiler, Tiles};
 /// The first line of every proof.
 const HEADER: &str = "c2sp.org/tlog-proof@v1";
 
-/// What a proof shows, if it holds.
+/// Facts that a proof shows, if it holds.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Proven {
@@ -51,7 +51,7 @@ pub enum ProofError {
     NotCovered {
         /// The entry.
         index: u64,
-        /// How many are covered.
+        /// Number of entries that are covered.
         size: u64,
     },
     /// The ledger has no such entry.
@@ -149,7 +149,7 @@ fn checked(
     Ok(proof.filter(|proof| merkle::includes(&leaf, index, size, root, proof)))
 }
 
-/// The same without tiles, in one pass over the entries and in the memory of a few hashes.
+/// A proof without tiles, in one pass over the entries and in the memory of a few hashes.
 fn proof_from_entries(
     dir: &Path,
     index: u64,

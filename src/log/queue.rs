@@ -11,7 +11,7 @@ use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use super::line::Prepared;
 use super::{LogError, lock};
 
-/// What lines are written for.
+/// Purpose of writing lines.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Purpose {

@@ -70,7 +70,7 @@ pub struct Shown {
     pub line: u64,
     /// Offset in the file, in bytes.
     pub byte: u64,
-    /// What stands there.
+    /// The entry there.
     pub entry: Result<Entry, Malformed>,
 }
 
@@ -82,7 +82,7 @@ pub struct Entry {
     pub seq: u64,
     /// When it was written: RFC 3339, microseconds, UTC.
     pub ts: String,
-    /// What it is about.
+    /// Its kind.
     pub kind: Kind,
     /// The run it belongs to.
     pub run: Option<RunId>,
@@ -243,7 +243,7 @@ pub(crate) fn raw_lines(
     })))
 }
 
-/// What a filter has chosen so far: the decision of a run decides about its other entries.
+/// Choices of a filter so far: the decision of a run decides about its other entries.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Chosen {
     filter: Filter,
@@ -289,10 +289,10 @@ fn says(line: &Line<'_>, field: &str, wanted: Option<&str>) -> bool {
 #[derive(Debug)]
 struct Lines {
     segment: SnapSegment,
-    /// How much of the file has been read.
+    /// Number of bytes of the file that have been read.
     at: u64,
     block: Vec<u8>,
-    /// How much of the block has been given out.
+    /// Number of bytes of the block that have been given out.
     used: usize,
     number: u64,
 }

@@ -35,7 +35,7 @@ pub(super) struct SegmentBody {
     pub(super) root: String,
 }
 
-/// How a file ended.
+/// End of a file.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Ended {
     pub(super) segment: String,
@@ -63,7 +63,7 @@ impl Ended {
 /// of a terabyte of nothing must not keep everybody busy with reading it.
 pub(super) const MAX_TORN_BYTES: u64 = 128 << 20;
 
-/// What a crash left at the end of a file.
+/// Bytes that a crash left at the end of a file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Torn {
     pub(super) bytes: u64,

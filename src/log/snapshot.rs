@@ -1,4 +1,4 @@
-//! What a ledger's directory holds at one moment, for those who only read it.
+//! Contents of a ledger's directory at one moment, for those who only read it.
 //!
 //! The files are opened and their lengths taken while no writer is between two bytes; what is written
 //! afterwards does not belong to the snapshot. Where whole lines end in each file is found here, too.
@@ -17,7 +17,7 @@ use super::merkle::Hash;
 use super::segment::{Ended, MAX_TORN_BYTES, SegmentBody};
 use super::store::{ReadSegment, Reading, SideFile, read_full, segment_name};
 
-/// What the directory held at one moment.
+/// Contents of the directory at one moment.
 #[derive(Debug)]
 pub(super) struct Snapshot {
     pub(super) segments: Vec<SnapSegment>,
@@ -56,12 +56,12 @@ pub(super) struct SnapSegment {
 }
 
 impl Snapshot {
-    /// What is in the directory now; `None` if there is no ledger.
+    /// Contents of the directory now; `None` if there is no ledger.
     pub(super) fn of(dir: &Path) -> io::Result<Option<Snapshot>> {
         Snapshot::since(dir, 0)
     }
 
-    /// The same without the files before number `first`: who follows a ledger has seen them.
+    /// Contents without the files before number `first`: who follows a ledger has seen them.
     pub(super) fn since(dir: &Path, first: u64) -> io::Result<Option<Snapshot>> {
         let Some(reading) = Reading::open(dir)? else {
             return Ok(None);

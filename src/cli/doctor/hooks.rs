@@ -27,7 +27,7 @@ pub(super) struct Hook {
     agent: &'static Agent,
     file: PathBuf,
     problems: Vec<String>,
-    /// What was tried, and how it went.
+    /// Calls that were tried, and their results.
     tried: Vec<String>,
 }
 
@@ -254,7 +254,7 @@ impl Hook {
     }
 }
 
-/// What no look at a machine can tell.
+/// Facts that no look at a machine can tell.
 pub(super) fn not_known(hooks: &[Hook]) -> Vec<&'static str> {
     let mut lines = vec![
         "not known: if an agent that runs now has read these settings since they changed, and if it calls hooks at all",

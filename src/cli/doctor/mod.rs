@@ -162,7 +162,7 @@ fn advice(trials: &[Trial], best: Option<Level>) -> Vec<&'static str> {
     lines
 }
 
-/// What the kernel has.
+/// Features of the kernel.
 struct Kernel {
     openat2: bool,
     landlock_abi: Option<u32>,

@@ -11,7 +11,7 @@ use crate::governor::{LoadedPolicy, user_id};
 use crate::log::place::{self, KeyFile, Place};
 use crate::resolve::is_tracked;
 
-/// What was found.
+/// Facts about the record.
 pub(super) struct Record {
     path: Option<PathBuf>,
     /// The option, policy key or variable that names the place.

@@ -16,7 +16,7 @@ use crate::record::ocsf::Converter;
 use crate::record::summary;
 use crate::text::{escaped_json, one_line};
 
-/// How an entry is written.
+/// Form in which an entry is written.
 pub(super) enum Form {
     /// For people.
     Human,

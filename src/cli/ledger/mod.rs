@@ -127,7 +127,7 @@ fn missing(directory: &Path) -> Failure {
 /// Most directories that are named to somebody who named a wrong one.
 const MOST_HINTS: usize = 5;
 
-/// What is there instead of a ledger, and where one is.
+/// Description of what is there instead of a ledger, and where one is.
 fn why_missing(directory: &Path) -> String {
     let is_ledger = |path: &Path| path.join("segments").is_dir();
     match std::fs::metadata(directory) {

@@ -28,7 +28,7 @@ pub(super) struct Select {
 }
 
 impl Select {
-    /// What the flags choose; `--actor` chooses too.
+    /// Filter that the flags choose; `--actor` chooses too.
     pub(super) fn filter(&self, global: &Global) -> Result<Filter, Failure> {
         let filter = Filter {
             run: self.run,

@@ -50,7 +50,7 @@ enum LineFormat {
     Ocsf,
 }
 
-/// How long to wait at most: a look now and then, in case the kernel forgot to say something.
+/// Longest wait: a look now and then, in case the kernel forgot to say something.
 const LONGEST_WAIT: Duration = Duration::from_secs(60);
 
 pub(super) fn main(args: &TailArgs, directory: &Path, global: &Global) -> Result<Exit, Failure> {

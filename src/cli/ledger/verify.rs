@@ -157,7 +157,7 @@ fn too_little(args: &Verify, report: &Report) -> String {
     )
 }
 
-/// How far a long verification is, on a terminal.
+/// Progress of a long verification, on a terminal.
 #[derive(Default)]
 struct Progress {
     percent: u64,

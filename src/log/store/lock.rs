@@ -63,10 +63,10 @@ impl LockState {
     }
 }
 
-/// How often a writer that waits for the lock looks whether others get on.
+/// Interval at which a writer that waits for the lock looks whether others get on.
 const LOOK_AGAIN: Duration = Duration::from_millis(5);
 
-/// How many times longer than its bound a writer waits for the lock while others visibly get on: on a
+/// Factor by which a writer exceeds its bound on waiting for the lock while others visibly get on: on a
 /// crowded machine the line is long, and whoever stands in it must not be turned away.
 pub const PATIENCE: u32 = 10;
 
@@ -222,8 +222,8 @@ impl FileStore {
         Ok(false)
     }
 
-    /// Whether the file called `lock` is still the one that is locked: two writers with two lock files
-    /// would both believe that they are alone.
+    /// Returns true if the file called `lock` is still the one that is locked: two writers with two lock
+    /// files would both believe that they are alone.
     fn lock_stands(&self, lock: &LockFile) -> bool {
         rustix::fs::statat(&self.root, "lock", AtFlags::SYMLINK_NOFOLLOW)
             .is_ok_and(|stat| identity(&stat) == lock.identity)

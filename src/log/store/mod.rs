@@ -46,7 +46,7 @@ pub enum SideFile {
     Signer,
     /// When a holder of the key did not sign, in seconds since 1970: others leave it alone for a while.
     Unanswered,
-    /// What a writer could not record; the next one does.
+    /// Entries that a writer could not record; the next one records that.
     Gap,
     /// Space that is given back when the disk is full and a run ends.
     Ballast,
@@ -520,8 +520,8 @@ pub(super) fn read_full(file: &impl ReadAt, offset: u64, buffer: &mut [u8]) -> i
     Ok(done)
 }
 
-/// How much of a side file is read. A state of a million open runs is smaller than this, and a note or a key much
-/// smaller.
+/// Number of bytes that are read of a side file. A state of a million open runs is smaller than this, and a
+/// note or a key much smaller.
 fn most_bytes(file: SideFile) -> u64 {
     match file {
         SideFile::State | SideFile::Gap | SideFile::Ballast => 64 << 20,

@@ -39,7 +39,7 @@ pub(crate) struct Reading {
 pub(in super::super) struct ReadSegment {
     pub(in super::super) file: SegmentFile,
     pub(in super::super) bytes: u64,
-    /// What is odd about the file though it can be read.
+    /// Oddity of the file though it can be read.
     pub(in super::super) odd: Option<&'static str>,
     pub(in super::super) stamp: FileStamp,
 }
@@ -243,7 +243,7 @@ impl Reading {
         Ok(names.into_iter().collect())
     }
 
-    /// Whether a side file is there, readable or not.
+    /// Returns true if a side file is there, readable or not.
     pub(in super::super) fn has(&self, file: SideFile) -> bool {
         rustix::fs::statat(&self.root, file.name(), AtFlags::SYMLINK_NOFOLLOW).is_ok()
     }

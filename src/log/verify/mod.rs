@@ -27,7 +27,7 @@ use super::segment::{MAX_TORN_BYTES, Torn};
 use super::snapshot::{SnapSegment, Snapshot};
 use super::store::read_full;
 
-/// What to hold a ledger against.
+/// Facts to compare a ledger with.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct VerifyOptions {
@@ -40,19 +40,20 @@ pub struct VerifyOptions {
     pub whole: bool,
     /// A key that one of the ledger's checkpoints has to be signed by: written down when the ledger was made.
     pub key: Option<Verifier>,
-    /// Whether [`Report::resume`] is asked for. It names every run that was allowed and not started, so it is not
-    /// made for nothing.
+    /// True if [`Report::resume`] is wanted. It names every run that was allowed and not started, so it is
+    /// not made for nothing.
     pub resumable: bool,
 }
 
-/// What verification concludes. Never a bare "valid".
+/// Conclusion of a verification. Never a bare "valid".
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
 #[non_exhaustive]
 pub enum Verdict {
     /// Consistent with a checkpoint that was kept elsewhere.
     Anchored,
-    /// What was read continues what an earlier verification found; the entries before it were not read.
+    /// The entries that were read continue those of an earlier verification; the entries before were not
+    /// read.
     Continued,
     /// The signature of the last checkpoint holds.
     Signed,
@@ -90,7 +91,7 @@ impl Verdict {
         }
     }
 
-    /// Whether nothing was found to be wrong: the program exits with 0.
+    /// Returns true if nothing was found to be wrong: the program exits with 0.
     #[must_use]
     pub fn is_intact(self) -> bool {
         match self {
@@ -119,23 +120,24 @@ pub struct Report {
     pub entries: u64,
     /// Lines at the end that no checkpoint covers: these could be cut or changed without a trace.
     pub unsigned_tail: u64,
-    /// What is wrong, in the order of the ledger; at most 100.
+    /// Problems, in the order of the ledger; at most 100.
     pub problems: Vec<Problem>,
-    /// What the verdict does not prove, one sentence each.
+    /// Limits of the verdict, one sentence each.
     pub not_proven: Vec<String>,
-    /// What is odd and proves nothing, one sentence each.
+    /// Oddities that prove nothing, one sentence each.
     pub warnings: Vec<String>,
     /// The name of the ledger in its checkpoints.
     pub origin: Option<String>,
     /// Root of the tree over all entries, in hex.
     pub root: String,
-    /// How many entries checkpoints of the ledger cover.
+    /// Number of entries that checkpoints of the ledger cover.
     pub signed: u64,
-    /// How many entries a checkpoint that was kept elsewhere covers.
+    /// Number of entries that a checkpoint which was kept elsewhere covers.
     pub anchored: u64,
-    /// How many entries, among those that no anchor covers, a writer found without knowing who wrote them.
+    /// Number of entries, among those that no anchor covers, that a writer found without knowing who wrote
+    /// them.
     pub adopted: u64,
-    /// How many entries at the beginning were not read, because an earlier verification had read them.
+    /// Number of entries at the beginning that were not read, because an earlier verification had read them.
     pub unread: u64,
     /// Ends of files that a crash tore.
     pub torn: Vec<TornEnd>,
@@ -172,7 +174,7 @@ impl Report {
 /// twice as many as a writer lets come together, and a group of them may go along.
 pub const MAX_TAIL: u64 = 512;
 
-/// What somebody may require of a ledger.
+/// Requirement on a ledger.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Grade {
@@ -192,7 +194,7 @@ pub struct Problem {
     pub line: u64,
     /// Offset in the file, in bytes.
     pub byte: u64,
-    /// What is wrong.
+    /// Description of the problem.
     pub what: String,
 }
 
@@ -204,9 +206,9 @@ pub struct TornEnd {
     pub segment: String,
     /// Where it begins, in bytes.
     pub byte: u64,
-    /// How many bytes.
+    /// Number of bytes.
     pub bytes: u64,
-    /// Whether the next segment says so; if not, no writer has come by since.
+    /// True if the next segment says so; if not, no writer has come by since.
     pub accounted: bool,
 }
 
@@ -225,12 +227,12 @@ pub enum VerifyError {
     Anchor(note::NoteError),
 }
 
-/// What the lines have to say together, apart from the chain.
+/// Rules that the lines have to keep together, apart from the chain.
 ///
 /// `read` is called for each line in any order and by several threads, `see` for each line that could be read in the
 /// order of the log.
 pub trait Audit: Default + fmt::Debug {
-    /// What `see` needs of a line.
+    /// The part of a line that `see` needs.
     type Says: Send + fmt::Debug;
 
     /// Reads a line by itself.
@@ -242,16 +244,16 @@ pub trait Audit: Default + fmt::Debug {
     /// The state, to go on from another time.
     fn save(&self) -> Map<String, Value>;
 
-    /// What `save` returned, read again; none if it is not whole.
+    /// Reads the result of `save` again; none if it is not whole.
     fn load(saved: &Map<String, Value>) -> Option<Self>;
 
-    /// How many things were begun and have not ended.
+    /// Number of things that were begun and have not ended.
     fn unfinished(&self) -> u64;
 
-    /// What is odd and proves nothing, one sentence each.
+    /// Oddities that prove nothing, one sentence each.
     fn warnings(&self) -> Vec<String>;
 
-    /// What is not proven, one sentence each.
+    /// Limits of the verdict, one sentence each.
     fn not_proven(&self) -> Vec<String>;
 }
 

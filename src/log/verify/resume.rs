@@ -19,7 +19,7 @@ use super::TornEnd;
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Resume {
     pub(super) v: u32,
-    /// How many entries were verified, and the root of the tree over them.
+    /// Number of entries that were verified, and the root of the tree over them.
     pub(super) entries: u64,
     pub(super) root: String,
     /// The chain at the beginning of the file to go on in.
@@ -36,12 +36,12 @@ pub struct Resume {
     pub(super) known: Vec<(u64, String)>,
     /// Time of the last line.
     pub(super) last_ts: String,
-    /// What the audit saved.
+    /// State that the audit saved.
     #[serde(flatten)]
     pub(super) audit: Map<String, Value>,
 }
 
-/// What version 1 kept, as far as it still counts: everything is read again and held to it.
+/// State of version 1, as far as it still counts: everything is read again and compared with it.
 #[derive(Deserialize)]
 struct Before {
     v: u32,
@@ -77,7 +77,7 @@ impl Resume {
         serde_json::to_string(self).unwrap_or_default()
     }
 
-    /// How many entries were verified.
+    /// Number of entries that were verified.
     #[must_use]
     pub fn entries(&self) -> u64 {
         self.entries

@@ -40,9 +40,9 @@ pub(super) struct Scanned<S> {
     /// Offset in the segment, in bytes.
     pub(super) at: u64,
     pub(super) bytes: u64,
-    /// What the next line has to name.
+    /// The hash that the next line has to name.
     pub(super) hash: Hash,
-    /// What goes into the tree.
+    /// The leaf for the tree.
     pub(super) leaf: Hash,
     pub(super) read: Result<(Seen, S), Unread>,
 }
@@ -65,7 +65,7 @@ pub struct Seen {
     pub ts: [u8; 27],
     /// Digest of the name of the machine's start.
     pub boot: Hash,
-    /// What it is about.
+    /// Its kind.
     pub kind: Kind,
     /// The run it belongs to.
     pub run: Option<RunId>,
@@ -74,7 +74,7 @@ pub struct Seen {
 }
 
 impl Seen {
-    /// What of it the chain reads.
+    /// The part that the chain reads.
     pub(super) fn part(&self) -> Part<'_> {
         match &self.own {
             Some(line) if self.kind == Kind::Segment => Part::Segment(line),
@@ -244,7 +244,7 @@ fn end_of_line(file: &SegmentFile, from: u64, to: u64) -> io::Result<u64> {
     Ok(at.min(to))
 }
 
-/// What is kept from line to line, so that most lines need no memory of their own.
+/// Memory that is kept from line to line, so that most lines need none of their own.
 #[derive(Default)]
 struct Scanner {
     decoder: Decoder,

@@ -1,6 +1,6 @@
 //! The one in this process who writes: appends a group's lines under the lock, syncs them, signs them.
 //!
-//! What a run needs to be recorded to its end is kept free on the disk from the moment it starts.
+//! The space that a run needs to be recorded to its end is kept free on the disk from the moment it starts.
 
 #![forbid(unsafe_code)]
 
@@ -79,7 +79,7 @@ pub(super) struct Writer {
     /// This process has written lines that no checkpoint of it covers.
     unsigned: bool,
     last_checkpoint: Instant,
-    /// How many checkpoints this process has written.
+    /// Number of checkpoints that this process has written.
     checkpoints: u32,
 }
 
@@ -235,7 +235,8 @@ impl Writer {
         Ok(true)
     }
 
-    /// What the next writer says first: what was lost, what could not be recorded, and what the follower has to say.
+    /// First lines of the next writer: what was lost, what could not be recorded, and what the follower has
+    /// to say.
     fn opening(&self, gap: Option<Vec<u8>>, missing: &[String]) -> Vec<Draft> {
         let mut drafts = self.head.follower.opening(&*self.store);
         if !missing.is_empty() {
@@ -501,7 +502,7 @@ impl Writer {
         Ok(lines.finish())
     }
 
-    /// Whether the last line is no checkpoint of all lines before it.
+    /// Returns true if the last line is no checkpoint of all lines before it.
     fn lacks_checkpoint(&self) -> bool {
         self.head.seq().saturating_sub(self.head.chain.signed) > 1
     }
@@ -687,7 +688,7 @@ impl Writer {
     }
 }
 
-/// What of a group was written.
+/// Part of a group that was written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Wrote {
     Nothing,

@@ -53,8 +53,8 @@ impl Writer {
         Ok(true)
     }
 
-    /// The same, but a holder that does not sign that it hands over keeps nobody from writing: the ledger
-    /// goes on with its key, and the next one who opens it asks again.
+    /// Like `settle_key`, but tolerates a holder that does not sign the handover: the ledger keeps its key,
+    /// and whoever opens it next asks again.
     pub(in super::super) fn settle_key_or_wait(&mut self) -> Result<bool, LogError> {
         let settled = self.settle_key();
         let can_wait = self.held && self.head.chain.handover.is_none();
@@ -108,7 +108,7 @@ impl Writer {
         }
     }
 
-    /// Whether the key is one that nobody here can ask for.
+    /// The error that the key is one that nobody here can ask for.
     fn cannot_sign(&self) -> LogError {
         match self.named() {
             Some(_) => LogError::NotSigned {
@@ -118,7 +118,7 @@ impl Writer {
         }
     }
 
-    /// Whether a holder should be asked for a checkpoint now.
+    /// Returns true if a holder should be asked for a checkpoint now.
     pub(in super::super) fn is_due(&self, interval: Duration) -> bool {
         self.unsigned && self.poisoned.is_none() && self.last_checkpoint.elapsed() > interval
     }
@@ -137,7 +137,7 @@ impl Writer {
         }
     }
 
-    /// Whether a holder did not answer some process less than `back_off` ago.
+    /// Returns true if a holder did not answer some process less than `back_off` ago.
     pub(in super::super) fn is_unanswered_since(&self, back_off: Duration) -> bool {
         let then = self.store.read(SideFile::Unanswered).ok().flatten();
         let then = then.and_then(|text| std::str::from_utf8(&text).ok()?.parse::<i64>().ok());
@@ -146,7 +146,8 @@ impl Writer {
         passed.is_some_and(|passed| (0..most).contains(&passed))
     }
 
-    /// What a holder is to sign next: everything, unless that is done; up to date with other processes.
+    /// The checkpoint that a holder is to sign next: over everything, unless that is done; up to date with
+    /// other processes.
     pub(in super::super) fn next_to_sign(&mut self) -> Result<Option<Checkpoint>, LogError> {
         if !self.unsigned || self.poisoned.is_some() {
             return Ok(None);
@@ -213,7 +214,7 @@ impl Writer {
         Ok(false)
     }
 
-    /// What the file `checkpoint` is to say once everything is signed.
+    /// The text of the file `checkpoint` once everything is signed.
     pub(in super::super) fn end_to_keep(&mut self) -> Checkpoint {
         self.unsigned = false;
         self.end()

@@ -1,4 +1,4 @@
-//! What verification concludes from all that was found: the verdict, and what it does not prove.
+//! Conclusion of a verification from all that was found: the verdict, and its limits.
 
 #![forbid(unsafe_code)]
 
@@ -66,7 +66,7 @@ impl<A: Audit> Checker<A> {
         }
     }
 
-    /// How many entries that no anchor covers were adopted.
+    /// Number of entries that no anchor covers and that were adopted.
     fn adopted_entries(&self) -> u64 {
         let ranges = self.adopted.iter();
         let counts = ranges.map(|(from, to)| {

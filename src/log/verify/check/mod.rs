@@ -73,7 +73,7 @@ struct ZerosAt {
     told: bool,
 }
 
-/// What is known of the chain at the last line.
+/// State of the chain at the last line.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 enum Link {
     /// It fits the line before it.
@@ -111,7 +111,7 @@ pub(super) struct Checker<A> {
     agrees: bool,
     /// Entries that a writer went on behind without knowing who wrote them: from, to.
     adopted: Vec<(u64, u64)>,
-    /// What writers found missing beside the segments.
+    /// Files that writers found missing beside the segments.
     missing: Vec<String>,
     marks: BTreeMap<u64, Option<Hash>>,
     /// Roots that an earlier verification compared with checkpoints.
@@ -497,8 +497,8 @@ impl<A: Audit> Checker<A> {
         pinned.is_some_and(|key| note::open(note, std::slice::from_ref(key)).is_ok())
     }
 
-    /// Whether `line`, which a later segment calls torn, is the whole entry that comes next: a writer who
-    /// finds such a line goes on behind it.
+    /// Returns true if `line`, which a later segment calls torn, is the whole entry that comes next: a writer
+    /// who finds such a line goes on behind it.
     pub(super) fn comes_next(&self, line: &Line<'_>) -> bool {
         line.seq == self.next_seq && line.prev == self.chain.prev
     }
@@ -598,7 +598,8 @@ impl<A: Audit> Checker<A> {
         }
     }
 
-    /// What a writer found before it went on. An attacker can write such a line as well, and only make things worse.
+    /// A fault that a writer found before it went on. An attacker can write such a line as well, and only
+    /// make things worse.
     fn gap(&mut self, line: &str) {
         #[derive(serde::Deserialize)]
         struct Range {
