@@ -273,6 +273,12 @@ pub(super) fn print_grants(decision: &Decision, spent: bool) {
             refused.why
         );
     }
+    if decision.more_refused_grants() > 0 {
+        answer!(
+            "  {} older grants do not count either: `lictor approvals` lists them",
+            decision.more_refused_grants()
+        );
+    }
 }
 
 /// Says when a decision that should be on record is not.

@@ -398,6 +398,12 @@ fn tell(ran: &Ran, governor: &Governor) {
                 refused.why
             );
         }
+        if ran.decision.more_refused_grants() > 0 {
+            message!(
+                "  {} older grants do not count either: `lictor approvals` lists them",
+                ran.decision.more_refused_grants()
+            );
+        }
         for line in granted::question(&ran.decision, governor) {
             message!("  {line}");
         }

@@ -65,6 +65,10 @@ impl Decision {
             if !self.refused_grants.is_empty() {
                 fields.insert("refused_grants".to_owned(), json!(self.refused_grants));
             }
+            if self.more_refused_grants > 0 {
+                let more = json!(self.more_refused_grants);
+                fields.insert("more_refused_grants".to_owned(), more);
+            }
             if !widens.is_empty() && self.effect == Effect::Allow {
                 fields.insert("widens".to_owned(), json!(widens));
             }

@@ -210,6 +210,7 @@ pub struct Decision {
     approvals: Vec<ApprovalNeeded>,
     grants: Vec<GrantUse>,
     refused_grants: Vec<RefusedGrant>,
+    more_refused_grants: usize,
     exact: Option<Exact>,
     policy: PolicyRef,
     disk: Disk,
@@ -537,6 +538,7 @@ impl Decision {
             approvals: Vec::new(),
             grants: Vec::new(),
             refused_grants: Vec::new(),
+            more_refused_grants: 0,
             exact: None,
             policy: PolicyRef {
                 name: policy.name().to_owned(),
@@ -767,10 +769,17 @@ impl Decision {
         &self.grants
     }
 
-    /// Grants that look as if they were for this request, and why they do not count.
+    /// Grants that look as if they were for this request, and why they do not count: the newest
+    /// [`MOST_REFUSED_GRANTS`](grant::MOST_REFUSED_GRANTS).
     #[must_use]
     pub fn refused_grants(&self) -> &[RefusedGrant] {
         &self.refused_grants
+    }
+
+    /// Number of grants that [`refused_grants`](Decision::refused_grants) leaves out.
+    #[must_use]
+    pub fn more_refused_grants(&self) -> usize {
+        self.more_refused_grants
     }
 
     /// The request without its spelling; none if it could not be understood.

@@ -174,7 +174,7 @@ impl Governor {
         let now = context.now().unwrap_or_else(Timestamp::now);
         let here = self.here().ok();
         let Some(asking) = Asking::new(self.policy(), here.as_ref(), decision, now) else {
-            return (candidates, refused);
+            return (candidates, Vec::new());
         };
         let mut digests = self.digests();
         for grant in self.known_grants().unwrap_or_default() {
@@ -206,8 +206,14 @@ impl Governor {
                 },
             };
             let grant = grant.id;
-            refused.push((entry.terms.approval, RefusedGrant { grant, why }));
+            let terms = entry.terms;
+            refused.push((terms.made, terms.approval, RefusedGrant { grant, why }));
         }
+        refused.sort_by(|(a, ..), (b, ..)| a.cmp(b));
+        let refused = refused
+            .into_iter()
+            .map(|(_, approval, refused)| (approval, refused))
+            .collect();
         // What is narrowest first, and of those what is over soonest.
         candidates.sort_by(|a, b| {
             let key = |of: &Candidate| {

@@ -449,6 +449,27 @@ fn time_uses_and_revocation_end_a_grant() {
 }
 
 #[test]
+fn of_many_grants_that_do_not_count_the_newest_are_named_and_the_others_counted() {
+    let place = unsigned();
+    let grants: Vec<String> = (0..8).map(|_| approve(&place, &[], &SHOW)).collect();
+    for grant in &grants {
+        lictor(&place, &["revoke", grant, "--why", "plan changed"]).ends_with_code(0);
+    }
+    let ask = run(&place, &SHOW, 126);
+    let named = |grant: &String| {
+        ask.stderr
+            .contains(&format!("grant `{grant}` does not count"))
+    };
+    let shown: Vec<bool> = grants.iter().map(named).collect();
+    assert_eq!(shown, [false, false, false, true, true, true, true, true]);
+    assert!(ask.stderr.contains("3 older grants"), "{ask:?}");
+    let words = [&["--json", "check", "--"][..], &SHOW].concat();
+    let check = lictor(&place, &words).ends_with_code(3).json();
+    assert_eq!(check["refused_grants"].as_array().unwrap().len(), 5);
+    assert_eq!(check["more_refused_grants"], 3);
+}
+
+#[test]
 fn the_policy_bounds_what_can_be_granted() {
     let place = unsigned();
     #[track_caller]

@@ -28,6 +28,9 @@ pub const MAX_WHY_BYTES: usize = 1000;
 /// Maximum time by which the clock of a grant's author may be ahead, in seconds.
 pub const CLOCK_AHEAD_SECONDS: i64 = 300;
 
+/// Number of grants that do not count which a decision names: the newest.
+pub const MOST_REFUSED_GRANTS: usize = 5;
+
 /// Text of a grant, as values.
 ///
 /// ```
@@ -579,7 +582,7 @@ fn time(text: &str) -> Option<Timestamp> {
 }
 
 impl Decision {
-    /// Adds the grants that it needed and those that did not count.
+    /// Adds the grants that it needed and those that did not count, the oldest first.
     #[must_use]
     #[cfg_attr(
         not(feature = "run"),
@@ -588,12 +591,13 @@ impl Decision {
     pub(crate) fn with_grants(
         mut self,
         used: Vec<GrantUse>,
-        refused: Vec<RefusedGrant>,
+        mut refused: Vec<RefusedGrant>,
     ) -> Decision {
         if self.effect == Effect::Allow {
             self.grants = used;
         } else if self.effect == Effect::Ask {
-            self.refused_grants = refused;
+            self.more_refused_grants = refused.len().saturating_sub(MOST_REFUSED_GRANTS);
+            self.refused_grants = refused.split_off(self.more_refused_grants);
         }
         self
     }
