@@ -769,19 +769,6 @@ impl Decision {
         &self.grants
     }
 
-    /// Grants that look as if they were for this request, and why they do not count: the newest
-    /// [`MOST_REFUSED_GRANTS`](grant::MOST_REFUSED_GRANTS).
-    #[must_use]
-    pub fn refused_grants(&self) -> &[RefusedGrant] {
-        &self.refused_grants
-    }
-
-    /// Number of grants that [`refused_grants`](Decision::refused_grants) leaves out.
-    #[must_use]
-    pub fn more_refused_grants(&self) -> usize {
-        self.more_refused_grants
-    }
-
     /// The request without its spelling; none if it could not be understood.
     #[must_use]
     pub fn exact(&self) -> Option<&Exact> {

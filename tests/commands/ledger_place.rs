@@ -133,7 +133,7 @@ fn a_disk_without_space_is_told_with_what_is_needed_and_where() {
     let text = String::from_utf8(output.stderr).unwrap();
     if output.status.code() != Some(126) || !text.contains("LEDGER") {
         assert!(!text.contains("LEDGER"), "{text}");
-        return need::lacks("pid-namespace", text);
+        return need::lacks("mounts", text);
     }
     for part in [
         "LEDGER_NO_SPACE",

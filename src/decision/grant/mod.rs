@@ -582,6 +582,19 @@ fn time(text: &str) -> Option<Timestamp> {
 }
 
 impl Decision {
+    /// Grants that look as if they were for this request, and why they do not count: the newest
+    /// [`MOST_REFUSED_GRANTS`].
+    #[must_use]
+    pub fn refused_grants(&self) -> &[RefusedGrant] {
+        &self.refused_grants
+    }
+
+    /// Number of grants that [`refused_grants`](Decision::refused_grants) leaves out.
+    #[must_use]
+    pub fn more_refused_grants(&self) -> usize {
+        self.more_refused_grants
+    }
+
     /// Adds the grants that it needed and those that did not count, the oldest first.
     #[must_use]
     #[cfg_attr(
