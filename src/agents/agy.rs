@@ -21,6 +21,7 @@ pub(super) const AGENT: Agent = Agent {
     read,
     answer,
     knows_directory: true,
+    background: None,
     setup: SETUP,
 };
 
@@ -124,7 +125,7 @@ fn answer(_event: &str, answer: &Answer<'_>) -> Option<Json> {
         Answer::Deny(reason) => Some(json!({"decision": "deny", "reason": reason})),
         Answer::Ask(reason) => Some(json!({"decision": "force_ask", "reason": reason})),
         Answer::Approve | Answer::Pass => Some(json!({"decision": "allow"})),
-        Answer::Rewrite(_) => None,
+        Answer::Rewrite(..) => None,
     }
 }
 

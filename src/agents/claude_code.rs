@@ -23,6 +23,7 @@ pub(super) const AGENT: Agent = Agent {
     read,
     answer,
     knows_directory: true,
+    background: Some("run_in_background"),
     setup: SETUP,
 };
 
@@ -190,8 +191,16 @@ pub(super) fn answer(event: &str, answer: &Answer<'_>) -> Option<Json> {
         (_, Answer::Approve) => Some(json!({
             "hookSpecificOutput": {"hookEventName": "PreToolUse", "permissionDecision": "allow"},
         })),
-        ("PreToolUse", Answer::Rewrite(input)) => Some(decision("allow", "updatedInput", input)),
-        (_, Answer::Rewrite(_) | Answer::Pass) => None,
+        ("PreToolUse", Answer::Rewrite(input, note)) => {
+            let mut json = decision("allow", "updatedInput", input);
+            if let (Some(note), Some(output)) = (note, json.get_mut("hookSpecificOutput"))
+                && let Json::Object(fields) = output
+            {
+                fields.insert("additionalContext".to_owned(), json!(note));
+            }
+            Some(json)
+        }
+        (_, Answer::Rewrite(..) | Answer::Pass) => None,
     }
 }
 

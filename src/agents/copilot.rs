@@ -24,6 +24,7 @@ pub(super) const AGENT: Agent = Agent {
     read,
     answer,
     knows_directory: true,
+    background: None,
     setup: SETUP,
 };
 
@@ -172,7 +173,7 @@ fn answer(_event: &str, answer: &Answer<'_>) -> Option<Json> {
         Answer::Deny(reason) => Some(says("deny", reason)),
         Answer::Ask(reason) => Some(says("ask", reason)),
         Answer::Approve => Some(json!({"permissionDecision": "allow"})),
-        Answer::Rewrite(input) => {
+        Answer::Rewrite(input, _) => {
             Some(json!({"permissionDecision": "allow", "modifiedArgs": input}))
         }
         Answer::Pass => None,

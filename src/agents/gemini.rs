@@ -22,6 +22,7 @@ pub(super) const AGENT: Agent = Agent {
     read,
     answer,
     knows_directory: true,
+    background: Some("is_background"),
     setup: SETUP,
 };
 
@@ -139,7 +140,7 @@ fn answer(_event: &str, answer: &Answer<'_>) -> Option<Json> {
         Answer::Deny(reason) => Some(json!({"decision": "deny", "reason": reason})),
         Answer::Ask(reason) => Some(json!({"decision": "ask", "systemMessage": reason})),
         Answer::Approve => Some(json!({"decision": "allow"})),
-        Answer::Rewrite(input) => Some(json!({
+        Answer::Rewrite(input, _) => Some(json!({
             "decision": "allow",
             "hookSpecificOutput": {"hookEventName": "BeforeTool", "tool_input": input},
         })),

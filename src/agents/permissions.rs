@@ -229,7 +229,7 @@ const TOOLS: &[&str] = &[
 ];
 
 /// Why a rule matches no call, if it does not.
-fn never(rule: &Rule) -> Option<String> {
+pub(crate) fn never(rule: &Rule) -> Option<String> {
     let is_known = TOOLS.contains(&rule.tool.as_str())
         || rule.tool.starts_with("mcp__")
         || rule.tool.starts_with("Cron");
@@ -305,7 +305,7 @@ fn shadows(other: &Rule, rule: &Rule) -> bool {
 }
 
 /// The text that commands of this rule begin with, if that is all that it says.
-fn prefix(about: &str) -> Option<&str> {
+pub(crate) fn prefix(about: &str) -> Option<&str> {
     let prefix = about
         .strip_suffix(":*")
         .or_else(|| about.strip_suffix(" *"))?;

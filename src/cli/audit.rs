@@ -102,12 +102,12 @@ fn usual(directory: &Path) -> Vec<(PathBuf, PathBuf)> {
     local.into_iter().chain(user).collect()
 }
 
-fn settings(text: &str, of: &str) -> Result<Vec<Rule>, String> {
+pub(super) fn settings(text: &str, of: &str) -> Result<Vec<Rule>, String> {
     let agent = Agent::named("claude-code").ok_or("the adapter is missing")?;
     permissions::rules(&agent.setup().read(text)?, of)
 }
 
-fn failed(file: &Path, why: &str) -> Failure {
+pub(super) fn failed(file: &Path, why: &str) -> Failure {
     let shown = file.display().to_string();
     Failure::new(format!("`{}`: {why}", shown.escape_debug()))
 }

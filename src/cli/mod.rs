@@ -21,6 +21,7 @@ mod explain;
 mod generate;
 mod granted;
 mod hook;
+mod import;
 mod inbox;
 mod init;
 mod ledger;
@@ -99,8 +100,9 @@ struct Global {
     /// Answer in JSON
     #[arg(long, global = true)]
     json: bool,
-    /// For a line that somebody else completes: behind this, only `check`, `explain`, `list` and `run`, and no option that
-    /// names a policy, a ledger, an actor, a grant or a file to write. The policy has to be named in front of it
+    /// For a line that somebody else completes: behind this, only `check`, `explain`, `list`, `run`, `start`, and `logs`, `stop`
+    /// and `list-runs` for runs of the same actor, and no option that names a policy, a ledger, an actor, a grant or a file to
+    /// write. The policy has to be named in front of it
     #[arg(long, global = true)]
     sealed: bool,
     /// Colour of messages for people
@@ -160,6 +162,8 @@ enum Command {
     Attack(attack::Attack),
     /// Find what is wrong with an agent's own permission rules: those that never match, and lines that pass them
     Audit(audit::Audit),
+    /// Print a policy that says what an agent's own permission rules say, as far as a policy can
+    Import(import::Import),
     /// Look at the record and check it
     Ledger(ledger::Ledger),
     /// List or print the tool libraries inside this program, or tell how they read a command line
@@ -288,6 +292,7 @@ fn done(cli: Cli) -> Result<Exit, Failure> {
         Command::List(command) => list::main(&command, global),
         Command::Attack(command) => attack::main(&command, global),
         Command::Audit(command) => audit::main(&command, global),
+        Command::Import(command) => import::main(&command, global),
         Command::Ledger(command) => ledger::main(command, global),
         Command::Tools(command) => tools::main(command, global),
         Command::Schema(command) => schema::main(&command),

@@ -11,6 +11,7 @@
 #[expect(dead_code, reason = "other tests use more of it")]
 mod support;
 
+mod background;
 mod everyday;
 mod live;
 mod messages;

@@ -21,6 +21,7 @@ mod doctor_hooks;
 mod exit_codes;
 mod golden;
 mod hostile_text;
+mod import;
 mod init;
 mod init_agent;
 mod ledger_place;
