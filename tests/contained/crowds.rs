@@ -2,14 +2,13 @@
 //!
 //! Each takes a session of its own, and with it a share of the processors as large as its supervisor's.
 
-use std::path::PathBuf;
+use crate::support::need;
 use std::time::{Duration, Instant};
 
-use crate::support::need;
 use crate::twice::{Test, test};
 use lictor::evidence::{EmptyProof, Level, Status, StopReason};
 use lictor::executor::contract;
-use lictor::executor::{Executor, Observer, Posix, Stream};
+use lictor::executor::{Executor, Posix};
 use lictor::policy::terms::Containment;
 
 pub(crate) fn tests() -> Vec<Test> {
@@ -28,82 +27,10 @@ pub(crate) fn tests() -> Vec<Test> {
             "a thousand processes that end just before the deadline",
         ),
     ];
-    let mut tests = vec![test(
-        "who ends a run uses no time before that",
-        who_ends_a_run_uses_no_time,
-    )];
-    let crowd = |(crowd, name)| test(name, move || ends_in_time(crowd));
-    tests.extend(crowds.into_iter().map(crowd));
-    tests
-}
-
-/// Among thousands of sessions whoever has used a millisecond waits seconds for the next, so a crowd is ended in time for
-/// certain only by a process that has used none. The crowds below show it by chance: it depends on what the rest of the
-/// machine does. Here it is measured: init reaps hundreds of processes, and its outer one does not even wake up.
-fn who_ends_a_run_uses_no_time() {
-    let place = tempfile::tempdir().unwrap();
-    let go = place.path().join("go");
-    let script = format!(
-        "orphans() {{ i=0; while [ $i -lt 200 ]; do (true &); i=$((i+1)); done; }}\n\
-         orphans; echo one; until [ -e {} ]; do :; done; orphans; echo two",
-        go.display()
-    );
-    let mut job = contract::shell(&script);
-    job.limits.timeout = Duration::from_secs(60);
-    job.containment = Containment::AtLeast(Level::PidNamespace);
-    let executor = Posix::new();
-    if let Err(error) = executor.prepare(&job) {
-        return need::lacks("pid-namespace", error);
-    }
-    let mut meter = Meter {
-        go,
-        seen: Vec::new(),
-        before: None,
-        after: None,
-    };
-    let evidence = contract::run(&executor, &job, &mut meter);
-    assert_eq!(evidence.status, Status::Pass, "{evidence:#?}");
-    let ([outer, inner], [later_outer, later_inner]) =
-        (meter.before.unwrap(), meter.after.unwrap());
-    assert_eq!(outer, later_outer, "ns of the outer init");
-    assert!(inner < later_inner, "init reaped, which takes time");
-}
-
-/// Measures the two inits of this process's only run, after each word of its command.
-struct Meter {
-    /// Made when the first word was seen.
-    go: PathBuf,
-    seen: Vec<u8>,
-    before: Option<[u64; 2]>,
-    after: Option<[u64; 2]>,
-}
-
-impl Observer for Meter {
-    fn output(&mut self, _: Stream, bytes: &[u8]) {
-        self.seen.extend_from_slice(bytes);
-        if self.before.is_none() && self.seen.ends_with(b"one\n") {
-            self.before = Some(time_of_inits());
-            std::fs::write(&self.go, "").unwrap();
-        }
-        if self.seen.ends_with(b"two\n") {
-            self.after = Some(time_of_inits());
-        }
-    }
-}
-
-/// Nanoseconds on a processor, of the outer init and of the inner.
-fn time_of_inits() -> [u64; 2] {
-    let child_of = |pid: u32| -> u32 {
-        let children = std::fs::read_to_string(format!("/proc/{pid}/task/{pid}/children")).unwrap();
-        children.trim().parse().unwrap()
-    };
-    let time_of = |pid: u32| -> u64 {
-        let text = std::fs::read_to_string(format!("/proc/{pid}/schedstat")).unwrap();
-        text.split(' ').next().unwrap().parse().unwrap()
-    };
-    let helper = child_of(std::process::id());
-    let outer = child_of(helper);
-    [time_of(outer), time_of(child_of(outer))]
+    crowds
+        .into_iter()
+        .map(|(crowd, name)| test(name, move || ends_in_time(crowd)))
+        .collect()
 }
 
 const TIMEOUT: Duration = Duration::from_millis(2500);
