@@ -453,6 +453,12 @@ impl Governor {
                 .events
                 .push(Event::new("PINNED_FILE_CHANGED", about));
         }
+        if let Ok(workspace) = &self.workspace
+            && !workspace.is_in_place()
+        {
+            let about = "its path leads to something else now, or to nothing";
+            evidence.events.push(Event::new("WORKSPACE_MOVED", about));
+        }
         Ok(match open.finish(&evidence) {
             Ok(entries) => Ran {
                 decision,

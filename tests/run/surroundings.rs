@@ -55,6 +55,23 @@ fn run_below(place: &Place, outer: &[&str], words: &[&str]) -> (String, String) 
     (text(output.stdout), text(output.stderr))
 }
 
+#[test]
+fn a_workspace_that_is_moved_away_during_a_run_is_told() {
+    let place = place();
+    let away = place.root().join("away");
+    let events = |script: &str| {
+        let answer = place
+            .lictor(["--json", "run", "--", "sh", "-c", script])
+            .end();
+        let answer = answer.ends_with_code(0).json();
+        answer["evidence"].to_string().contains("WORKSPACE_MOVED")
+    };
+    assert!(!events("true"));
+    let script = format!("mv '{}' '{}'", place.work().display(), away.display());
+    assert!(events(&script));
+    std::fs::rename(away, place.work()).unwrap();
+}
+
 /// User namespaces in which only this user has an id.
 const NAMESPACES: [&[&str]; 3] = [
     &["unshare", "-Ur"],
