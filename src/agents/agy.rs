@@ -21,7 +21,6 @@ pub(super) const AGENT: Agent = Agent {
     read,
     answer,
     knows_directory: true,
-    background: None,
     setup: SETUP,
 };
 
@@ -125,7 +124,7 @@ fn answer(_event: &str, answer: &Answer<'_>) -> Option<Json> {
         Answer::Deny(reason) => Some(json!({"decision": "deny", "reason": reason})),
         Answer::Ask(reason) => Some(json!({"decision": "force_ask", "reason": reason})),
         Answer::Approve | Answer::Pass => Some(json!({"decision": "allow"})),
-        Answer::Rewrite(..) => None,
+        Answer::Rewrite(_) => None,
     }
 }
 

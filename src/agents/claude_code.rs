@@ -23,7 +23,6 @@ pub(super) const AGENT: Agent = Agent {
     read,
     answer,
     knows_directory: true,
-    background: Some("run_in_background"),
     setup: SETUP,
 };
 
@@ -191,16 +190,8 @@ pub(super) fn answer(event: &str, answer: &Answer<'_>) -> Option<Json> {
         (_, Answer::Approve) => Some(json!({
             "hookSpecificOutput": {"hookEventName": "PreToolUse", "permissionDecision": "allow"},
         })),
-        ("PreToolUse", Answer::Rewrite(input, note)) => {
-            let mut json = decision("allow", "updatedInput", input);
-            if let (Some(note), Some(output)) = (note, json.get_mut("hookSpecificOutput"))
-                && let Json::Object(fields) = output
-            {
-                fields.insert("additionalContext".to_owned(), json!(note));
-            }
-            Some(json)
-        }
-        (_, Answer::Rewrite(..) | Answer::Pass) => None,
+        ("PreToolUse", Answer::Rewrite(input)) => Some(decision("allow", "updatedInput", input)),
+        (_, Answer::Rewrite(_) | Answer::Pass) => None,
     }
 }
 

@@ -24,7 +24,6 @@ pub(super) const AGENT: Agent = Agent {
     answer,
     // A command's `workdir` is not in the message.
     knows_directory: false,
-    background: None,
     setup: SETUP,
 };
 

@@ -24,7 +24,6 @@ pub(super) const AGENT: Agent = Agent {
     read,
     answer,
     knows_directory: true,
-    background: None,
     setup: SETUP,
 };
 
@@ -173,7 +172,7 @@ fn answer(_event: &str, answer: &Answer<'_>) -> Option<Json> {
         Answer::Deny(reason) => Some(says("deny", reason)),
         Answer::Ask(reason) => Some(says("ask", reason)),
         Answer::Approve => Some(json!({"permissionDecision": "allow"})),
-        Answer::Rewrite(input, _) => {
+        Answer::Rewrite(input) => {
             Some(json!({"permissionDecision": "allow", "modifiedArgs": input}))
         }
         Answer::Pass => None,

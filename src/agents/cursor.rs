@@ -23,7 +23,6 @@ pub(super) const AGENT: Agent = Agent {
     read,
     answer,
     knows_directory: true,
-    background: None,
     setup: SETUP,
 };
 
@@ -179,10 +178,10 @@ fn answer(event: &str, answer: &Answer<'_>) -> Option<Json> {
         Answer::Deny(reason) => Some(says("deny", reason)),
         Answer::Ask(reason) => Some(says("ask", reason)),
         Answer::Approve => Some(json!({"permission": "allow"})),
-        Answer::Rewrite(input, _) if event == "preToolUse" => {
+        Answer::Rewrite(input) if event == "preToolUse" => {
             Some(json!({"permission": "allow", "updated_input": input}))
         }
-        Answer::Rewrite(..) | Answer::Pass => None,
+        Answer::Rewrite(_) | Answer::Pass => None,
     }
 }
 

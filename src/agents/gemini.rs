@@ -22,7 +22,6 @@ pub(super) const AGENT: Agent = Agent {
     read,
     answer,
     knows_directory: true,
-    background: Some("is_background"),
     setup: SETUP,
 };
 
@@ -140,7 +139,7 @@ fn answer(_event: &str, answer: &Answer<'_>) -> Option<Json> {
         Answer::Deny(reason) => Some(json!({"decision": "deny", "reason": reason})),
         Answer::Ask(reason) => Some(json!({"decision": "ask", "systemMessage": reason})),
         Answer::Approve => Some(json!({"decision": "allow"})),
-        Answer::Rewrite(input, _) => Some(json!({
+        Answer::Rewrite(input) => Some(json!({
             "decision": "allow",
             "hookSpecificOutput": {"hookEventName": "BeforeTool", "tool_input": input},
         })),

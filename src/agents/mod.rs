@@ -56,7 +56,6 @@ use crate::record::Held;
 use json::Object;
 use message::{Call, Ended, Is, Message, Unread};
 use requests::{Asked, Place, Refused, denied};
-use rewrite::Long;
 
 pub use installed::Installed;
 pub use json::MAX_MESSAGE_BYTES;
@@ -73,8 +72,6 @@ pub struct Agent {
     answer: fn(event: &str, answer: &Answer<'_>) -> Option<Json>,
     /// False if the agent may run a command in another directory than its message says.
     knows_directory: bool,
-    /// The field of a command's input that says that the agent does not wait for its end, if there is one.
-    background: Option<&'static str>,
     setup: Setup,
 }
 
@@ -114,7 +111,7 @@ pub enum OnAllow {
     /// An approval: the agent asks nobody.
     Approve,
     /// An approval, and for a shell command a text in which lictor runs every program. What cannot be rewritten is denied.
-    /// The words are this program and its options, up to the command.
+    /// The words are this program and its options, up to `run`.
     Rewrite(Vec<String>),
 }
 
@@ -130,9 +127,6 @@ pub struct Settings {
     pub observes: bool,
     /// Who asks; else the agent's name.
     pub actor: Option<String>,
-    /// The agent's process. With [`OnAllow::Rewrite`] a command in the background becomes a long run, which ends with it;
-    /// without it, a run as any other.
-    pub agent_pid: Option<i32>,
 }
 
 /// Answer that an adapter puts into its agent's form.
@@ -142,8 +136,8 @@ enum Answer<'a> {
     Pass,
     /// The call may go on.
     Approve,
-    /// The call may go on with this input; what the model is to know of it, where the protocol has a place for that.
-    Rewrite(&'a Object, Option<&'a str>),
+    /// The call may go on with this input.
+    Rewrite(&'a Object),
     /// A person is to be asked.
     Ask(&'a str),
     /// The call may not go on.
@@ -281,7 +275,7 @@ impl Agent {
             OnAllow::Silent | OnAllow::Approve => None,
         };
         if rewrites.is_some()
-            && (self.answer)(&message.event, &Answer::Rewrite(&call.input, None)).is_none()
+            && (self.answer)(&message.event, &Answer::Rewrite(&call.input)).is_none()
         {
             parts.push(Part::from(denied(
                 Reason::HookCannotEnforce,
@@ -316,18 +310,12 @@ impl Agent {
             (Effect::Ask, OnAsk::Ask, _) if is_permission => Reply::default(),
             (Effect::Allow, _, Some((shell, by))) => {
                 let unsure = message.cwd.as_deref().filter(|_| !self.knows_directory);
-                let long = self.long(message, call, settings);
-                let long = long.filter(|_| rewrite::is_one(shell, &parts));
-                match rewrite::text(shell, &parts, by, unsure, long.as_ref()) {
+                match rewrite::text(shell, &parts, by, unsure) {
                     Some(text) => {
-                        let note = long.map(|long| long.note());
                         let mut input = call.input.clone();
                         input.insert(shell.field.to_owned(), json!(text));
                         Reply {
-                            json: (self.answer)(
-                                &message.event,
-                                &Answer::Rewrite(&input, note.as_deref()),
-                            ),
+                            json: (self.answer)(&message.event, &Answer::Rewrite(&input)),
                             reason: None,
                         }
                     }
@@ -377,13 +365,6 @@ impl Agent {
             (false, false) => Held::Yes,
         };
         governor.answer_call(head, parts, &governor.context(actor), held)
-    }
-
-    /// The long run that a command in the background becomes.
-    fn long(&self, message: &Message, call: &Call, settings: &Settings) -> Option<Long> {
-        let is_background = call.input.get(self.background?)? == &json!(true);
-        let owner = settings.agent_pid.filter(|_| is_background)?;
-        Some(Long::of(&message.session, message.call.as_deref()?, owner))
     }
 
     fn asks(&self, settings: &Settings, can_ask: bool) -> OnAsk {

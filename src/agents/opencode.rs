@@ -22,7 +22,6 @@ pub(super) const AGENT: Agent = Agent {
     read,
     answer,
     knows_directory: true,
-    background: None,
     setup: SETUP,
 };
 
@@ -102,7 +101,7 @@ fn answer(_event: &str, answer: &Answer<'_>) -> Option<Json> {
             Some(json!({"decision": "deny", "reason": reason}))
         }
         Answer::Approve => Some(json!({"decision": "allow"})),
-        Answer::Rewrite(input, _) => Some(json!({"decision": "allow", "args": input})),
+        Answer::Rewrite(input) => Some(json!({"decision": "allow", "args": input})),
         Answer::Pass => None,
     }
 }

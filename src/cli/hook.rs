@@ -20,7 +20,7 @@ use clap::builder::PossibleValuesParser;
 use clap::{Args, ValueEnum};
 
 use super::exit::Exit;
-use super::{Global, discover, person, print, print_json};
+use super::{Global, discover, print, print_json};
 use crate::agents::{self, Agent, MAX_MESSAGE_BYTES, Reply, Settings};
 use crate::governor::Governor;
 
@@ -33,7 +33,7 @@ pub(super) struct Hook {
     #[arg(value_name = "AGENT", value_parser = PossibleValuesParser::new(Agent::all().map(Agent::name)))]
     agent: String,
     /// What an allowed call is answered with: nothing, so that the agent's own permissions decide; an approval; or an
-    /// approval of a command that is rewritten so that `lictor run` runs each program, or `lictor start` the one in the background
+    /// approval of a command that is rewritten so that `lictor run` runs each program
     #[arg(long, value_name = "ANSWER", default_value = "silent")]
     on_allow: OnAllow,
     /// Where a call goes that needs a person: to the agent's own question, or back to the model with the reason
@@ -139,15 +139,11 @@ fn answer(
         }),
         observes: command.observe,
         actor: discover::claimed_actor(global),
-        agent_pid: match command.on_allow {
-            OnAllow::Rewrite => person::agent(),
-            OnAllow::Silent | OnAllow::Approve => None,
-        },
     };
     Ok(agent.answer(message, &Governor::new(loaded), &settings))
 }
 
-/// This program with this policy and ledger, up to the command `run` or `start`.
+/// This program with this policy and ledger, up to the words of a command that it is to run.
 fn run_by(agent: &Agent, policy: &Path, global: &Global) -> Result<Vec<String>, String> {
     let program = discover::program()
         .map_err(|error| format!("this program does not find itself: {error}"))?;
@@ -162,7 +158,7 @@ fn run_by(agent: &Agent, policy: &Path, global: &Global) -> Result<Vec<String>, 
         words.extend(["--ledger".to_owned(), text(ledger)?]);
     }
     let actor = discover::claimed_actor(global).unwrap_or_else(|| agent.name().to_owned());
-    words.extend(["--actor".to_owned(), actor]);
+    words.extend(["--actor".to_owned(), actor, "run".to_owned()]);
     Ok(words)
 }
 

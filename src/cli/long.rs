@@ -85,18 +85,11 @@ fn unreadable(error: &std::io::Error) -> Failure {
     ))
 }
 
-/// Returns true if whoever wrote the line may see and end a run: behind `--sealed` only the actor's own.
-fn is_shown(found: &Found, global: &Global) -> bool {
-    !global.sealed || found.about.actor == discover::actor(global)
-}
-
-fn find(runs: &Runs, name: &str, global: &Global) -> Result<Found, Failure> {
+fn find(runs: &Runs, name: &str) -> Result<Found, Failure> {
     let found = runs.get(name).map_err(|error| unreadable(&error))?;
-    let found = found.filter(|found| is_shown(found, global));
     found.ok_or_else(|| {
-        let all = runs.all().unwrap_or_default().into_iter();
-        let all = all.filter(|found| is_shown(found, global));
-        let names: Vec<String> = all.map(|found| found.about.name).collect();
+        let all = runs.all().unwrap_or_default();
+        let names: Vec<String> = all.into_iter().map(|found| found.about.name).collect();
         let there = match names.is_empty() {
             true => {
                 "there are none in this ledger; `--policy` or `--ledger` names another".to_owned()
@@ -109,7 +102,7 @@ fn find(runs: &Runs, name: &str, global: &Global) -> Result<Found, Failure> {
 
 pub(super) fn logs(command: &Logs, global: &Global) -> Result<Exit, Failure> {
     let runs = runs(global)?;
-    let found = find(&runs, &command.name, global)?;
+    let found = find(&runs, &command.name)?;
     let mut reader = Reader::new(&found.directory);
     // The beginning of a character whose end was not read yet.
     let mut begun = Vec::new();
@@ -120,7 +113,7 @@ pub(super) fn logs(command: &Logs, global: &Global) -> Result<Exit, Failure> {
                 supervisor.ends_within(Duration::ZERO)
             }
             Some(Holder::Elsewhere) if command.follow => {
-                !find(&runs, &command.name, global)?.state().eq("RUNNING")
+                !find(&runs, &command.name)?.state().eq("RUNNING")
             }
             Some(_) | None => true,
         };
@@ -156,7 +149,7 @@ pub(super) fn logs(command: &Logs, global: &Global) -> Result<Exit, Failure> {
     let rest = String::from_utf8_lossy(&begun);
     let _ = print::passed_through(crate::text::printable(&rest).as_bytes());
     if command.follow {
-        let found = find(&runs, &command.name, global)?;
+        let found = find(&runs, &command.name)?;
         message!("lictor: {}", ending(&found));
     }
     Ok(Exit::Good)
@@ -183,7 +176,7 @@ fn whole(bytes: &mut Vec<u8>) -> String {
 pub(super) fn stop(command: &Stop, global: &Global) -> Result<Exit, Failure> {
     let runs = runs(global)?;
     let name = &command.name;
-    let found = find(&runs, name, global)?;
+    let found = find(&runs, name)?;
     match &found.supervisor {
         None => {}
         Some(Holder::Elsewhere) => {
@@ -206,7 +199,7 @@ pub(super) fn stop(command: &Stop, global: &Global) -> Result<Exit, Failure> {
             }
         }
     }
-    let mut found = find(&runs, name, global)?;
+    let mut found = find(&runs, name)?;
     if found.about.ended.is_none() {
         let recorded = Governor::new(discover::policy(global)?).record_lost(name);
         runs.note_lost(&mut found, recorded.is_ok())
@@ -222,8 +215,7 @@ pub(super) fn stop(command: &Stop, global: &Global) -> Result<Exit, Failure> {
 }
 
 pub(super) fn list(global: &Global) -> Result<Exit, Failure> {
-    let mut all = runs(global)?.all().map_err(|error| unreadable(&error))?;
-    all.retain(|found| is_shown(found, global));
+    let all = runs(global)?.all().map_err(|error| unreadable(&error))?;
     if global.json {
         let all: Vec<Json> = all.iter().map(to_json).collect();
         print_json(&json!({"v": 1, "runs": all}));

@@ -100,9 +100,8 @@ struct Global {
     /// Answer in JSON
     #[arg(long, global = true)]
     json: bool,
-    /// For a line that somebody else completes: behind this, only `check`, `explain`, `list`, `run`, `start`, and `logs`, `stop`
-    /// and `list-runs` for runs of the same actor, and no option that names a policy, a ledger, an actor, a grant or a file to
-    /// write. The policy has to be named in front of it
+    /// For a line that somebody else completes: behind this, only `check`, `explain`, `list` and `run`, and no option that
+    /// names a policy, a ledger, an actor, a grant or a file to write. The policy has to be named in front of it
     #[arg(long, global = true)]
     sealed: bool,
     /// Colour of messages for people

@@ -59,9 +59,6 @@ const INTERPRETERS: [&str; 8] = [
     "node", "nodejs", "bun", "deno", "npx", "python", "python3", "uv",
 ];
 
-/// Programs that only pass a line on.
-const SHELLS: [&str; 7] = ["sh", "bash", "dash", "zsh", "ksh", "fish", "env"];
-
 /// The most ancestors that are looked at.
 const MOST: usize = 128;
 
@@ -148,13 +145,6 @@ fn governed_by(process: &Process) -> Option<String> {
             )
         })
     })
-}
-
-/// The process that called this program: an agent, which may have done so through a shell.
-pub(super) fn agent() -> Option<i32> {
-    let callers = ancestors()?.into_iter();
-    let mut programs = callers.filter(|process| !SHELLS.contains(&process.name.as_str()));
-    i32::try_from(programs.next()?.pid).ok()
 }
 
 /// The processes that this one comes from, as far as they can be seen; none if not even the first can.

@@ -28,18 +28,11 @@ pub(super) fn broken(whole: &Cli, words: &[OsString]) -> Option<Failure> {
     };
     let is_open = matches!(
         end.command,
-        Command::Check(_)
-            | Command::Explain(_)
-            | Command::List(_)
-            | Command::Run(_)
-            | Command::Start(_)
-            | Command::Logs(_)
-            | Command::Stop(_)
-            | Command::ListRuns(_)
+        Command::Check(_) | Command::Explain(_) | Command::List(_) | Command::Run(_)
     );
     if !is_open {
         return Some(Failure::new(
-            "behind `--sealed` stand only the commands `check`, `explain`, `list`, `run`, `start`, `logs`, `stop` and `list-runs`",
+            "behind `--sealed` stand only the commands `check`, `explain`, `list` and `run`",
         ));
     }
     let operators = if let Command::Run(run) = &end.command {

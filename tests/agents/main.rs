@@ -11,7 +11,6 @@
 #[expect(dead_code, reason = "other tests use more of it")]
 mod support;
 
-mod background;
 mod everyday;
 mod live;
 mod messages;
