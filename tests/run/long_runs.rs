@@ -346,6 +346,61 @@ fn what_is_denied_or_cannot_be_started_leaves_no_name_behind() {
 }
 
 #[test]
+fn logs_follow_a_run_to_its_end_and_escape_what_acts_on_a_terminal() {
+    let place = place();
+    // A pipe for each step: one that is opened again may still have the writer of the step before.
+    let pipe = |nth: u32| place.work().join(format!("go{nth}"));
+    let made = Command::new("mkfifo").args([1, 2, 3].map(pipe)).status();
+    assert!(made.unwrap().success());
+    let script = "printf 'one\\033[31m\\n'; read x < go1; echo two >&2; read x < go2; printf 'h\\303'; read x < go3; printf '\\251\\377\\n'; exit 3";
+    place.write("script", script);
+    start(&place, &["--", "sh", "script"]);
+    let (mut follow, mut out) = follow(&place);
+    let line = |out: &mut BufReader<ChildStdout>| {
+        let mut line = String::new();
+        out.read_line(&mut line).unwrap();
+        line
+    };
+    let go = |nth| {
+        let mut go = File::options().write(true).open(pipe(nth)).unwrap();
+        go.write_all(b"\n").unwrap();
+    };
+    assert_eq!(line(&mut out), "one\\u{1b}[31m\n");
+    go(1);
+    assert_eq!(line(&mut out), "two\n");
+    go(2);
+    let mut first = [0];
+    out.read_exact(&mut first).unwrap();
+    assert_eq!(&first, b"h");
+    go(3);
+    assert_eq!(line(&mut out), "é\u{fffd}\n");
+    assert_eq!(line(&mut out), "");
+    assert!(follow.wait().unwrap().success());
+    let mut said = String::new();
+    follow
+        .stderr
+        .take()
+        .unwrap()
+        .read_to_string(&mut said)
+        .unwrap();
+    assert!(
+        said.starts_with("lictor: web FAIL with exit code 3"),
+        "{said}"
+    );
+    let raw = place
+        .lictor(["logs", "--raw", "web"])
+        .command
+        .output()
+        .unwrap();
+    assert_eq!(raw.stdout, b"one\x1b[31m\ntwo\nh\xc3\xa9\xff\n");
+    let outcome = &recorded(&place, "outcome")[0];
+    assert_eq!(
+        (&outcome["status"], &outcome["stderr"]["bytes"]),
+        (&"FAIL".into(), &4.into())
+    );
+}
+
+#[test]
 fn a_run_does_not_reach_what_is_noted_of_it() {
     let place = place();
     let ledger = place.root().join("state/lictor/long");
