@@ -631,6 +631,13 @@ impl Judged {
         ])
     }
 
+    /// Paths that some allow is about and no deny keeps out: those that a request may have beside one that is asked about.
+    /// Terms that cannot hold together keep a request from being allowed, not from being asked about.
+    pub(super) fn let_through(&self) -> Formula {
+        let some_allow = Formula::any([self.applying(), union_of(&self.ungranted)]);
+        Formula::all([self.not_denied(), some_allow])
+    }
+
     fn applying(&self) -> Formula {
         Formula::any([union_of(&self.free), union_of(&self.granted)])
     }
@@ -640,18 +647,16 @@ impl Judged {
         match effect {
             Effect::Allow => Formula::all([self.applying(), self.open()]),
             Effect::Ask => {
-                let some_allow = Formula::any([self.applying(), union_of(&self.ungranted)]);
                 let asks = Formula::any([union_of(&self.asks), self.applying().not()]);
-                Formula::all([self.not_denied(), some_allow, asks])
+                Formula::all([self.let_through(), asks])
             }
             Effect::Deny => {
-                let some_allow = Formula::any([self.applying(), union_of(&self.ungranted)]);
                 let in_conflict = Formula::all([
                     self.applying(),
                     union_of(&self.asks).not(),
                     self.conflicts.clone(),
                 ]);
-                Formula::any([union_of(&self.denies), some_allow.not(), in_conflict])
+                Formula::any([self.let_through().not(), in_conflict])
             }
         }
     }

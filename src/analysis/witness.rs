@@ -294,13 +294,11 @@ impl Claim<'_> {
 
     /// The paths that another argument may have, for the request to be decided as is expected.
     fn wanted(&self, cell: &Cell) -> PathSet {
-        let allowed = self.analysis.paths(cell, self.context, Effect::Allow);
-        match self.expected {
-            Expected::Is(Effect::Ask) => {
-                allowed.or(self.analysis.paths(cell, self.context, Effect::Ask))
-            }
-            Expected::Is(_) | Expected::IsNot(_) | Expected::Whatever => allowed,
-        }
+        let judged = self.analysis.judged(cell, self.context);
+        PathSet::from(match self.expected {
+            Expected::Is(Effect::Ask) => judged.let_through(),
+            Expected::Is(_) | Expected::IsNot(_) | Expected::Whatever => judged.of(Effect::Allow),
+        })
     }
 
     /// The request that a path makes.

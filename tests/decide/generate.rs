@@ -439,6 +439,24 @@ fn findings_about_untested_rules_and_boundaries_offer_the_same_tests() {
     }
 }
 
+#[test]
+fn a_rule_that_asks_beside_a_path_that_could_not_be_allowed_is_not_called_dead() {
+    let made = generated(
+        "version: 1
+name: beside
+tools:
+  runner: {program: runner, actions: {test: {command: test, args: {out: {type: path, option: \"--out\", access: write}, target: {type: path, syntax: pytest, repeat: true}}}}}
+scopes: {all: \"**\"}
+approvals: {person: {env: APPROVED, accept: [\"1\"]}}
+rules:
+  - {id: not-enforced, allow: runner.test, within: all, confine: {}}
+  - {id: asks, allow: runner.test, within: {out: all}, approval: person}
+",
+    );
+    let left: Vec<&str> = made.left.iter().map(|left| left.name.as_str()).collect();
+    assert_eq!(left, ["not-enforced"]);
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(96))]
 
