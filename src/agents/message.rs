@@ -1,4 +1,4 @@
-//! What an agent's message says: an event, and for a call the tool, its input and what the tool does with it.
+//! Messages of agents: an event, and for a call the tool, its input and what the tool does with it.
 //!
 //! Agents add fields every month, so a field that is not known is passed over. A known one that is missing, or has
 //! another type than it is documented with, is an error: a tool that was changed may do something else.
@@ -43,13 +43,13 @@ pub(super) struct Call {
     pub(super) tool: String,
     /// Its input.
     pub(super) input: Object,
-    /// What it does.
+    /// Its effect.
     pub(super) does: Does,
     /// False if nobody would answer a question.
     pub(super) can_ask: bool,
 }
 
-/// How a call ended.
+/// End of a call.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Ended {
     pub(super) tool: String,
@@ -59,7 +59,7 @@ pub(super) struct Ended {
     pub(super) duration_ms: Option<u64>,
 }
 
-/// What a tool of an agent does, and which fields of its input say so.
+/// Effect of a tool of an agent, with the fields of its input that say so.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Does {
     /// Runs a shell text: its field, and the field of the directory if there is one.
@@ -94,7 +94,7 @@ pub(super) const fn tool(name: &'static str, fields: &'static str, does: Does) -
     Known { name, fields, does }
 }
 
-/// What a tool does that is called with this input.
+/// Effect of a tool that is called with this input.
 ///
 /// # Errors
 ///

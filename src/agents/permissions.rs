@@ -12,7 +12,7 @@ use serde_json::Value as Json;
 /// The version that the model was compared with.
 pub const TESTED: &str = "2.1.330";
 
-/// What a rule does.
+/// Effect of a rule.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[expect(clippy::exhaustive_enums, reason = "the settings have three lists")]
 pub enum Effect {
@@ -50,17 +50,17 @@ pub struct Rule {
     pub text: String,
     /// The tool's name.
     pub tool: String,
-    /// What stands in parentheses, if something does.
+    /// The text in parentheses, if there is any.
     pub about: Option<String>,
 }
 
-/// What was found about one rule.
+/// Finding about one rule.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Finding {
     /// The rule.
     pub rule: Rule,
-    /// What is wrong.
+    /// Kind of the mistake.
     pub kind: Kind,
     /// In words.
     pub message: String,
@@ -68,7 +68,7 @@ pub struct Finding {
     pub witnesses: Vec<String>,
 }
 
-/// What can be wrong with a rule.
+/// Kind of a mistake in a rule.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[expect(clippy::exhaustive_enums, reason = "callers show each")]
 pub enum Kind {
@@ -99,7 +99,7 @@ impl Kind {
 ///
 /// # Errors
 ///
-/// What has another form than rules have.
+/// A value has another form than rules have: which, and where.
 pub fn rules(settings: &Json, file: &str) -> Result<Vec<Rule>, String> {
     let mut all = Vec::new();
     let Some(permissions) = settings.get("permissions") else {
@@ -139,7 +139,7 @@ pub fn rules(settings: &Json, file: &str) -> Result<Vec<Rule>, String> {
     Ok(all)
 }
 
-/// What is wrong with rules, each looked at beside all others.
+/// Mistakes in rules, each looked at beside all others.
 #[must_use]
 pub fn audit(rules: &[Rule]) -> Vec<Finding> {
     let mut found = Vec::new();
@@ -503,7 +503,7 @@ fn around(rule: &Rule) -> Vec<String> {
     }
 }
 
-/// What programs do beside what their names say, in lines that a rule for the bare program allows.
+/// Lines that a rule for a bare program allows, and that do more than the program's name says.
 const MORE: &[(&str, &str)] = &[
     ("sed", "sed -i s/a/b/ x"),
     ("sort", "sort -o out x"),
@@ -550,7 +550,7 @@ mod tests {
         rules(&settings, "f").unwrap().remove(0)
     }
 
-    /// What Claude Code 2.1.330 was seen to do.
+    /// Lines as Claude Code 2.1.330 was seen to match them.
     #[test]
     fn the_model_matches_what_the_program_was_seen_to_match() {
         let rm = rule(Effect::Deny, "Bash(rm:*)");

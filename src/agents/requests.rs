@@ -21,7 +21,7 @@ use crate::policy::model::{ArgumentKind, Spelling};
 use crate::reason::Reason;
 use crate::shell::{Command, Joint, Redirection, Script};
 
-/// What a call comes to.
+/// Result of reading a call.
 #[derive(Debug)]
 pub(super) struct Asked {
     /// The parts, in order.

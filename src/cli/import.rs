@@ -104,7 +104,7 @@ fn origin(rule: &Rule) -> String {
     )
 }
 
-/// What became of rules.
+/// Rules that were taken over, and rules that were not.
 #[derive(Clone, Default)]
 struct Imported<'r> {
     uses: BTreeSet<&'static str>,
@@ -136,7 +136,7 @@ impl Imported<'_> {
     }
 }
 
-/// What a rule of the settings is in a policy.
+/// Meaning of a rule of the settings in a policy.
 #[derive(Default)]
 struct Meaning {
     uses: Vec<&'static str>,
@@ -146,7 +146,7 @@ struct Meaning {
     paths: Option<Vec<String>>,
     access: Option<&'static str>,
     has_paths: bool,
-    /// How it differs from what the settings say.
+    /// Difference from the settings.
     differs: &'static str,
 }
 

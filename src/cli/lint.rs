@@ -251,9 +251,9 @@ const SUMMARY_TIME: Duration = Duration::from_millis(100);
 /// each rule with each other one, and does not look at the clock while it does.
 const SUMMARY_RULES: usize = 100;
 
-/// What is recorded beside a policy when it decides for the first time: how many findings there are of each
-/// level, and of which rules; `whole` is false where time did not suffice to decide all of them. Of a policy with
-/// more than [`SUMMARY_RULES`] nothing else is said. The disk is not looked at.
+/// Summary that is recorded beside a policy when it decides for the first time: how many findings there are
+/// of each level, and of which rules; `whole` is false where time did not suffice to decide all of them. Of a
+/// policy with more than [`SUMMARY_RULES`] nothing else is said. The disk is not looked at.
 pub(super) fn in_brief(policy: &CompiledPolicy) -> Json {
     if policy.rules().count() > SUMMARY_RULES {
         return json!({"codes": [], "whole": false});

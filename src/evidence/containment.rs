@@ -1,4 +1,4 @@
-//! What kept the processes of a run together, and how it is known that none is left.
+//! Containment of a run: the mechanism that kept its processes together, and the proof that none is left.
 
 #![forbid(unsafe_code)]
 
@@ -6,7 +6,7 @@ use std::cmp::Ordering;
 
 use serde::{Deserialize, Serialize};
 
-/// How strongly this machine keeps the processes of a run together, weakest first.
+/// Strength with which this machine keeps the processes of a run together, weakest first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 #[non_exhaustive]
@@ -146,7 +146,7 @@ impl PartialOrd<Level> for Mechanism {
     }
 }
 
-/// What kept a run's processes together.
+/// Mechanism that kept a run's processes together.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Containment {
@@ -156,9 +156,9 @@ pub struct Containment {
     pub degraded_because: Vec<String>,
     /// Returns true if the run's processes end when lictor itself is killed.
     pub crash_safe: bool,
-    /// How it is known that no process is left. While a run is prepared: the proof that will be sought.
+    /// Proof that no process is left. While a run is prepared: the proof that will be sought.
     pub empty_proof: EmptyProof,
-    /// What the command sees as `/proc`.
+    /// The command's view of `/proc`.
     pub proc_view: ProcView,
 }
 
@@ -188,7 +188,7 @@ impl Containment {
     }
 }
 
-/// How it is known that no process of a run is left.
+/// Proof that no process of a run is left.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 #[non_exhaustive]
@@ -208,7 +208,7 @@ pub enum EmptyProof {
     },
 }
 
-/// What the command sees as `/proc`.
+/// The command's view of `/proc`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 #[non_exhaustive]

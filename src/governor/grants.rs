@@ -1,9 +1,9 @@
 //! Grants at work: found when a request needs one, and how each stands.
 //!
-//! What a grant covers is decided by pure functions (`decision::grant`), what is left of it is counted by
-//! the ledger under its lock. Here the two meet: the grants of the ledger that cover a request are put
-//! into the context, the request is decided again, and of the grants that let it through the fewest are
-//! named in the decision, whose line in the ledger is then what spends them.
+//! Pure functions (`decision::grant`) decide which requests a grant covers; the ledger counts its uses under its
+//! lock. Here the two meet: the grants of the ledger that cover a request are put into the context,
+//! the request is decided again, and of the grants that let it through the fewest are named in the decision,
+//! whose line in the ledger is then what spends them.
 
 #![forbid(unsafe_code)]
 

@@ -15,7 +15,7 @@ use crate::policy::model::{Action, Argument, Join, Spelling, Tool, WORKSPACE};
 /// Actions that are asked about a line, over all lines. Each takes about a microsecond.
 const MOST_READINGS: usize = 1_000_000;
 
-/// What was found.
+/// Lines that several actions accept.
 #[derive(Debug, Default)]
 pub(crate) struct Ambiguous {
     pub(crate) lines: Vec<Line>,
@@ -99,7 +99,7 @@ fn ways(tool: &Tool) -> Vec<Vec<String>> {
     ways
 }
 
-/// How a line is written.
+/// Style in which a line is written.
 #[derive(Clone, Copy)]
 struct Style {
     /// With every argument, not only with those that are required.

@@ -1,6 +1,6 @@
 //! Signing with a key that is held elsewhere: asked outside of the lock, and never waited for by a run.
 //!
-//! What is to be signed is taken under the lock, the holder is asked without it, and the checkpoint is
+//! The text to be signed is taken under the lock, the holder is asked without it, and the checkpoint is
 //! appended if nobody wrote in the meantime. A process that goes on asks in a thread of its own, now and
 //! then; one that ends asks once, within a bound. A holder that does not answer loses nothing but its
 //! signature.

@@ -251,7 +251,8 @@ pub struct Action {
     pub fixed_last: Vec<String>,
     /// Variables that every run of it gets, before those of the tool.
     pub env: Vec<(String, String)>,
-    /// What it writes whose names nobody can tell beforehand. Only a rule with an approval allows it.
+    /// Description of the files that it writes whose names nobody can tell beforehand. Only a rule with an
+    /// approval allows it.
     pub unnamed: Option<String>,
     /// Its arguments.
     pub args: Vec<Argument>,

@@ -26,7 +26,7 @@ pub(crate) struct NoKey {
 /// The way out where there is no better one.
 const HELP: &str = "write the one line of `id_ed25519.pub`: `ssh-ed25519 AAAA… name`";
 
-/// Whether a text is a public key of a kind that can sign grants, as `ssh-keygen` writes it.
+/// Returns an error unless a text is a public key of a kind that can sign grants, as `ssh-keygen` writes it.
 pub(crate) fn check(text: &str) -> Result<(), NoKey> {
     let no = |why: &str| NoKey {
         why: why.to_owned(),

@@ -15,7 +15,7 @@ use crate::log::{Draft, Kind};
 use crate::policy::model::Approval;
 use crate::resolve::user_id;
 
-/// What the entry of a grant holds besides what [`Grant`] counts.
+/// Fields of a grant's entry besides those that [`Grant`] counts.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct GrantEntry {
@@ -35,7 +35,7 @@ struct Written {
 }
 
 impl Grant {
-    /// What its entry says; none if that cannot be read, or is about another grant.
+    /// The contents of its entry; none if they cannot be read, or are about another grant.
     #[must_use]
     pub fn read(&self) -> Option<GrantEntry> {
         let written: Written = serde_json::from_str(&self.entry).ok()?;
@@ -47,7 +47,7 @@ impl Grant {
         })
     }
 
-    /// Whether it is counted as its text and the policy say, or more tightly.
+    /// Returns true if its text and the policy bound it as counted, or more tightly.
     #[must_use]
     pub fn is_within(&self, uses: u64, until: &str) -> bool {
         self.uses.is_some_and(|own| own <= uses)

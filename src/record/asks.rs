@@ -23,9 +23,9 @@ pub struct RecordedAsk {
     pub ts: String,
     /// Who asked.
     pub actor: String,
-    /// What was said to whoever asked.
+    /// Message that the asker got.
     pub message: String,
-    /// What was asked for; none if the record does not say, because it was redacted or cut.
+    /// The request; none if the record does not say, because it was redacted or cut.
     pub asked: Option<(Request, Context)>,
 }
 

@@ -1,4 +1,4 @@
-//! What the entries say together: one decision for a run, a start only of what was allowed, at most one
+//! Rules that entries keep together: one decision for a run, a start only of what was allowed, at most one
 //! stop and one outcome, no grant spent more often than it was given.
 //!
 //! Entries go in one after the other; what does not fit the ones before comes out as a sentence. Nothing
@@ -23,11 +23,11 @@ use crate::log::merkle::Hash;
 use crate::log::verify::{Audit, Seen};
 use crate::log::{Kind, RunId};
 
-/// What is asked of each kind of entry.
+/// The part of each kind of entry that the rules need.
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum Says {
-    /// Whether it allows, and which command.
+    /// The answer, and the command that it allows.
     Decision {
         /// It allows.
         allowed: bool,
@@ -56,7 +56,7 @@ pub enum Says {
     Other,
 }
 
-/// What the entries said so far.
+/// State of the entries so far.
 #[derive(Debug, Default)]
 pub struct Meaning {
     decided: HashSet<RunId>,
@@ -66,7 +66,7 @@ pub struct Meaning {
     open: BTreeMap<RunId, Open>,
     /// Given up by a later writer; whoever looks after one may still tell how it ended.
     lost: BTreeSet<RunId>,
-    /// How many did.
+    /// Number of those that did.
     late: u64,
     grants: Grants,
     /// The start of the machine in which the last line was written that is not about an earlier one.
@@ -356,7 +356,7 @@ fn decision(line: &Line<'_>) -> Says {
     }
 }
 
-/// What has to be the same in a decision and in the start it allows: arguments and policy.
+/// Digest of the parts that a decision and the start it allows have in common: arguments and policy.
 fn command(argv: Option<&str>, policy: Option<&str>) -> Option<Hash> {
     let argv = argv.filter(|argv| *argv != "null")?;
     let policy = policy?;

@@ -107,7 +107,7 @@ fn names(call: &Map<String, Value>) -> Map<String, Value> {
     NAMES.into_iter().filter_map(of).collect()
 }
 
-/// How a call stands.
+/// State of a call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum CallState {
@@ -151,13 +151,13 @@ pub struct SeenCall {
     pub seq: u64,
     /// When that was written.
     pub ts: String,
-    /// How it stands.
+    /// Its state.
     pub state: CallState,
     /// The entry of the decision as a value; null if only the end was seen.
     pub decision: Value,
     /// The field `call`.
     pub call: Value,
-    /// What the agent said of the end; null if it said nothing.
+    /// The agent's report of the end; null if there is none.
     pub ended: Value,
 }
 

@@ -31,9 +31,9 @@ const MAX_GRANTS: usize = 10_000;
 pub struct Grant {
     /// Its name.
     pub id: String,
-    /// How often it may be used; `None` if there is no bound.
+    /// Largest number of uses; `None` if there is no bound.
     pub uses: Option<u64>,
-    /// How often it has been used.
+    /// Number of uses so far.
     pub spent: u64,
     /// Until when it counts, as in `ts`; `None` if there is no end.
     pub until: Option<String>,
@@ -44,7 +44,7 @@ pub struct Grant {
 }
 
 impl Grant {
-    /// Whether it can be used at the time `ts`.
+    /// Returns true if it can be used at the time `ts`.
     #[must_use]
     pub fn counts_at(&self, ts: &str) -> bool {
         !self.revoked
@@ -52,7 +52,7 @@ impl Grant {
             && self.until.as_deref().is_none_or(|until| ts <= until)
     }
 
-    /// How many uses are left; `None` if there is no bound.
+    /// Number of uses that are left; `None` if there is no bound.
     #[must_use]
     pub fn left(&self) -> Option<u64> {
         self.uses.map(|uses| uses.saturating_sub(self.spent))

@@ -1,4 +1,4 @@
-//! What this program writes down: every decision, every start and every outcome, before the next step is taken.
+//! The record of this program: every decision, every start and every outcome, before the next step is taken.
 //!
 //! [`Ledger`] is a [`Log`] with lines about runs. It is the only one that makes a [`Permit`].
 //!
@@ -62,21 +62,21 @@ use crate::policy::CompiledPolicy;
 use crate::reason::Reason;
 use crate::text::escaped;
 
-/// What lint says of a policy: JSON for the field `lint` of its entry.
+/// Summary of the lint of a policy: JSON for the field `lint` of its entry.
 pub type LintSummary = fn(&CompiledPolicy) -> Value;
 
-/// How a ledger is opened.
+/// Options for opening a ledger.
 #[derive(Clone, Debug, Default)]
 #[non_exhaustive]
 pub struct Options {
-    /// How its log is opened.
+    /// Options for opening its log.
     pub log: log::Options,
     /// Regular expressions; a text that one of them matches is replaced by a digest before it is recorded.
     pub redact: Vec<String>,
     /// Keep what runs keep of their outputs, in `blobs/`.
     pub keep_output: bool,
-    /// What lint says of the policies that decide; asked once for each change of the policy. Without it `lint` is
-    /// `null` in their entries.
+    /// Summary of the lint of the policies that decide; asked for once for each change of the policy. Without
+    /// it `lint` is `null` in their entries.
     pub lint: Option<LintSummary>,
 }
 
@@ -145,7 +145,7 @@ pub fn verify(
 impl Ledger {
     /// Opens the ledger in the directory `dir`, or makes it.
     ///
-    /// What an earlier crash left is accounted for here: torn lines, runs whose process is gone.
+    /// The remains of an earlier crash are accounted for here: torn lines, runs whose process is gone.
     ///
     /// # Errors
     /// As [`Log::open`]; or a pattern of `redact` is no regular expression.
@@ -287,7 +287,7 @@ impl Ledger {
         Ok(())
     }
 
-    /// What a `start` entry has to say about who looks after the run: the field `owner`.
+    /// The field `owner` of a `start` entry: the process that looks after the run.
     ///
     /// A start without it gets it when it is recorded.
     #[must_use]

@@ -67,7 +67,7 @@ pub struct Converter {
     running: BTreeMap<RunId, Asked>,
 }
 
-/// What later events of a run say again.
+/// Fields that later events of a run repeat.
 #[derive(Clone, Debug, Default)]
 struct Asked {
     actor: Option<String>,
@@ -304,7 +304,7 @@ impl Converter {
         event
     }
 
-    /// What every event has.
+    /// Fields of every event.
     fn frame(&self, event: &mut Event, entry: &Entry, body: &Value) {
         let origin = self.origin.as_deref().unwrap_or("lictor");
         let time = entry

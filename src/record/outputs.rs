@@ -21,7 +21,7 @@ use crate::log::store::Reading;
 impl Ledger {
     /// Keeps what the run kept of an output; returns what its entry says about that.
     ///
-    /// How a run ended is recorded whether or not its output can be kept.
+    /// The end of a run is recorded whether or not its output can be kept.
     pub(super) fn keep_output(&self, output: &Output) -> Value {
         let bytes = match &output.text {
             Text::Utf8(text) => Cow::Borrowed(text.as_bytes()),

@@ -73,7 +73,7 @@ pub struct OpenRun {
 pub struct NotAdmitted {
     /// The decision, now a denial.
     pub decision: Decision,
-    /// What the ledger said.
+    /// Error of the ledger.
     pub error: LedgerError,
 }
 
@@ -227,7 +227,7 @@ impl Ledger {
         self.submit(drafts, Purpose::End, false)
     }
 
-    /// What a run leaves: the stop, if there was one, and the outcome.
+    /// Entries at the end of a run: the stop, if there was one, and the outcome.
     fn end_drafts(&self, run: RunId, evidence: &Evidence) -> Vec<Draft> {
         let mut fields = bounded(evidence, &|text| {
             self.redactor.holds_secret(text.as_bytes())
@@ -264,7 +264,7 @@ impl OpenRun {
     }
 }
 
-/// What a stop was, if there was one: why, which signals, and the processes that were there. The process
+/// Entry of a stop, if there was one: its reason, its signals, and the processes that were there. The process
 /// tree stands in this entry only.
 fn stop_draft(run: RunId, outcome: &mut Map<String, Value>) -> Option<Draft> {
     let stop = outcome.get("stop")?.as_object()?;

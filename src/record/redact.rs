@@ -128,7 +128,7 @@ static HINTS_BY_FIRST_BYTE: LazyLock<[u64; 256]> = LazyLock::new(|| {
     table
 });
 
-/// What the key of an object that is a secret begins with; its digest follows.
+/// Prefix of the key of an object that is a secret; its digest follows.
 pub const REDACTED_KEY: &str = "redacted:";
 
 /// Decides which texts are replaced, and by what.
@@ -162,13 +162,13 @@ impl Redactor {
         })
     }
 
-    /// Whether a secret is somewhere in these bytes.
+    /// Returns true if a secret is somewhere in these bytes.
     pub(super) fn holds_secret(&self, bytes: &[u8]) -> bool {
         self.has_shape(bytes)
             || (!self.patterns.is_empty() && self.matches_pattern(&String::from_utf8_lossy(bytes)))
     }
 
-    /// What stands in the place of a secret.
+    /// Digest that replaces a secret.
     pub(super) fn digest(&self, secret: &[u8]) -> Hash {
         hmac(&self.key, secret)
     }
@@ -228,7 +228,7 @@ impl Cover for Redactor {
         }
     }
 
-    /// What stands in the place of `{"b64": …}`, if the bytes in it hold a secret.
+    /// The replacement for `{"b64": …}`, if the bytes in it hold a secret.
     fn bytes_value(&self, map: &Map<String, Value>) -> Option<Part<'static>> {
         if map.len() != 1 {
             return None;

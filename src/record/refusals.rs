@@ -25,7 +25,7 @@ use crate::text::escaped_json;
 /// The most refusals that are kept in view. Those that are over go first.
 const MAX_REFUSALS: usize = 10_000;
 
-/// What a refusal says.
+/// Text of a refusal, as values.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 #[non_exhaustive]
@@ -81,13 +81,13 @@ pub struct Refusal {
 }
 
 impl Refusal {
-    /// Whether it counts at the time `ts`.
+    /// Returns true if it counts at the time `ts`.
     #[must_use]
     pub fn counts_at(&self, ts: &str) -> bool {
         !self.revoked && ts <= self.until.as_str()
     }
 
-    /// What it says; none if that cannot be read, or is about another refusal.
+    /// Its contents; none if they cannot be read, or are about another refusal.
     #[must_use]
     pub fn read(&self) -> Option<RefusalTerms> {
         let terms = RefusalTerms::parse(&self.body)?;

@@ -21,7 +21,7 @@ pub struct Recorded {
     pub ts: String,
     /// The whole entry.
     pub value: Json,
-    /// What was asked; none if the record does not say, because it was redacted or cut.
+    /// The request; none if the record does not say, because it was redacted or cut.
     pub asked: Option<(Request, Context)>,
 }
 

@@ -1,7 +1,7 @@
 //! Signatures that people make with their SSH keys, in the format of `ssh-keygen -Y sign`.
 //!
-//! What is signed are the exact bytes of a grant's text, in a namespace of their own, so that a signature
-//! made for anything else (a git commit, a login) is never one for a grant.
+//! A signature is over the exact bytes of a grant's text, in a namespace of its own, so that one made for
+//! anything else (a git commit, a login) is never one for a grant.
 
 #![forbid(unsafe_code)]
 
@@ -32,13 +32,13 @@ pub enum SignatureError {
     /// It cannot be read.
     #[error("its signature is none that `ssh-keygen -Y sign` makes: {why}")]
     Unreadable {
-        /// What is wrong.
+        /// Description of the mistake.
         why: String,
     },
     /// It was made for something else.
     #[error("its signature was made for `{}`, not with `-n {NAMESPACE}`", namespace.escape_debug())]
     Namespace {
-        /// What it was made for.
+        /// The namespace that it was made for.
         namespace: String,
     },
     /// It was made by another key.
@@ -121,8 +121,8 @@ pub fn signed_by(
     }
 }
 
-/// Whether the signer is one of `keys`, or there are none. A key that cannot be used keeps the others from
-/// nothing; it is told if none can.
+/// Returns an error unless the signer is one of `keys`, or there are none. A key that cannot be used keeps
+/// the others from nothing; it is reported if none can.
 fn check_known(keys: &[String], signer: &PublicKey) -> Result<(), SignatureError> {
     let mut unusable = None;
     let mut usable = false;
@@ -197,8 +197,8 @@ mod tests {
     use super::*;
     use crate::policy::signers;
 
-    /// What is refused when a policy is loaded, and what could not be used when a grant is checked, are the
-    /// same.
+    /// A key that is refused when a policy is loaded could not be used when a grant is checked, and the other
+    /// way round.
     #[test]
     fn a_key_that_loads_is_one_that_can_be_used_and_no_other() {
         let mut checked = 0;

@@ -1,4 +1,4 @@
-//! What the lines say together, as far as a writer has to know it: runs that are open, grants, the policy.
+//! State that a writer derives from all lines: runs that are open, grants, the policy.
 
 #![forbid(unsafe_code)]
 
@@ -75,7 +75,8 @@ impl Elsewhere {
         Elsewhere { name, containment }
     }
 
-    /// What a line says. A field that cannot be read names no executor, so that nobody declares the run lost.
+    /// The contents of a line. A field that cannot be read names no executor, so that nobody declares the run
+    /// lost.
     fn of(line: &Line<'_>) -> Option<Elsewhere> {
         let json = line.field("executor")?;
         let unreadable = || Elsewhere::new("", Containment::at(Level::ProcessGroup));

@@ -1,4 +1,4 @@
-//! What a ledger counts, for operators: endings, timeouts, kills, grace used, leaks, denials.
+//! Counts of a ledger, for operators: endings, timeouts, kills, grace used, leaks, denials.
 //!
 //! Entries go in one by one, in any number; what comes out has a text for people and one in the
 //! OpenMetrics form that Prometheus reads.
@@ -243,7 +243,7 @@ fn count(counts: &mut BTreeMap<String, u64>, key: &Value) {
     }
 }
 
-/// How many there were, also where an entry had to be cut.
+/// Number of items, also where an entry had to be cut.
 fn number_of(entry: &Value, list: &str) -> u64 {
     let listed = match &entry[list] {
         Value::Array(list) => u64::try_from(list.len()).unwrap_or(u64::MAX),

@@ -45,7 +45,7 @@ fn asked(entry: &Value) -> Option<&Value> {
     argv.or_else(|| request.get("args"))
 }
 
-/// What a person wants to see of an entry, in this order.
+/// Fields of an entry that a person wants to see, in this order.
 const SUMMARY_FIELDS: [&str; 26] = [
     "effect",
     "status",

@@ -54,8 +54,8 @@ mod result;
 
 use link::Link;
 
-/// How long the supervisor may take to be ready, and to give its result after the run has to be over: it tries to kill what is
-/// left for ten seconds.
+/// Time that the supervisor has to be ready, and to give its result after the run has to be over: for ten seconds it tries to
+/// kill what is left.
 const PATIENCE: Duration = Duration::from_secs(20);
 
 /// Runs commands on one machine.

@@ -20,7 +20,7 @@ pub struct Link {
     input: ChildStdin,
     output: ChildStdout,
     received: Vec<u8>,
-    /// What `ssh` says on standard error.
+    /// Standard error of `ssh`.
     said: Receiver<String>,
 }
 

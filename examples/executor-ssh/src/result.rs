@@ -6,7 +6,7 @@ use lictor::evidence::{
     Containment, EmptyProof, Ended, Evidence, Output, Process, SignalSent, Stop, StopReason,
 };
 
-/// What is prepared: the supervisor will say that nothing is left, and ends the run if the connection does.
+/// The containment that is prepared: the supervisor will say that nothing is left, and ends the run if the connection ends.
 pub fn containment() -> Containment {
     let mut containment = Containment::other("ssh", true);
     containment.crash_safe = true;
@@ -94,7 +94,7 @@ fn end(words: &mut SplitAsciiWhitespace<'_>) -> Option<Option<Ended>> {
     })
 }
 
-/// What was counted there: of an output that nobody received nothing is kept.
+/// The output as it was counted there: nothing is kept of an output that nobody received.
 fn output(words: &mut SplitAsciiWhitespace<'_>) -> Option<Output> {
     let mut output = Output::default();
     output.bytes = number(words)?;
