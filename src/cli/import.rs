@@ -19,8 +19,8 @@ use crate::text::{is_odd, one_line};
 
 const ABOUT: &str = "\
 Prints a policy that says what the settings say, as far as a policy can. A rule that cannot be taken over without allowing more
-than it does is not, and is listed with the reason at the end of the policy and on standard error. Look at it before you use it. The exit code is 1 if a deny
-or an ask is among them: without it the policy allows more than the settings.
+than it does is not, and is listed with the reason at the end of the policy and on standard error. The exit code is 1 if a deny or
+an ask is among them: without it the policy allows more than the settings. Look at it before you use it.
 
 Examples:
   lictor import claude-settings
@@ -105,7 +105,6 @@ fn origin(rule: &Rule) -> String {
 }
 
 /// Rules that were taken over, and rules that were not.
-#[derive(Clone, Default)]
 struct Imported<'r> {
     uses: BTreeSet<&'static str>,
     scopes: Vec<String>,
@@ -114,6 +113,15 @@ struct Imported<'r> {
 }
 
 impl Imported<'_> {
+    fn new() -> Self {
+        Imported {
+            uses: BTreeSet::from(["lictor/files@1"]),
+            scopes: Vec::new(),
+            entries: Vec::new(),
+            left: Vec::new(),
+        }
+    }
+
     fn text(&self) -> String {
         let mut text = String::from("version: 1\nname: imported\n");
         let uses: Vec<&str> = self.uses.iter().copied().collect();
@@ -151,18 +159,17 @@ struct Meaning {
 }
 
 fn imported<'r>(rules: &'r [Rule], directory: &str) -> Imported<'r> {
-    let mut all = Imported::default();
-    all.uses.insert("lictor/files@1");
+    let mut all = Imported::new();
     for rule in rules {
         let added = meaning(rule, directory).and_then(|meaning| {
-            let mut with = all.clone();
-            add(&mut with, rule, &meaning);
-            // What the language cannot say, it refuses itself.
-            CompiledPolicy::from_yaml(&with.text()).map_err(|errors| errors.to_string())?;
-            Ok(with)
+            let mut alone = Imported::new();
+            add(&mut alone, rule, &meaning);
+            // The language refuses by itself what it cannot say.
+            CompiledPolicy::from_yaml(&alone.text()).map_err(|errors| errors.to_string())?;
+            Ok(meaning)
         });
         match added {
-            Ok(with) => all = with,
+            Ok(meaning) => add(&mut all, rule, &meaning),
             Err(why) => all.left.push((rule, why)),
         }
     }
