@@ -250,18 +250,20 @@ impl Runs {
     }
 }
 
+/// Removes the files of `directory` but for that of the lock.
+fn empty(directory: &Path) -> io::Result<()> {
+    for entry in fs::read_dir(directory)? {
+        let path = entry?.path();
+        if path.file_name().is_some_and(|name| name != "lock") {
+            fs::remove_file(path)?;
+        }
+    }
+    Ok(())
+}
+
 /// Removes the files of `directory`, that of the lock last.
 fn clear(directory: &Path) -> bool {
-    let remove = || -> io::Result<()> {
-        for entry in fs::read_dir(directory)? {
-            let path = entry?.path();
-            if path.file_name().is_some_and(|name| name != "lock") {
-                fs::remove_file(path)?;
-            }
-        }
-        fs::remove_file(directory.join("lock"))
-    };
-    remove().is_ok()
+    empty(directory).is_ok() && fs::remove_file(directory.join("lock")).is_ok()
 }
 
 impl Held {
@@ -271,12 +273,7 @@ impl Held {
 
     /// Begins: what is left of an earlier run of that name goes away.
     pub(crate) fn begin(&self, about: &About) -> io::Result<()> {
-        for entry in fs::read_dir(&self.directory)? {
-            let path = entry?.path();
-            if path.file_name().is_some_and(|name| name != "lock") {
-                fs::remove_file(path)?;
-            }
-        }
+        empty(&self.directory)?;
         self.note(about)
     }
 
