@@ -396,9 +396,8 @@ pub(super) fn failure(error: GrantError) -> Failure {
 
 /// `exact` or `1`, and so on.
 fn width(text: &str) -> Result<Width, String> {
-    let named = |width: &Width| width.word() == text || width.number().to_string() == text;
-    let found = Width::ALL.into_iter().find(|width| named(width));
-    found.ok_or_else(|| "it is `exact`, `paths` or `below`, or its number: 1, 2 or 3".to_owned())
+    Width::named(text)
+        .ok_or_else(|| "it is `exact`, `paths` or `below`, or its number: 1, 2 or 3".to_owned())
 }
 
 /// `30m`, `2h`, `1d`.

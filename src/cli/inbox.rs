@@ -287,7 +287,7 @@ fn chosen(offers: &Offers) -> Result<Option<&Offer>, Failure> {
     let Some(text) = asked_for(&format!("width ({})", numbers.join(", ")))? else {
         return Ok(None);
     };
-    let is_meant = |width: Width| text == width.word() || text == width.number().to_string();
-    let found = offers.offers.iter().find(|offer| is_meant(offer.width));
-    Ok(found)
+    let width = Width::named(&text);
+    let mut found = offers.offers.iter();
+    Ok(found.find(|offer| Some(offer.width) == width))
 }

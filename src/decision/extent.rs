@@ -34,6 +34,13 @@ impl Width {
     /// All of them, from the narrowest.
     pub const ALL: [Width; 3] = [Width::Exact, Width::Paths, Width::Below];
 
+    /// The width of this word or number.
+    #[must_use]
+    pub fn named(text: &str) -> Option<Width> {
+        let named = |width: &Width| width.word() == text || width.number().to_string() == text;
+        Width::ALL.into_iter().find(named)
+    }
+
     /// The word for it.
     #[must_use]
     pub fn word(self) -> &'static str {

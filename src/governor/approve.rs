@@ -8,7 +8,6 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::Governor;
 use super::grants::{Standing, signer};
-use crate::analysis::cells::Analysis;
 use crate::decision::extent::{Extent, Width};
 use crate::decision::grant::{GrantMisfit, GrantTerms, GrantUnreadable, GrantWorkspace, Pin, Who};
 use crate::decision::{Context, Decision, Effect, ExactRequest, Request, decide};
@@ -263,6 +262,13 @@ pub enum GrantError {
     Ledger(#[from] LedgerError),
 }
 
+/// A name that nothing in the record has yet: `kind`, and 16 random hex digits.
+pub(super) fn drawn_name(kind: &str) -> Result<String, LedgerError> {
+    let drawn = RunId::random().map_err(|error| LogError::io("draw a name", &error))?;
+    let digits = drawn.to_string();
+    Ok(format!("{kind}-{}", digits.get(..16).unwrap_or_default()))
+}
+
 impl Governor {
     /// The text of a grant for `wish`: nothing is recorded yet.
     ///
@@ -298,16 +304,13 @@ impl Governor {
         } = drafted;
         let uses = self.uses(approval, wish)?;
         let until = self.until(approval, wish, now)?;
-        let id = RunId::random()
-            .map_err(|error| LogError::io("draw the name of a grant", &error))
-            .map_err(LedgerError::from)?;
         let workspace = match wish.anywhere {
             true => GrantWorkspace::Any,
             false => GrantWorkspace::One(self.here().map_err(Clone::clone)?),
         };
         let terms = GrantTerms {
             lictor_grant: 2,
-            id: format!("g-{}", id.to_string().get(..16).unwrap_or_default()),
+            id: drawn_name("g")?,
             approval: approval.name.clone(),
             policy: self.policy().digest().to_owned(),
             workspace: Some(workspace),
@@ -345,9 +348,8 @@ impl Governor {
             });
         }
         if wish.width != Width::Exact {
-            let analysis = Analysis::of(self.policy());
             return Ok(Drafted {
-                extent: Some(self.extent(&analysis, (request, context), approval, wish.width)?),
+                extent: Some(self.extent(request, context, approval, wish.width)?),
                 actor: Some(decision.asked().actor.clone()),
                 ..Drafted::of(approval)
             });

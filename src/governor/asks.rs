@@ -13,12 +13,13 @@ use std::time::Duration;
 use jiff::{SignedDuration, Timestamp};
 use serde::Serialize;
 
+use super::approve::drawn_name;
 use super::{Governor, GrantError};
 use crate::decision::grant::{Asking, Who};
 use crate::decision::{Decision, Effect, ExactRequest, Request, decide};
+use crate::log::LogError;
 use crate::log::follow::{Tail, follow};
 use crate::log::read::Filter;
-use crate::log::{LogError, RunId};
 use crate::record::{Asks, Grant, LedgerError, RecordedAsk, Refusal, RefusalTerms};
 use crate::resolve::user_id;
 
@@ -288,12 +289,9 @@ impl Governor {
                 why: known.why,
             });
         }
-        let id = RunId::random()
-            .map_err(|error| LogError::io("draw the name of a refusal", &error))
-            .map_err(LedgerError::from)?;
         let terms = RefusalTerms {
             lictor_refusal: 1,
-            id: format!("r-{}", id.to_string().get(..16).unwrap_or_default()),
+            id: drawn_name("r")?,
             workspace: self.here().map_err(Clone::clone)?,
             request: exact.request().clone(),
             actor: decision.asked().actor.clone(),

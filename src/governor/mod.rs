@@ -34,8 +34,9 @@ mod signers;
 mod way_out;
 
 use std::path::Path;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
+use crate::analysis::cells::Analysis;
 use crate::decision::{Context, Decision, Effect, Request};
 use crate::evidence::{Containment, Event, Evidence};
 use crate::executor::{Executor, ExecutorError, Executors, Observer, PrepareError, Prepared};
@@ -83,6 +84,8 @@ pub struct Governor {
     /// The one that runs commands, by name.
     executor: Result<(String, Arc<dyn Executor>), ExecutorError>,
     asking: recover::Asking,
+    /// Made when a wider approval is first asked for; one for all questions, which share what was computed.
+    analysis: OnceLock<Analysis>,
 }
 
 /// A decision that may have been recorded.
@@ -180,6 +183,7 @@ impl Governor {
             executors: executors.clone(),
             executor,
             asking: recover::Asking::default(),
+            analysis: OnceLock::new(),
         }
     }
 

@@ -112,15 +112,16 @@ impl Governor {
     /// The kind of requests that an approval of a request of somebody may be for.
     pub(super) fn extent(
         &self,
-        analysis: &Analysis,
-        (request, context): (&Request, &Context),
+        request: &Request,
+        context: &Context,
         approval: &Approval,
         width: Width,
     ) -> Result<Extent, GrantError> {
         let is_directory = |path: &CanonicalPath| self.is_directory(path);
         let mut question = Question::new(request, context, &approval.name);
         question.is_directory = &is_directory;
-        analysis
+        self.analysis
+            .get_or_init(|| Analysis::of(self.policy()))
             .widened(&question, width, &Budget::default())
             .map_err(|why| GrantError::NotOffered { width, why })
     }
