@@ -1,10 +1,10 @@
 //! An ordinary day in front of the hook: each line that people and agents type gets the answer that is expected of it.
 
 use std::fs;
-use std::io::Write as _;
 use std::os::unix::fs::PermissionsExt as _;
-use std::process::{Command, Stdio};
+use std::process::Command;
 
+use crate::messages::hook;
 use crate::support::need;
 use crate::support::program::Place;
 use serde_json::{Value as Json, json};
@@ -153,26 +153,8 @@ fn answer(place: &Place, words: &[&str], line: &str) -> (String, Json) {
         "hook_event_name": "PreToolUse", "tool_name": "Bash", "tool_use_id": "t",
         "tool_input": {"command": line},
     });
-    let mut child = Command::new(env!("CARGO_BIN_EXE_lictor"))
-        .args(["hook", "claude-code", "--deadline", "60"])
-        .args(words)
-        .args([
-            "--policy".as_ref(),
-            place.work().join("lictor.yaml").as_os_str(),
-        ])
-        .args(["--ledger".as_ref(), place.ledger().as_os_str()])
-        .current_dir(place.work())
-        .env_clear()
-        .env("HOME", place.root())
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .unwrap();
-    let mut stdin = child.stdin.take().unwrap();
-    stdin.write_all(message.to_string().as_bytes()).unwrap();
-    drop(stdin);
-    let output = child.wait_with_output().unwrap();
+    let words = [&["claude-code"], words].concat();
+    let output = hook(place, &words, message.to_string().as_bytes());
     if output.stdout.is_empty() && output.status.success() {
         return ("allow".to_owned(), Json::Null);
     }

@@ -53,7 +53,7 @@ fn place() -> Place {
 }
 
 /// Starts the hook with a message.
-fn hook(place: &Place, words: &[&str], message: &[u8]) -> Output {
+pub(crate) fn hook(place: &Place, words: &[&str], message: &[u8]) -> Output {
     hook_with(place, words, message, &place.work().join("lictor.yaml"))
 }
 

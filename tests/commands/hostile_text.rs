@@ -515,8 +515,8 @@ scopes: {all: ["**"]}
 rules: [{id: r, allow: python3.run, within: all, limits: {timeout: 1s, grace: 100ms}}]
 defaults: {program_path: [/usr/bin, /bin]}
 "#;
-    if !Path::new("/usr/bin/python3").exists() {
-        return need::lacks("python3", "there is no /usr/bin/python3");
+    if !need::system_python() {
+        return;
     }
     let place = Place::with_policy(policy);
     // The name of one, and what the kernel knows of another that has no command line.

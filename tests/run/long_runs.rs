@@ -7,7 +7,6 @@ use std::fs::File;
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::TcpStream;
 use std::os::unix::fs::OpenOptionsExt as _;
-use std::path::Path;
 use std::process::{Child, ChildStdout, Command, Stdio};
 
 use crate::support::program::{Answer, Place};
@@ -119,14 +118,6 @@ fn events(found: &Json) -> Vec<&str> {
     events
         .map(|event| event["what"].as_str().unwrap())
         .collect()
-}
-
-fn has_python() -> bool {
-    let has = Path::new("/usr/bin/python3").exists();
-    if !has {
-        need::lacks("python3", "there is no /usr/bin/python3");
-    }
-    has
 }
 
 #[test]
@@ -425,7 +416,7 @@ fn a_run_does_not_reach_what_is_noted_of_it() {
 
 #[test]
 fn a_development_server_is_started_used_and_stopped() {
-    if !has_python() {
+    if !need::system_python() {
         return;
     }
     let place = place();

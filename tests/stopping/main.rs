@@ -16,7 +16,6 @@ mod support;
 
 use std::io::Read as _;
 use std::os::unix::process::ExitStatusExt as _;
-use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::{PoisonError, RwLock, RwLockReadGuard};
 use std::time::{Duration, Instant};
@@ -104,18 +103,10 @@ fn quiet() -> RwLockReadGuard<'static, ()> {
     MACHINE.read().unwrap_or_else(PoisonError::into_inner)
 }
 
-fn has_python() -> bool {
-    let has = Path::new("/usr/bin/python3").exists();
-    if !has {
-        need::lacks("python3", "there is no /usr/bin/python3");
-    }
-    has
-}
-
 #[test]
 fn any_signal_that_can_end_a_command_is_kept() {
     let _quiet = quiet();
-    if !has_python() {
+    if !need::system_python() {
         return;
     }
     let place = plain();
@@ -138,7 +129,7 @@ fn any_signal_that_can_end_a_command_is_kept() {
 
 #[test]
 fn a_chain_of_forks_cannot_pass_for_a_clean_end() {
-    if !has_python() {
+    if !need::system_python() {
         return;
     }
     let place = place("", ", leaks: fail");
@@ -169,7 +160,7 @@ while time.monotonic() < end:
 
 #[test]
 fn busy_processes_in_sessions_of_their_own_do_not_outlast_the_deadline() {
-    if !has_python() {
+    if !need::system_python() {
         return;
     }
     let place = plain();
@@ -359,7 +350,7 @@ fn a_second_signal_ends_lictor_even_if_the_outcome_cannot_be_recorded() {
 #[test]
 fn a_policy_that_somebody_holds_by_a_lease_denies_at_once() {
     let _quiet = quiet();
-    if !has_python() {
+    if !need::system_python() {
         return;
     }
     let place = plain();
@@ -588,7 +579,7 @@ fn input_is_passed_on_if_that_is_asked_for_and_permitted_and_is_recorded() {
 
 #[test]
 fn long_lists_are_cut_with_their_number_and_never_dropped() {
-    if !has_python() {
+    if !need::system_python() {
         return;
     }
     let _quiet = quiet();

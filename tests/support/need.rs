@@ -81,6 +81,15 @@ pub(crate) fn named(name: &str) -> Option<OsString> {
     value
 }
 
+/// Returns true where the system has a Python; says what is not run if it has none.
+pub(crate) fn system_python() -> bool {
+    let has = std::path::Path::new("/usr/bin/python3").exists();
+    if !has {
+        lacks("python3", "there is no /usr/bin/python3");
+    }
+    has
+}
+
 /// Returns true for root; says what is not run if it is not.
 pub(crate) fn root(what: &str) -> bool {
     let is_root = is_root();
