@@ -252,18 +252,12 @@ impl Analysis {
 
 /// The directory that all these paths lie in: each path itself, if it is one.
 fn common(paths: &[&ExactPath], question: &Question<'_>) -> CanonicalPath {
-    let parent = |path: &CanonicalPath| path.parent().unwrap_or_else(CanonicalPath::workspace);
-    let mut directories = paths.iter().map(|path| match &path.path {
+    let directories = paths.iter().map(|path| match &path.path {
         path if path.is_workspace() || (question.is_directory)(path) => path.clone(),
-        path => parent(path),
+        path => path.parent().unwrap_or_else(CanonicalPath::workspace),
     });
-    let first = directories.next().unwrap_or_else(CanonicalPath::workspace);
-    directories.fold(first, |mut shared, path| {
-        while path.strip_prefix(&shared).is_none() {
-            shared = parent(&shared);
-        }
-        shared
-    })
+    let shared = directories.reduce(|shared, path| shared.shared_with(&path));
+    shared.unwrap_or_else(CanonicalPath::workspace)
 }
 
 /// An approval that is given to some rules.

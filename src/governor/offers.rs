@@ -129,21 +129,15 @@ impl Governor {
     /// The directory that all of these places lie in.
     fn top_of(&self, places: &[ReadPlaces]) -> CanonicalPath {
         let patterns = places.iter().flat_map(|places| places.within());
-        let mut prefixes = patterns.map(|pattern| {
+        let prefixes = patterns.map(|pattern| {
             let prefix = pattern.literal_prefix();
             CanonicalPath::parse(prefix.as_bytes(), self.policy().switches())
                 .unwrap_or_else(|_| CanonicalPath::workspace())
         });
-        let parent = |path: &CanonicalPath| path.parent().unwrap_or_else(CanonicalPath::workspace);
-        let first = prefixes.next().unwrap_or_else(CanonicalPath::workspace);
-        let mut top = prefixes.fold(first, |mut top, prefix| {
-            while prefix.strip_prefix(&top).is_none() {
-                top = parent(&top);
-            }
-            top
-        });
+        let shared = prefixes.reduce(|shared, prefix| shared.shared_with(&prefix));
+        let mut top = shared.unwrap_or_else(CanonicalPath::workspace);
         while !top.is_workspace() && !self.is_directory(&top) {
-            top = parent(&top);
+            top = top.parent().unwrap_or_else(CanonicalPath::workspace);
         }
         top
     }

@@ -420,6 +420,24 @@ impl CanonicalPath {
         Ok(CanonicalPath(joined.into()))
     }
 
+    /// The deepest path that this and another are, or lie below.
+    ///
+    /// ```
+    /// use lictor::path::{CanonicalPath, Switches};
+    ///
+    /// let path = |text: &str| CanonicalPath::parse(text.as_bytes(), &Switches::default()).unwrap();
+    /// assert_eq!(path("src/ui/a.ts").shared_with(&path("src/lib.rs")).as_str(), "src");
+    /// assert!(path("src").shared_with(&path("docs")).is_workspace());
+    /// ```
+    #[must_use]
+    pub fn shared_with(&self, other: &CanonicalPath) -> CanonicalPath {
+        let mut shared = self.clone();
+        while other.strip_prefix(&shared).is_none() {
+            shared = shared.parent().unwrap_or_else(CanonicalPath::workspace);
+        }
+        shared
+    }
+
     /// The rest of the path below `base`: `.` if it is `base` itself, nothing if it is not below.
     ///
     /// The rest may begin with `-`, which no argument may; [`CanonicalPath::to_argument`] spells it so that
