@@ -246,7 +246,7 @@ fn a_policy_that_is_found_is_named_and_kept_and_one_that_does_not_load_stops_all
 fn the_ten_minutes_of_the_readme_go_as_they_say() {
     let readme = include_str!("../../README.md");
     let (_, walk) = readme.split_once("### Ten minutes with an agent").unwrap();
-    let (walk, told) = walk.split_once("The model is told").unwrap();
+    let (walk, told) = walk.split_once("The answer to a denied call").unwrap();
     let told = told.split("```").nth(1).unwrap();
     let told = told.strip_prefix("text").unwrap();
     let told = told.split_whitespace().collect::<Vec<_>>().join(" ");
